@@ -1,0 +1,334 @@
+/** Where everything mutable lives in the machine's linear memory. Offsets and sizes only, all i32 `const enum`s:
+ *  asc and esbuild both fold them and they mean the same in both languages.
+ *
+ *  ```
+ *  0          32 zero bytes: the record every abnormal return (`return 0`) dispatches to
+ *  0x001000   constant tables of the wasm module (asc static data)
+ *  0x100000   Machine header
+ *  0x200000   frame table, one FrameOff.SIZE entry per mfn (up to 2^20)
+ *  0x2200000  stack of free mfns, u32 each
+ *  0x2600000  domain blocks, DomainOff.SIZE each
+ *  0x2800000  vCPU blocks, VcpuOff.SIZE each
+ *  0x5400000  pCPU blocks, one per PCPU_STRIDE (code addresses them by constant; see docs/adr)
+ *  then       per-pCPU record caches, then guest RAM to the end
+ *  ```
+ *  A machine address (maddr) is an offset into this memory, so mfn << 12 is the host offset of a frame. */
+export const enum Region {
+  STATIC = 0x1000,
+  STATIC_END = 0x100000,
+  MACHINE = 0x100000,
+  FRAME_TABLE = 0x200000,
+  FREE_STACK = 0x2200000,
+  DOMAINS = 0x2600000,
+  VCPUS = 0x2800000,
+  PCPUS = 0x5400000,
+  PCPU_STRIDE = 0x100000,
+  MAX_PCPUS = 32,
+  MAX_DOMAINS = 256,
+  MAX_VCPUS = 1024,
+  CODE_SIZE = 0x2000000, // record cache of one pCPU, after the pCPU blocks
+}
+
+/** Machine header at Region.MACHINE. */
+export const enum MachineOff {
+  magic = 0, // u32, MACHINE_MAGIC
+  version = 4, // u32
+  frames = 8, // u32, number of mfns the memory holds in all
+  firstRam = 12, // u32, first mfn of guest RAM
+  pcpus = 16, // u32
+  freeLock = 20, // i32 spinlock over the free stack
+  freeCount = 24, // u32, entries on the free stack
+  domainLock = 28, // i32 spinlock over the domain table
+  nextDomid = 32, // u32
+  hvLock = 36, // i32 spinlock: hypervisor-wide rare operations
+  tscKhz = 40, // u32
+  control = 44, // i32, doorbell: bumped and notified when the control thread has work
+  wallSec = 48, // u64, wallclock at system time 0
+  wallNsec = 56, // u32
+  /** The hypervisor's own words (owned by src/hypervisor). */
+  hv = 64,
+  SIZE = 4096,
+}
+
+/** One entry per mfn. `count` and `typeCount` are atomic. */
+export const enum FrameOff {
+  owner = 0, // u16 domid; DOMID_INVALID when free, DOMID_XEN for the hypervisor's own
+  type = 2, // u8 FrameType
+  flags = 3, // u8
+  count = 4, // i32 references: 1 for the allocation, 1 per grant or foreign map, 1 per p2m entry beyond the owner's
+  typeCount = 8, // i32
+  gfn = 12, // u32, machine-to-physical of the owner; 0xffffffff none
+  code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
+  link = 20, // u32, free for the frame's user
+  SIZE = 32,
+}
+
+export const enum FrameType {
+  none = 0,
+  ram = 1,
+  xenheap = 2, // shared with a guest but owned by Xen: shared_info, grant table
+  p2m = 3, // p2m tables
+  hv = 4, // hypervisor-private tables (event channels, grant tracking)
+}
+
+/** p2m entry, u32: mfn in the low 20 bits, type above. A radix tree of three levels with 1024 entries each
+ *  (gfn bits 29..20, 19..10, 9..0); inner entries hold the mfn of the next table or 0. */
+export const enum P2m {
+  MFN_MASK = 0xfffff,
+  TYPE_SHIFT = 20,
+  none = 0,
+  ram_rw = 1,
+  ram_ro = 2,
+  grant_rw = 3,
+  grant_ro = 4,
+  foreign = 5,
+  mmio = 6, // device: always leaves the fast path
+}
+
+/** One domain. Everything other threads may touch is atomic or under `lock`. */
+export const enum DomainOff {
+  domid = 0, // u32
+  state = 4, // i32 DomainState
+  type = 8, // u32 DomainType
+  lock = 12, // i32 spinlock
+  p2mRoot = 16, // u32 mfn of the root table
+  sharedInfo = 20, // u32 mfn
+  totPages = 24, // i32
+  maxPages = 28, // u32
+  vcpus = 32, // u32
+  firstVcpu = 36, // u32, address of vCPU block 0 (blocks are contiguous)
+  pauseCount = 40, // i32
+  shutdownReason = 44, // i32, -1 none (SHUTDOWN_*)
+  ringSize32 = 48, // u32, 1 when the guest's hypercall ABI was last 32-bit
+  callbackVector = 52, // u32
+  maxGfn = 56, // u32, highest gfn ever mapped
+  /** Tables of src/hypervisor: event channels, grants, hvm params, timers. */
+  hv = 256,
+  SIZE = 4096,
+}
+
+export const enum DomainState {
+  free = 0,
+  building = 1,
+  running = 2,
+  dying = 3,
+}
+
+export const enum DomainType {
+  control = 0, // the toolstack's own domid 0
+  pvh = 1,
+  pv = 2,
+  hvm = 3,
+}
+
+/** Per-vCPU block: the register image while the vCPU is not on a pCPU, and what other threads may ask of it. */
+export const enum VcpuOff {
+  image = 0, // PcpuOff.STATE_SIZE bytes, same layout as the start of a pCPU block
+  id = 4096, // u32
+  domain = 4100, // u32, address of the domain block
+  infoMaddr = 4104, // u32, maddr of vcpu_info (in shared_info until registered elsewhere)
+  pcpu = 4108, // i32, number of the pCPU it runs on, -1 none
+  runnable = 4112, // i32, 1 runnable, 0 blocked (HLT, SCHEDOP_block, poll)
+  online = 4116, // i32
+  request = 4120, // i32 atomic bits, VcpuRequest: what the run loop must look at
+  runstate = 4128, // xen runstate bookkeeping, 64 B (src/hypervisor)
+  timeMaddr = 4192, // u32 secondary time area, 0 none
+  singleshot = 4200, // f64, system time in ns of the next one-shot timer, 0 off
+  periodic = 4208, // f64, period in ns, 0 off
+  periodicNext = 4216, // f64
+  callbackVector = 4224, // u32, HVMOP_set_evtchn_upcall_vector, 0 none
+  polled = 4228, // i32, SCHEDOP_poll in progress: number of ports
+  hv = 4352, // src/hypervisor's own, to the end
+  SIZE = 8192,
+}
+
+export const enum VcpuRequest {
+  upcall = 1, // an event may be pending
+  apic = 2, // local APIC: interrupt posted by another thread
+  pause = 4, // leave run(): the domain is paused, destroyed or descheduled
+  flush = 8, // drop every TLB entry and jump-cache entry
+  code = 16, // drop all records
+  time = 32, // a timer was re-armed
+}
+
+/** pCPU block. Bytes 0..STATE_SIZE are the current vCPU's state, at constant addresses for the processor.
+ *  Offsets below 192 double as "register file" offsets in records: general registers, then pseudo registers. */
+export const enum PcpuOff {
+  gpr = 0, // u64[16]
+  zero = 128, // u64, always 0: the base or index an address does not have
+  ripBase = 136, // u64: rip of a record is ripBase + its page offset
+  segBase = 144, // u64[6]: es cs ss ds fs gs
+  rip = 192, // u64, valid when no record is current
+  rflags = 200, // u64; the status bits OSZAPC are valid only while flagsKind is none
+  flagsKind = 208, // u32 FlagsKind
+  flagsCarry = 212, // u32
+  flagsRes = 216, // i64, sign-extended from operand width, like the next two
+  flagsA = 224, // i64
+  flagsB = 232, // i64
+  tlbBase = 240, // u32, byte offset (from memory 0) of the TLB class in force
+  mode = 244, // u32 Mode key the code in force was decoded under
+  cpl = 248, // u32
+  shadow = 252, // u32, 1: interrupts held for one instruction (STI, MOV SS)
+  cr0 = 256, // u64
+  cr2 = 264,
+  cr3 = 272,
+  cr4 = 280,
+  cr8 = 288,
+  efer = 296, // u64
+  xcr0 = 304, // u64
+  dr = 312, // u64[6]: dr0..dr3, dr6, dr7
+  segSel = 360, // u32[8]: es cs ss ds fs gs ldtr tr
+  segLimit = 392, // u32[8], in bytes, inclusive
+  segAttr = 424, // u32[8]: SegAttr
+  ldtBase = 456, // u64
+  trBase = 464, // u64
+  gdtBase = 472, // u64
+  idtBase = 480, // u64
+  gdtLimit = 488, // u32
+  idtLimit = 492, // u32
+  star = 496, // u64
+  lstar = 504,
+  cstar = 512,
+  sfmask = 520,
+  kernelGsBase = 528,
+  sysenterCs = 536,
+  sysenterEsp = 544,
+  sysenterEip = 552,
+  tscAux = 560,
+  tscOffset = 568, // i64 added to the host-derived TSC
+  apicBase = 576,
+  pat = 584,
+  tscDeadline = 592,
+  miscEnable = 600,
+  mtrrDefType = 608,
+  mtrr = 616, // u64[8 * 2 variable + 11 fixed] = 216 B
+  specCtrl = 832, // u64
+  nmiBlocked = 840, // u32, NMI delivered and no IRET since
+  nmiPending = 844, // u32
+  halted = 848, // u32, activity state: 1 in HLT
+  pendingDb = 852, // u32, DR6 bits of a debug trap to deliver after this instruction
+  msrSpare = 856, // further MSRs, owned by helpers/msr
+  xmm = 1024, // v128[16]
+  fpr = 1280, // 8 x 16 B: 80-bit register in physical (not stack) order, 10 B used; bytes 0..7 are MMn
+  fcw = 1408, // u16
+  fsw = 1412, // u16 incl. TOP
+  ftag = 1416, // u8: bit n = physical register n is not empty
+  fop = 1420, // u16
+  fip = 1424, // u64
+  fdp = 1432, // u64
+  fcs = 1440, // u16
+  fds = 1444, // u16
+  mxcsr = 1448, // u32
+  apic = 2048, // local APIC registers, 1 KiB, owned by helpers/apic
+  STATE_SIZE = 4096,
+  /* Below here: the pCPU's own, not switched with the vCPU. */
+  index = 4096, // u32, which pCPU this is
+  vcpu = 4100, // u32, address of the vCPU block on it, 0 none
+  domain = 4104, // u32, address of its domain block
+  domid = 4108, // u32
+  p2mRoot = 4112, // u32, maddr of the p2m root in force
+  record = 4116, // u32, record being executed by a cold helper
+  left = 4120, // i32, instructions left in the slice, saved around cold helpers
+  faultVector = 4124, // i32, pending fault, -1 none
+  faultError = 4128, // u32 error code
+  faultHasError = 4132, // u32
+  faultKind = 4136, // u32 FaultKind
+  faultLin = 4144, // u64, CR2 of a pending page fault
+  exit = 4152, // i32 Exit, pending exit of run(), 0 none
+  exitArg = 4160, // u64[4]
+  retired = 4192, // u64, instructions retired (whole blocks)
+  budget = 4200, // i64, instructions left before run() must return
+  writeLin = 4208, // u64, where the bounce buffer of a split or device write goes
+  writeSize = 4216, // u32, 0: none pending
+  codeBase = 4220, // u32, record cache
+  codeNext = 4224, // u32, bump pointer
+  codeEnd = 4228, // u32
+  codeEpoch = 4232, // u32, counts whole-cache flushes
+  tlbLogCount = 4236, // u32, entries in the fill log
+  jcLogCount = 4240, // u32
+  scratchR = 4352, // 64 B read bounce buffer
+  scratchW = 4416, // 64 B write bounce buffer
+  walk = 4480, // 128 B results of the page walker (assembly/mmu)
+  stats = 4608, // u32[64] counters for tests and profiles
+  decode = 4864, // decoder scratch, 512 B
+  xtlb = 8192, // 256 x 16 B instruction-page translations: tag u64, maddr u32, flags u32
+  TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
+  TLB_CLASS = 0x20000, // bytes per class
+  TLB_W = 0x10000, // write table relative to the class's read table
+  JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32, record u32
+  TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
+  JC_LOG = 0xb8000, // u32[8192]
+  SIZE = 0xc0000,
+}
+
+export const enum TlbClass {
+  supervisor = 0, // SMAP enforced (CR4.SMAP && !AC, or an implicit supervisor access)
+  supervisorAc = 1, // SMAP off or AC set
+  user = 2,
+}
+
+/** TLB entry, 16 B. Hit: tag == ((lin + size - 1) & ~0xfff); index (lin >> 8) & 0xfff0. Host = (u32)lin + addend. */
+export const enum TlbOff {
+  tag = 0, // u64, INVALID has low bit set
+  addend = 8, // u32
+  flags = 12, // u32, bit 0 global
+  SIZE = 16,
+}
+
+/** Access rights in VMX layout (SDM Vol.3C "Guest Register State"): descriptor bits 8..15 in 0..7 and 20..23 in 12..15. */
+export const enum SegAttr {
+  TYPE = 0xf,
+  S = 0x10,
+  DPL_SHIFT = 5,
+  P = 0x80,
+  AVL = 0x1000,
+  L = 0x2000,
+  DB = 0x4000,
+  G = 0x8000,
+  NULL = 0x10000, // unusable: null selector
+}
+
+export const enum Seg {
+  es = 0,
+  cs = 1,
+  ss = 2,
+  ds = 3,
+  fs = 4,
+  gs = 5,
+  ldtr = 6,
+  tr = 7,
+}
+
+/** Mode key: everything decoding depends on besides the bytes. */
+export const enum Mode {
+  bits16 = 0,
+  bits32 = 1,
+  bits64 = 2,
+  BITS = 3, // mask of the above
+  ss32 = 4, // stack pointer width in legacy modes: SS.B
+  flat = 8, // cs ds es ss have base 0 and limit 4 GiB: no segment checks (always set in 64-bit mode)
+  flatFs = 16, // fs has limit 4 GiB, readable and writable: only its base matters
+  flatGs = 32,
+  step = 64, // single-step or data breakpoints: one instruction per block
+  align = 128, // alignment checks in force: every access takes the checked path
+  cpl3 = 256,
+  real = 512, // CR0.PE = 0
+  v86 = 1024,
+}
+
+export const enum FlagsKind {
+  none = 0, // rflags is right
+  add = 1,
+  sub = 2, // also cmp, neg (a = 0)
+  logic = 3,
+  inc = 4, // CF from flagsCarry; b = 1
+  dec = 5,
+  adc = 6, // CF from flagsCarry, OF/AF from operands
+  sbb = 7,
+  shift = 8, // ZF SF PF from res; CF in flagsCarry bit 0, OF in bit 1, AF 0
+}
+
+export const enum FaultKind {
+  fault = 0, // exception raised by an instruction: rip is that instruction's
+  trap = 1, // rip is already past the instruction
+}
