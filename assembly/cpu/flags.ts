@@ -1,0 +1,77 @@
+/** Lazy status flags. An arithmetic instruction leaves operands and result, sign-extended to 64 bits, and a kind; the six
+ *  flags are computed when somebody looks. Sign extension keeps both signed and unsigned order, so one formula serves
+ *  all widths (SDM Vol.1 "Status Flags"). */
+import { FlagsKind, PcpuOff } from "../abi/layout";
+import { Flag } from "../abi/x86";
+import { PCPU } from "./pcpu";
+
+/** CF as 0 or 1. */
+export function carry(): u32 {
+  const r = load<i64>(PCPU, PcpuOff.flagsRes);
+  switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
+    case FlagsKind.add: return u32(<u64>r < load<u64>(PCPU, PcpuOff.flagsA));
+    case FlagsKind.sub: return u32(load<u64>(PCPU, PcpuOff.flagsA) < load<u64>(PCPU, PcpuOff.flagsB));
+    case FlagsKind.logic: return 0;
+    case FlagsKind.none: return load<u32>(PCPU, PcpuOff.rflags) & Flag.CF;
+    default: return load<u32>(PCPU, PcpuOff.flagsCarry) & 1;
+  }
+}
+
+/** OF as 0 or 1. */
+export function overflow(): u32 {
+  const r = load<i64>(PCPU, PcpuOff.flagsRes), a = load<i64>(PCPU, PcpuOff.flagsA), b = load<i64>(PCPU, PcpuOff.flagsB);
+  switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
+    case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 11) & 1;
+    case FlagsKind.logic: return 0;
+    case FlagsKind.shift: return (load<u32>(PCPU, PcpuOff.flagsCarry) >> 1) & 1;
+    case FlagsKind.add:
+    case FlagsKind.inc:
+    case FlagsKind.adc: return <u32>(((a ^ r) & (b ^ r)) >>> 63);
+    default: return <u32>(((a ^ b) & (a ^ r)) >>> 63);
+  }
+}
+
+export function auxiliary(): u32 {
+  switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
+    case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 4) & 1;
+    case FlagsKind.logic:
+    case FlagsKind.shift: return 0;
+    default:
+      return <u32>((load<u64>(PCPU, PcpuOff.flagsRes) ^ load<u64>(PCPU, PcpuOff.flagsA) ^ load<u64>(PCPU, PcpuOff.flagsB)) >> 4) & 1;
+  }
+}
+
+export function zero(): u32 {
+  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 6) & 1;
+  return u32(load<i64>(PCPU, PcpuOff.flagsRes) == 0);
+}
+
+export function sign(): u32 {
+  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 7) & 1;
+  return u32(load<i64>(PCPU, PcpuOff.flagsRes) < 0);
+}
+
+export function parity(): u32 {
+  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 2) & 1;
+  return ~popcnt<u32>(load<u8>(PCPU, PcpuOff.flagsRes)) & 1;
+}
+
+/** OSZAPC in their RFLAGS positions. */
+export function status(): u32 {
+  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return load<u32>(PCPU, PcpuOff.rflags) & Flag.STATUS;
+  return carry() | (parity() << 2) | (auxiliary() << 4) | (zero() << 6) | (sign() << 7) | (overflow() << 11);
+}
+
+/** Folds the lazy flags into RFLAGS and returns all of it. */
+export function materialize(): u64 {
+  const all = (load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.STATUS)) | <u64>status();
+  store<u64>(PCPU, all, PcpuOff.rflags);
+  store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
+  return all;
+}
+
+/** Replaces OSZAPC by the bits of `bits` (RFLAGS positions). */
+export function setStatus(bits: u32): void {
+  store<u64>(PCPU, (load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.STATUS)) | <u64>(bits & Flag.STATUS), PcpuOff.rflags);
+  store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
+}

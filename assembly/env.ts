@@ -1,0 +1,14 @@
+/** What the processor needs from outside: everything the host does on its behalf is one of these. */
+
+/** Throws a preallocated object: control leaves run(), whose caller enters it again to deliver the pending fault. */
+@external("env", "unwind") export declare function unwind(): void;
+/** Port read of 1, 2 or 4 bytes. */
+@external("env", "pioRead") export declare function pioRead(port: u32, size: u32): u32;
+@external("env", "pioWrite") export declare function pioWrite(port: u32, size: u32, value: u32): void;
+/** Device memory access of 1, 2 or 4 bytes at a guest-physical address (8-byte ones are made as two). */
+@external("env", "mmioRead") export declare function mmioRead(gpaLo: u32, gpaHi: u32, size: u32): u32;
+@external("env", "mmioWrite") export declare function mmioWrite(gpaLo: u32, gpaHi: u32, size: u32, value: u32): void;
+/** Nanoseconds since the machine started, monotonic. */
+@external("env", "nowNs") export declare function nowNs(): f64;
+/** A notice for the hypervisor log, at most once per (code, a): see Notice. */
+@external("env", "notice") export declare function notice(code: u32, a: u32, b: u32): void;

@@ -1,0 +1,49 @@
+/** Faults without exceptions: a faulting instruction writes the pending-fault words and returns record 0, whose handler
+ *  delivers the fault. Helpers that are too deep to return unwind through the host instead; the words are the same.
+ *  State is committed last in every instruction, so delivery only needs the rip of the record (SDM Vol.3A
+ *  "Exception Classifications"). */
+import { FaultKind, PcpuOff } from "./abi/layout";
+import { Vector } from "./abi/x86";
+import { PCPU } from "./cpu/pcpu";
+import { unwind } from "./env";
+
+/** Pends exception `vector` without error code; returns 0 for `return raise(...)`. */
+export function raise(vector: i32): usize {
+  store<i32>(PCPU, vector, PcpuOff.faultVector);
+  store<u32>(PCPU, 0, PcpuOff.faultError);
+  store<u32>(PCPU, 0, PcpuOff.faultHasError);
+  store<u32>(PCPU, FaultKind.fault, PcpuOff.faultKind);
+  return 0;
+}
+
+export function raiseError(vector: i32, errorCode: u32): usize {
+  raise(vector);
+  store<u32>(PCPU, errorCode, PcpuOff.faultError);
+  store<u32>(PCPU, 1, PcpuOff.faultHasError);
+  return 0;
+}
+
+/** Page fault at `lin`; CR2 itself is written at delivery. */
+export function raisePageFault(lin: u64, errorCode: u32): usize {
+  raiseError(Vector.PF, errorCode);
+  store<u64>(PCPU, lin, PcpuOff.faultLin);
+  return 0;
+}
+
+/** An exception that reports after the instruction (INT3, INTO, single-step): rip is already the next one. */
+export function raiseTrap(vector: i32): usize {
+  raise(vector);
+  store<u32>(PCPU, FaultKind.trap, PcpuOff.faultKind);
+  return 0;
+}
+
+/** Pends the fault and leaves run() through the host; does not return. */
+export function fail(vector: i32): void {
+  raise(vector);
+  unwind();
+}
+
+export function failError(vector: i32, errorCode: u32): void {
+  raiseError(vector, errorCode);
+  unwind();
+}
