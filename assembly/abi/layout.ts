@@ -138,6 +138,7 @@ export const enum VcpuOff {
   periodicNext = 4216, // f64
   callbackVector = 4224, // u32, HVMOP_set_evtchn_upcall_vector, 0 none
   polled = 4228, // i32, SCHEDOP_poll in progress: number of ports
+  home = 4232, // i32, pCPU whose run queue holds it, -1 none (src/machine/scheduler)
   hv = 4352, // src/hypervisor's own, to the end
   SIZE = 8192,
 }
@@ -259,6 +260,15 @@ export const enum PcpuOff {
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]
   SIZE = 0xc0000,
+}
+
+/** Scheduler words of a pCPU, between its block and the next (src/machine/scheduler): never addressed by the core. */
+export const enum SchedOff {
+  doorbell = 0xc0000, // i32, bumped and notified by whoever gives the pCPU something to look at
+  stop = 0xc0004, // i32, 1: its thread ends
+  slots = 0xc0008, // i32, high-water mark of the queue
+  idleNs = 0xc0010, // f64, time spent waiting
+  queue = 0xc1000, // u32[Region.MAX_VCPUS], addresses of the vCPU blocks that run here, 0 = empty slot
 }
 
 export const enum TlbClass {

@@ -15,6 +15,9 @@ export class MachineMemory {
   readonly f64: Float64Array;
   readonly view: DataView;
   readonly shared: boolean;
+  /** Told of every `notify` made through this object: how threads of one event loop, or hosts without
+   *  Atomics.waitAsync, hear a doorbell. */
+  onNotify?: (at: number) => void;
 
   constructor(readonly memory: WebAssembly.Memory) {
     this.buffer = memory.buffer as ArrayBufferLike;
@@ -84,6 +87,7 @@ export class MachineMemory {
   }
   notify(at: number): void {
     if (this.shared) Atomics.notify(this.i32, at >>> 2);
+    this.onNotify?.(at);
   }
 
   /** Runs `body` under the spinlock at `at`. Sections are short and never nest on the same lock.
