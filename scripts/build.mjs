@@ -1,0 +1,81 @@
+// The build steps: assembly/ -> build/*.wasm, src/ -> dist/. Called by ensure.mjs, which knows when each is due.
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const at = (...parts) => join(root, ...parts);
+const version = () => JSON.parse(readFileSync(at("package.json"), "utf8")).version;
+
+export const wasmOutputs = ["build/xenolith.wasm", "build/xenolith.shared.wasm"];
+export const jsOutputs = ["dist/index.js", "dist/worker.js", "dist/cli.mjs", "dist/xenolith.wasm", "dist/xenolith.shared.wasm"];
+export const typesOutputs = ["dist/types/src/index.d.ts"];
+export const pageOutputs = ["dist/page/index.html", "dist/page/page.js"];
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+    child.on("error", reject);
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${args[0]} ended with status ${code}`))));
+  });
+}
+
+/** Both targets at once: asc uses one thread. */
+export async function wasm() {
+  mkdirSync(at("build"), { recursive: true });
+  const asc = at("node_modules/assemblyscript/bin/asc.js");
+  const target = (name) => run(process.execPath, ["--max-old-space-size=4096", asc, "--config", "asconfig.json", "--target", name]);
+  await Promise.all([target("shared"), target("unshared")]);
+}
+
+const common = () => ({
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  target: ["es2022"],
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: "warning",
+  external: ["node:*"],
+  define: { XENOLITH_VERSION: JSON.stringify(version()) },
+});
+
+export async function js() {
+  const { build } = await import("esbuild");
+  mkdirSync(at("dist"), { recursive: true });
+  await Promise.all([
+    build({ ...common(), platform: "neutral", entryPoints: { index: "src/index.ts", worker: "src/machine/vcpu_worker.ts" }, outdir: "dist" }),
+    build({
+      ...common(),
+      platform: "node",
+      target: "node20",
+      entryPoints: { cli: "src/cli/cli.ts" },
+      outdir: "dist",
+      outExtension: { ".js": ".mjs" },
+      banner: { js: "#!/usr/bin/env node" },
+    }),
+  ]);
+  for (const file of wasmOutputs) copyFileSync(at(file), at(file.replace("build/", "dist/")));
+}
+
+/** Declarations follow the source tree; relative imports get the extension that Node's resolution asks for. */
+export async function types() {
+  rmSync(at("dist/types"), { recursive: true, force: true });
+  await run(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
+  const fix = (folder) => {
+    for (const name of readdirSync(folder)) {
+      const file = join(folder, name);
+      if (statSync(file).isDirectory()) fix(file);
+      else writeFileSync(file, readFileSync(file, "utf8").replace(/((?:from|import\()\s*")(\.{1,2}\/[^"]+?)(")/g, "$1$2.js$3"));
+    }
+  };
+  fix(at("dist/types"));
+}
+
+export async function page() {
+  const { build } = await import("esbuild");
+  mkdirSync(at("dist/page"), { recursive: true });
+  await build({ ...common(), platform: "browser", entryPoints: { page: "src/page/page.ts" }, outdir: "dist/page" });
+  copyFileSync(at("src/page/index.html"), at("dist/page/index.html"));
+  for (const file of ["worker.js", "xenolith.wasm", "xenolith.shared.wasm"]) copyFileSync(at("dist", file), at("dist/page", file));
+}
