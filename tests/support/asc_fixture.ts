@@ -17,13 +17,18 @@ export interface FixtureOptions {
 
 /** The compiled module of `entry` (a path from the project's root, such as "tests/mmu/fixture/paging.ts"). */
 export async function buildFixture(entry: string, options: FixtureOptions = {}): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await fixtureBytes(entry, options));
+}
+
+/** Its bytes. */
+export async function fixtureBytes(entry: string, options: FixtureOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const shared = options.shared ?? true;
   const replace = new Map(Object.entries(options.replace ?? {}));
   const key = createHash("sha256").update(JSON.stringify([entry, shared, [...replace]])).digest("hex").slice(0, 12);
   const folder = join(root, "build", "fixtures");
   const out = join(folder, `${basename(entry, ".ts")}-${key}.wasm`);
   if (!isFresh(out)) await compile(entry, out, shared, replace);
-  return WebAssembly.compile(readFileSync(out));
+  return new Uint8Array(readFileSync(out));
 }
 
 /** What the compiler read last time, with the modification time each file had (0: looked for and absent). */
