@@ -139,6 +139,8 @@ export const enum VcpuOff {
   callbackVector = 4224, // u32, HVMOP_set_evtchn_upcall_vector, 0 none
   polled = 4228, // i32, SCHEDOP_poll in progress: number of ports
   home = 4232, // i32, pCPU whose run queue holds it, -1 none (src/machine/scheduler)
+  apicPosted = 4240, // u32[8] atomic bits: vectors posted to its local APIC by other threads
+  apicInit = 4272, // i32 atomic: bit 8 INIT, bit 9 SIPI (vector in bits 0..7), bit 10 NMI, from other vCPUs
   hv = 4352, // src/hypervisor's own, to the end
   SIZE = 8192,
 }
@@ -247,6 +249,7 @@ export const enum PcpuOff {
   codeEpoch = 4232, // u32, counts whole-cache flushes
   tlbLogCount = 4236, // u32, entries in the fill log
   jcLogCount = 4240, // u32
+  delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer
   walk = 4480, // 128 B results of the page walker (assembly/mmu)
