@@ -256,6 +256,8 @@ export const enum PcpuOff {
   stats = 4608, // u32[64] counters for tests and profiles
   decode = 4864, // decoder scratch, 512 B
   x87 = 7168, // 1 KiB, temporaries of one x87 or XSAVE instruction (helpers/x87_state)
+  sseFlags = 6144, // u32, MXCSR exception flags of the SSE instruction in progress
+  sseScratch = 6160, // 32 B, vector operands whose elements are chosen at run time
   xtlb = 8192, // 256 x 16 B instruction-page translations: tag u64, maddr u32, flags u32
   pageFilter = 0x3000, // 3 x 512 B bitmaps over hashed page numbers (assembly/mmu/tlb): large, code, global code
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)

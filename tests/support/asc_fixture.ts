@@ -4,7 +4,7 @@
 import asc from "assemblyscript/asc";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 
 const root: string = (globalThis as { XENOLITH_ROOT?: string }).XENOLITH_ROOT ?? process.cwd();
 
@@ -58,9 +58,10 @@ async function compile(entry: string, out: string, shared: boolean, replace: Map
     readFile(name: string, baseDir: string): string | null {
       const path = relative(root, resolve(root, baseDir, name)).replaceAll("\\", "/");
       if (path === "asconfig.json") return null; // options are on the command line: no "entries" of the core
-      const actual = replace.get(path) ?? path;
-      inputs[actual] = mtime(join(root, actual));
-      return inputs[actual] ? readFileSync(join(root, actual), "utf8") : null;
+      inputs[path] = mtime(join(root, path));
+      const standIn = replace.get(path);
+      if (standIn) return `export * from "${relative(dirname(path), standIn).replace(/\.ts$/, "")}";`;
+      return inputs[path] ? readFileSync(join(root, path), "utf8") : null;
     },
     writeFile(name: string, contents: Uint8Array | string): void {
       if (name.endsWith(".wasm")) wasm = contents as Uint8Array;

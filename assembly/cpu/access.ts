@@ -1,0 +1,146 @@
+/** Guest memory as instructions use it.
+ *
+ *  Hot code: `h = hostR(lin, size); if (!h) return 0;` and `load<T>(h)`; `h = hostW(lin, size)` and `storeN(h, v)`.
+ *  Cold helpers: ld* and st*, which unwind on a fault. sys* are implicit supervisor accesses (descriptor tables, TSS):
+ *  privileged at any CPL, and SMAP holds for them whatever AC says (SDM Vol.3A "Determination of Access Rights"). */
+import { PcpuOff, TlbOff } from "../abi/layout";
+import { Vector } from "../abi/x86";
+import { unwind } from "../env";
+import { failError } from "../fault";
+import { commitWrite, hostSpanR, hostSpanW, missR, missW, readIn, writeIn } from "../mmu/access";
+import { SUPERVISOR } from "../mmu/tlb";
+import { PCPU } from "./pcpu";
+
+export { commitWrite, hostSpanR, hostSpanW, missR, missW };
+
+const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
+
+/** Host address of `size` (1..64) readable bytes at `lin`, or 0 with the fault pending. */
+@inline export function hostR(lin: u64, size: i32): usize {
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry) == ((lin + (size - 1)) & ~(<u64>0xfff))) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
+  return missR(lin, size);
+}
+
+/** Host address of `size` (1..64) writable bytes at `lin`, or 0 with the fault pending. Their present contents can be
+ *  read there. After storing through anything but storeN, call commitWrite() if it is the write bounce buffer. */
+@inline export function hostW(lin: u64, size: i32): usize {
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
+    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
+  }
+  return missW(lin, size);
+}
+
+@inline export function store8(host: usize, value: u64): void {
+  store<u8>(host, <u8>value);
+  if (host == SCRATCH_W) commitWrite();
+}
+@inline export function store16(host: usize, value: u64): void {
+  store<u16>(host, <u16>value);
+  if (host == SCRATCH_W) commitWrite();
+}
+@inline export function store32(host: usize, value: u64): void {
+  store<u32>(host, <u32>value);
+  if (host == SCRATCH_W) commitWrite();
+}
+@inline export function store64(host: usize, value: u64): void {
+  store<u64>(host, value);
+  if (host == SCRATCH_W) commitWrite();
+}
+@inline export function storev(host: usize, value: v128): void {
+  v128.store(host, value);
+  if (host == SCRATCH_W) commitWrite();
+}
+
+/* Unwinding forms. */
+
+function readable(lin: u64, size: i32): usize {
+  const host = hostR(lin, size);
+  if (!host) unwind();
+  return host;
+}
+
+function writable(lin: u64, size: i32): usize {
+  const host = hostW(lin, size);
+  if (!host) unwind();
+  return host;
+}
+
+export function ld8(lin: u64): u64 { return <u64>load<u8>(readable(lin, 1)); }
+export function ld16(lin: u64): u64 { return <u64>load<u16>(readable(lin, 2)); }
+export function ld32(lin: u64): u64 { return <u64>load<u32>(readable(lin, 4)); }
+export function ld64(lin: u64): u64 { return load<u64>(readable(lin, 8)); }
+export function ldv(lin: u64): v128 { return v128.load(readable(lin, 16)); }
+
+export function st8(lin: u64, value: u64): void { store8(writable(lin, 1), value); }
+export function st16(lin: u64, value: u64): void { store16(writable(lin, 2), value); }
+export function st32(lin: u64, value: u64): void { store32(writable(lin, 4), value); }
+export function st64(lin: u64, value: u64): void { store64(writable(lin, 8), value); }
+export function stv(lin: u64, value: v128): void { storev(writable(lin, 16), value); }
+
+/** 16-byte operands that must be aligned: #GP(0) otherwise. */
+export function ldvAligned(lin: u64): v128 {
+  if (lin & 15) failError(Vector.GP, 0);
+  return ldv(lin);
+}
+export function stvAligned(lin: u64, value: v128): void {
+  if (lin & 15) failError(Vector.GP, 0);
+  stv(lin, value);
+}
+
+/** Unwinds unless all of `size` bytes (any number) may be written. */
+export function probeW(lin: u64, size: u32): void {
+  if (size <= 64) { writable(lin, size); return; }
+  for (let done: u32 = 0; done < size; ) {
+    const part = pageLeft(lin + done, size - done);
+    writable(lin + done, 1);
+    done += part;
+  }
+}
+
+/** `n` bytes at `lin` to host memory. More than 64 bytes: all pages are checked first. */
+export function ldBytes(lin: u64, host: usize, n: u32): void {
+  if (n <= 64) { memory.copy(host, readable(lin, n), n); return; }
+  for (let done: u32 = 0; done < n; done += pageLeft(lin + done, n - done)) readable(lin + done, 1);
+  for (let done: u32 = 0; done < n; ) {
+    const part = min(pageLeft(lin + done, n - done), 64);
+    memory.copy(host + done, readable(lin + done, part), part);
+    done += part;
+  }
+}
+
+/** `n` bytes of host memory to `lin`. More than 64 bytes: all pages are checked first. */
+export function stBytes(lin: u64, host: usize, n: u32): void {
+  if (n > 64) probeW(lin, n);
+  for (let done: u32 = 0; done < n; ) {
+    const part = n <= 64 ? n : min(pageLeft(lin + done, n - done), 64);
+    const to = writable(lin + done, part);
+    memory.copy(to, host + done, part);
+    if (to == SCRATCH_W) commitWrite();
+    done += part;
+  }
+}
+
+@inline function pageLeft(lin: u64, n: u32): u32 { return min(n, 4096 - (<u32>lin & 0xfff)); }
+
+function sysReadable(lin: u64, size: u32): usize {
+  const host = readIn(lin, size, SUPERVISOR);
+  if (!host) unwind();
+  return host;
+}
+
+function sysWritable(lin: u64, size: u32): usize {
+  const host = writeIn(lin, size, SUPERVISOR);
+  if (!host) unwind();
+  return host;
+}
+
+export function sysLd8(lin: u64): u64 { return <u64>load<u8>(sysReadable(lin, 1)); }
+export function sysLd16(lin: u64): u64 { return <u64>load<u16>(sysReadable(lin, 2)); }
+export function sysLd32(lin: u64): u64 { return <u64>load<u32>(sysReadable(lin, 4)); }
+export function sysLd64(lin: u64): u64 { return load<u64>(sysReadable(lin, 8)); }
+export function sysSt8(lin: u64, value: u64): void { store8(sysWritable(lin, 1), value); }
+export function sysSt16(lin: u64, value: u64): void { store16(sysWritable(lin, 2), value); }
+export function sysSt32(lin: u64, value: u64): void { store32(sysWritable(lin, 4), value); }
+export function sysSt64(lin: u64, value: u64): void { store64(sysWritable(lin, 8), value); }

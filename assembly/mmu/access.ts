@@ -1,0 +1,217 @@
+/** The slow path of data accesses: pages that miss the TLB, accesses across a page end, devices, discarded writes, code.
+ *
+ *  Nothing here throws. An address function returns a host address or, with the fault pending, 0. Reads that have no
+ *  single host address are gathered in PcpuOff.scratchR; such writes go to PcpuOff.scratchW, filled with the present
+ *  contents, and commitWrite() carries them out. Both pages of a crossing write are translated, and so have faulted,
+ *  before anything changes.
+ *
+ *  Order between processors (TSO) holds as long as each access is one wasm access: what is gathered is not atomic, as a
+ *  page-crossing access is not on hardware. */
+import { FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
+import { Efer, Pfec, Pte, Vector } from "../abi/x86";
+import { PCPU } from "../cpu/pcpu";
+import { raiseError, raisePageFault } from "../fault";
+import { beforeStore, hasCode } from "./code_pages";
+import { isCanonical, permits, SMAP_OFF, walk, WalkOff } from "./guest_walk";
+import { frameOf, isWritable, ramEntry } from "./p2m";
+import { deviceRead, deviceWrite, isApic } from "./ram";
+import { entryFor, fill, FrameFlag, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
+
+/** What a page function returns besides 0 (fault pending) and host addresses, which are far above. */
+export const DEVICE: usize = 1; // at WalkOff.gpa
+export const DISCARD: usize = 2; // read-only memory at WalkOff.gpa: writes vanish
+
+const SCRATCH_R: usize = PCPU + PcpuOff.scratchR;
+const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
+const PAGE: u64 = 4096;
+
+@inline function accessOf(base: usize): u32 {
+  return base == USER ? Pfec.U : base == SUPERVISOR_AC ? SMAP_OFF : 0;
+}
+
+/** The class in force (explicit accesses). */
+@inline function inForce(): usize { return <usize>load<u32>(PCPU, PcpuOff.tlbBase); }
+
+/** Host address of a byte for reading in class `base`. */
+export function readPage(lin: u64, base: usize): usize {
+  const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
+  if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
+  if (tag == (page | Mark.device)) return deviceHit(lin, entry);
+  if (!isCanonical(lin)) return raiseError(Vector.GP, 0);
+  if (!walk(lin, accessOf(base))) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
+  const gpa = load<u64>(PCPU, WalkOff.gpa);
+  const found = isApic(gpa) ? 0 : ramEntry(gpa);
+  if (!found) return deviceMiss(lin, entry);
+  const host = (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff);
+  const attributes = load<u32>(PCPU, WalkOff.attributes), global = (attributes & Pte.G) != 0;
+  noteSize(lin);
+  fill(entry, page, <u32>(host - <usize>lin), global);
+  if (attributes & Pte.D && isWritable(found) && permits(accessOf(base) | Pfec.W, attributes, false)) {
+    fillWritable(entry + PcpuOff.TLB_W, page, host, lin, global);
+  }
+  return host;
+}
+
+/** Host address of a byte for writing `len` bytes within its page, in class `base`; records decoded from those bytes
+ *  are dropped. Also good for reading. */
+export function writePage(lin: u64, base: usize, len: u32): usize {
+  const host = writableHost(lin, base);
+  if (host > DISCARD) beforeStore(host, len);
+  return host;
+}
+
+function writableHost(lin: u64, base: usize): usize {
+  const entry = entryFor(base, lin) + PcpuOff.TLB_W, page = lin & ~(PAGE - 1), tag = load<u64>(entry);
+  if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
+  if (tag == (page | Mark.code)) {
+    const at = <usize>lin + load<u32>(entry, TlbOff.addend);
+    if (!hasCode(at)) { markWritten(at); store<u64>(entry, page); }
+    return at;
+  }
+  if (tag == (page | Mark.device)) return deviceHit(lin, entry);
+  if (!isCanonical(lin)) return raiseError(Vector.GP, 0);
+  const access = accessOf(base) | Pfec.W;
+  if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
+  const gpa = load<u64>(PCPU, WalkOff.gpa);
+  const found = isApic(gpa) ? 0 : ramEntry(gpa);
+  if (!found) return deviceMiss(lin, entry);
+  if (!isWritable(found)) return DISCARD;
+  const host = (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff);
+  const global = (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0;
+  noteSize(lin);
+  fillWritable(entry, page, host, lin, global);
+  fill(entry - PcpuOff.TLB_W, page, <u32>(host - <usize>lin), global);
+  return host;
+}
+
+function noteSize(lin: u64): void {
+  const shift = load<u32>(PCPU, WalkOff.shift);
+  if (shift > 12) noteLarge(lin, shift);
+}
+
+function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
+  let tag = page;
+  if (hasCode(host)) tag |= Mark.code;
+  else markWritten(host);
+  fill(entry, tag, <u32>(host - <usize>lin), global);
+}
+
+@inline function markWritten(host: usize): void {
+  const frame = frameOf(host);
+  if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags);
+}
+
+function deviceHit(lin: u64, entry: usize): usize {
+  store<u64>(PCPU, <u64>(<u32>lin + load<u32>(entry, TlbOff.addend)), WalkOff.gpa);
+  return DEVICE;
+}
+
+function deviceMiss(lin: u64, entry: usize): usize {
+  const gpa = load<u64>(PCPU, WalkOff.gpa);
+  noteSize(lin);
+  if (gpa >> 32 == 0) {
+    fill(entry, (lin & ~(PAGE - 1)) | Mark.device, <u32>gpa - <u32>lin, (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0);
+  }
+  return DEVICE;
+}
+
+/** Linear address after the page end: outside 64-bit mode addresses wrap at 4 GiB. */
+function nextPage(lin: u64, base: usize): u64 {
+  const next = (lin | (PAGE - 1)) + 1;
+  if ((load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) == Mode.bits64) return next;
+  if (base == SUPERVISOR && load<u64>(PCPU, PcpuOff.efer) & Efer.LMA) return next; // descriptor tables
+  return next & 0xffffffff;
+}
+
+/** Reads of up to 64 bytes in class `base`. */
+export function readIn(lin: u64, size: u32, base: usize): usize {
+  const first = <u32>(PAGE - (lin & (PAGE - 1)));
+  const host = readPage(lin, base);
+  if (size <= first) {
+    if (host != DEVICE) return host;
+    deviceRead(load<u64>(PCPU, WalkOff.gpa), SCRATCH_R, size);
+    return SCRATCH_R;
+  }
+  if (!host) return 0;
+  const gpa = load<u64>(PCPU, WalkOff.gpa);
+  const second = readPage(nextPage(lin, base), base);
+  if (!second) return 0;
+  const secondGpa = load<u64>(PCPU, WalkOff.gpa);
+  gather(host, gpa, SCRATCH_R, first);
+  gather(second, secondGpa, SCRATCH_R + first, size - first);
+  return SCRATCH_R;
+}
+
+function gather(host: usize, gpa: u64, to: usize, len: u32): void {
+  if (host == DEVICE) deviceRead(gpa, to, len);
+  else copyBytes(to, host, len);
+}
+
+@inline function copyBytes(to: usize, from: usize, len: u32): void {
+  for (let i: usize = 0; i < len; i++) store<u8>(to + i, load<u8>(from + i));
+}
+
+/** Writes of up to 64 bytes in class `base`. */
+export function writeIn(lin: u64, size: u32, base: usize): usize {
+  const first = <u32>(PAGE - (lin & (PAGE - 1)));
+  const len = min(size, first);
+  const host = writePage(lin, base, len);
+  if (size <= first && (host > DISCARD || !host)) return host;
+  if (!host) return 0;
+  store<u32>(PCPU, host, WalkOff.firstHost);
+  store<u32>(PCPU, len, WalkOff.firstLen);
+  store<u64>(PCPU, load<u64>(PCPU, WalkOff.gpa), WalkOff.firstGpa);
+  if (size > first) {
+    const second = writePage(nextPage(lin, base), base, size - first);
+    if (!second) return 0;
+    store<u32>(PCPU, second, WalkOff.secondHost);
+    store<u64>(PCPU, load<u64>(PCPU, WalkOff.gpa), WalkOff.secondGpa);
+  }
+  store<u64>(PCPU, lin, PcpuOff.writeLin);
+  store<u32>(PCPU, size, PcpuOff.writeSize);
+  present(load<u32>(PCPU, WalkOff.firstHost), load<u64>(PCPU, WalkOff.firstGpa), SCRATCH_W, len);
+  if (size > first) present(load<u32>(PCPU, WalkOff.secondHost), load<u64>(PCPU, WalkOff.secondGpa), SCRATCH_W + len, size - len);
+  return SCRATCH_W;
+}
+
+/** What is there before the write, for instructions that modify. */
+function present(host: usize, gpa: u64, to: usize, len: u32): void {
+  if (host == DISCARD) {
+    const found = ramEntry(gpa);
+    if (!found) return;
+    host = (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff);
+  }
+  gather(host, gpa, to, len);
+}
+
+/** Carries out the write that was prepared in PcpuOff.scratchW. */
+export function commitWrite(): void {
+  const size = load<u32>(PCPU, PcpuOff.writeSize);
+  if (!size) return;
+  store<u32>(PCPU, 0, PcpuOff.writeSize);
+  const len = load<u32>(PCPU, WalkOff.firstLen);
+  spread(load<u32>(PCPU, WalkOff.firstHost), load<u64>(PCPU, WalkOff.firstGpa), SCRATCH_W, len);
+  if (size > len) spread(load<u32>(PCPU, WalkOff.secondHost), load<u64>(PCPU, WalkOff.secondGpa), SCRATCH_W + len, size - len);
+}
+
+function spread(host: usize, gpa: u64, from: usize, len: u32): void {
+  if (host == DEVICE) deviceWrite(gpa, from, len);
+  else if (host != DISCARD) copyBytes(host, from, len);
+}
+
+/** hostR and hostW missed. */
+export function missR(lin: u64, size: i32): usize { return readIn(lin, size, inForce()); }
+export function missW(lin: u64, size: i32): usize { return writeIn(lin, size, inForce()); }
+
+/** Host address of plain memory at `lin`, good to the end of its page, or 0. Without a fault pending 0 means that the
+ *  caller must go element by element. */
+export function hostSpanR(lin: u64, wanted: u32): usize {
+  const host = readPage(lin, inForce());
+  return host > DISCARD ? host : 0;
+}
+
+/** The same for writing: good for `wanted` bytes or to the end of the page, whichever is less. */
+export function hostSpanW(lin: u64, wanted: u32): usize {
+  const host = writePage(lin, inForce(), min(wanted, <u32>(PAGE - (lin & (PAGE - 1)))));
+  return host > DISCARD ? host : 0;
+}

@@ -1,0 +1,53 @@
+/** Guest memory for hypercalls: exported to TypeScript. Addresses are linear, at the current CR3, with supervisor
+ *  privilege and without SMAP. Nothing faults: what cannot be reached is not copied. */
+import { PcpuOff } from "../abi/layout";
+import { Pfec } from "../abi/x86";
+import { PCPU } from "../cpu/pcpu";
+import { DEVICE, DISCARD, readPage, writePage } from "./access";
+import { isCanonical, SMAP_OFF, walk, WalkOff } from "./guest_walk";
+import { physical } from "./p2m";
+import { deviceRead, deviceWrite } from "./ram";
+import { SUPERVISOR_AC } from "./tlb";
+
+@inline function linear(lo: u32, hi: u32): u64 { return <u64>lo | (<u64>hi << 32); }
+
+/** Copies guest bytes to host memory at `to`; returns how many could NOT be copied. */
+export function copyFromGuest(to: u32, linLo: u32, linHi: u32, len: u32): u32 {
+  let lin = linear(linLo, linHi);
+  while (len) {
+    const part = min(len, 4096 - (<u32>lin & 0xfff));
+    const host = readPage(lin, SUPERVISOR_AC);
+    if (!host) break;
+    if (host == DEVICE) deviceRead(load<u64>(PCPU, WalkOff.gpa), to, part);
+    else memory.copy(to, host, part);
+    lin += part; to += part; len -= part;
+  }
+  return settle(len);
+}
+
+/** Copies host memory at `from` to the guest; returns how many bytes could NOT be copied. */
+export function copyToGuest(linLo: u32, linHi: u32, from: u32, len: u32): u32 {
+  let lin = linear(linLo, linHi);
+  while (len) {
+    const part = min(len, 4096 - (<u32>lin & 0xfff));
+    const host = writePage(lin, SUPERVISOR_AC, part);
+    if (!host) break;
+    if (host == DEVICE) deviceWrite(load<u64>(PCPU, WalkOff.gpa), from, part);
+    else if (host != DISCARD) memory.copy(host, from, part);
+    lin += part; from += part; len -= part;
+  }
+  return settle(len);
+}
+
+/** The caller reports -EFAULT; the guest sees no exception. */
+function settle(left: u32): u32 {
+  if (left) store<i32>(PCPU, -1, PcpuOff.faultVector);
+  return left;
+}
+
+/** For debuggers: machine address behind a linear one, 0 if there is none. `access`: Pfec bits. Sets accessed flags. */
+export function translate(linLo: u32, linHi: u32, access: u32): u32 {
+  const lin = linear(linLo, linHi);
+  if (!isCanonical(lin) || !walk(lin, access & (Pfec.W | Pfec.U | Pfec.I) | SMAP_OFF)) return 0;
+  return <u32>physical(load<u64>(PCPU, WalkOff.gpa));
+}

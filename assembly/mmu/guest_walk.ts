@@ -1,0 +1,208 @@
+/** First stage of translation: the guest's page tables (SDM Vol.3A "Paging"; AMD APM Vol.2 "Page Translation and Protection").
+ *
+ *  No paging, 32-bit (with PSE and PSE-36), PAE and 4-level paging; NX, WP, SMEP, SMAP, accessed and dirty flags. A walk
+ *  never throws: it fills the walk words and returns whether the access is allowed. Accessed and dirty flags are set only
+ *  when it is; both vendors allow setting those of upper levels sooner, but do not require it.
+ *
+ *  DEVIATION: PDPTEs of PAE paging are read at each walk, as AMD does under nested paging, not at MOV to CR3 as Intel does. */
+import { P2m, PcpuOff } from "../abi/layout";
+import { Cr0, Cr4, Efer, Pfec, Pte } from "../abi/x86";
+import { PCPU } from "../cpu/pcpu";
+import { beforeStore } from "./code_pages";
+import { isWritable, MAXPHYADDR, ramEntry } from "./p2m";
+
+/** Words at PcpuOff.walk. Up to `steps` they are results of the last walk; from `largeKinds` on they belong to mmu/tlb and
+ *  mmu/access. */
+export const enum WalkOff {
+  gpa = PcpuOff.walk, // u64
+  error = gpa + 8, // u32, page-fault error code of a refused access
+  attributes = error + 4, // u32, of the page: effective RW, US, D, G (only under CR4.PGE)
+  shift = attributes + 4, // u32, 12 or, for large pages, 21, 22, 30
+  steps = shift + 4, // u32
+  entry = steps + 4, // u64[4] page-table entries used
+  entryAt = entry + 32, // u32[4] where they are; 0: flags cannot be set there
+  largeKinds = PcpuOff.walk + 72, // u32
+  fetchGlobal = largeKinds + 4, // u32
+  firstHost = fetchGlobal + 4, // u32, the two parts of a bounced write
+  firstLen = firstHost + 4, // u32
+  firstGpa = firstLen + 4, // u64
+  secondHost = firstGpa + 8, // u32
+  secondGpa = secondHost + 8, // u64
+}
+
+/** Access: Pfec.W, Pfec.U, Pfec.I, and this: an explicit supervisor access with AC set, or SMAP is off. */
+export const SMAP_OFF: u32 = 0x100;
+
+const NX: u64 = (<u64>1) << Pte.NX_BIT;
+/** Bits 51 to MAXPHYADDR of any 64-bit entry. */
+const HIGH: u64 = ((<u64>1) << 52) - ((<u64>1) << MAXPHYADDR);
+/** Bits 62 to 52 are ignored in 4-level paging, reserved in PAE paging. */
+const HIGH_PAE: u64 = ((<u64>1) << 63) - ((<u64>1) << MAXPHYADDR);
+const FRAME: u64 = ((<u64>1) << MAXPHYADDR) - 4096;
+const ALL_ONES: u64 = ~(<u64>0);
+
+const enum Outcome { refused, allowed, changed }
+
+/** Translates `lin` for `access`. True: gpa, attributes and shift are valid. False: error is. */
+export function walk(lin: u64, access: u32): bool {
+  let outcome: i32;
+  do outcome = attempt(lin, access); while (outcome == Outcome.changed);
+  return outcome == Outcome.allowed;
+}
+
+/** True if `lin` is an address at all: bits 63..47 are equal. Any 32-bit address is. */
+@inline export function isCanonical(lin: u64): bool {
+  return <u64>((<i64>lin << 16) >> 16) == lin;
+}
+
+@inline function cr0(): u64 { return load<u64>(PCPU, PcpuOff.cr0); }
+@inline function cr4(): u64 { return load<u64>(PCPU, PcpuOff.cr4); }
+@inline function efer(): u64 { return load<u64>(PCPU, PcpuOff.efer); }
+
+function attempt(lin: u64, access: u32): i32 {
+  store<u32>(PCPU, 0, WalkOff.steps);
+  const cr3 = load<u64>(PCPU, PcpuOff.cr3);
+  if (!(cr0() & (<u64>1 << Cr0.PG_BIT))) {
+    store<u64>(PCPU, lin & 0xffffffff, WalkOff.gpa);
+    store<u32>(PCPU, Pte.RW | Pte.US | Pte.D, WalkOff.attributes);
+    store<u32>(PCPU, 12, WalkOff.shift);
+    return Outcome.allowed;
+  }
+  if (!(cr4() & Cr4.PAE)) return walk32(cr3 & 0xfffff000, <u32>lin, access);
+  const nxe = (efer() & Efer.NXE) != 0;
+  if (efer() & Efer.LMA) return walk64(cr3 & FRAME, lin, access, 39, HIGH | (nxe ? 0 : NX));
+  const pdpte = readEntry64((cr3 & 0xffffffe0) + ((lin >> 27) & 0x18));
+  if (!(pdpte & Pte.P)) return refuse(access, 0);
+  if (pdpte & (HIGH_PAE | NX | 0x1e6)) return refuse(access, Pfec.P | Pfec.RSVD);
+  store<u32>(PCPU, 0, WalkOff.steps); // PDPTEs have no accessed flag
+  return walk64(pdpte & FRAME, lin, access, 21, HIGH_PAE | (nxe ? 0 : NX));
+}
+
+/** Levels of 512 entries of 8 bytes from `shift` down. `reserved` holds in every entry. */
+function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i32 {
+  let rights: u64 = Pte.RW | Pte.US, nx: u64 = 0;
+  while (true) {
+    const entry = readEntry64(table + (((lin >> shift) & 511) << 3));
+    if (!(entry & Pte.P)) return refuse(access, 0);
+    let illegal = reserved;
+    const large = shift > 12 && (entry & Pte.PS) != 0;
+    if (large) {
+      if (shift == 39) illegal |= Pte.PS;
+      else illegal |= (((<u64>1) << shift) - 1) & ~(<u64>0x1fff); // bit 12 is PAT
+    }
+    if (entry & illegal) return refuse(access, Pfec.P | Pfec.RSVD);
+    rights &= entry;
+    nx |= entry;
+    if (large || shift == 12) {
+      const offset = ((<u64>1) << shift) - 1;
+      return conclude(access, <u32>rights, (nx & NX) != 0, <u32>entry, shift, (entry & FRAME & ~offset) | (lin & offset));
+    }
+    table = entry & FRAME;
+    shift -= 9;
+  }
+}
+
+/** 32-bit paging. A 4 MiB page has address bits 39..32 in bits 20..13 of its entry (PSE-36); bit 21 is reserved. */
+function walk32(table: u64, lin: u32, access: u32): i32 {
+  const pde = readEntry32(table + <u64>((lin >>> 22) << 2));
+  if (!(pde & Pte.P)) return refuse(access, 0);
+  if (pde & Pte.PS && cr4() & Cr4.PSE) {
+    if (pde & 0x200000) return refuse(access, Pfec.P | Pfec.RSVD);
+    const gpa = <u64>(pde & 0xffc00000) | (<u64>(pde & 0x1fe000) << 19) | <u64>(lin & 0x3fffff);
+    return conclude(access, pde, false, pde, 22, gpa);
+  }
+  const pte = readEntry32(<u64>(pde & 0xfffff000) + <u64>(((lin >>> 12) & 1023) << 2));
+  if (!(pte & Pte.P)) return refuse(access, 0);
+  return conclude(access, pde & pte, false, pte, 12, <u64>(pte & 0xfffff000) | <u64>(lin & 0xfff));
+}
+
+/** "Determination of Access Rights": `rights` and `nx` are combined over all levels, `leaf` is the entry that maps. */
+function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa: u64): i32 {
+  if (!permits(access, rights, nx)) return refuse(access, Pfec.P);
+  const dirty: u32 = access & Pfec.W ? Pte.D : 0;
+  if (!setFlags(dirty)) return Outcome.changed;
+  let attributes = (rights & (Pte.RW | Pte.US)) | ((leaf | dirty) & Pte.D);
+  if (cr4() & Cr4.PGE) attributes |= leaf & Pte.G;
+  store<u64>(PCPU, gpa, WalkOff.gpa);
+  store<u32>(PCPU, attributes, WalkOff.attributes);
+  store<u32>(PCPU, shift, WalkOff.shift);
+  return Outcome.allowed;
+}
+
+/** Whether a page with these combined rights may be accessed so. */
+export function permits(access: u32, rights: u32, nx: bool): bool {
+  if (nx && access & Pfec.I) return false;
+  if (access & Pfec.U) {
+    if (!(rights & Pte.US)) return false;
+    return !(access & Pfec.W) || (rights & Pte.RW) != 0;
+  }
+  if (rights & Pte.US) {
+    if (access & Pfec.I) { if (cr4() & Cr4.SMEP) return false; }
+    else if (cr4() & Cr4.SMAP && !(access & SMAP_OFF)) return false;
+  }
+  return !(access & Pfec.W) || (rights & Pte.RW) != 0 || !(cr0() & Cr0.WP);
+}
+
+/** I is reported only where execution can be refused: NXE with PAE or 4-level paging, or SMEP. */
+function refuse(access: u32, reason: u32): i32 {
+  let error = reason | (access & (Pfec.W | Pfec.U));
+  if (access & Pfec.I && (cr4() & Cr4.SMEP || (cr4() & Cr4.PAE && efer() & Efer.NXE))) error |= Pfec.I;
+  store<u32>(PCPU, error, WalkOff.error);
+  return Outcome.refused;
+}
+
+/** Where there is no memory reads give all ones. */
+function readEntry64(gpa: u64): u64 {
+  const at = note(gpa);
+  if (!at) return ALL_ONES;
+  const entry = atomic.load<u64>(at);
+  const step = load<u32>(PCPU, WalkOff.steps) - 1;
+  store<u64>(PCPU + (<usize>step << 3), entry, WalkOff.entry);
+  return entry;
+}
+
+function readEntry32(gpa: u64): u32 {
+  const at = note(gpa);
+  if (!at) return <u32>ALL_ONES;
+  const entry = atomic.load<u32>(at);
+  const step = load<u32>(PCPU, WalkOff.steps) - 1;
+  store<u64>(PCPU + (<usize>step << 3), <u64>entry, WalkOff.entry);
+  return entry;
+}
+
+/** Address of the entry at `gpa`, recorded as the next step; flags of entries in read-only memory stay as they are. */
+function note(gpa: u64): usize {
+  const found = ramEntry(gpa);
+  const at = found ? (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff) : 0;
+  const step = load<u32>(PCPU, WalkOff.steps);
+  store<u32>(PCPU + (<usize>step << 2), isWritable(found) ? at : 0, WalkOff.entryAt);
+  store<u32>(PCPU, step + 1, WalkOff.steps);
+  return at;
+}
+
+/** Sets the accessed flag in all entries used and `dirty` in the last. False if an entry has changed meanwhile. */
+function setFlags(dirty: u32): bool {
+  const steps = load<u32>(PCPU, WalkOff.steps);
+  const wide = (cr4() & Cr4.PAE) != 0;
+  for (let step: u32 = 0; step < steps; step++) {
+    const entry = load<u64>(PCPU + (<usize>step << 3), WalkOff.entry);
+    const wanted = entry | <u64>(Pte.A | (step + 1 == steps ? dirty : 0));
+    if (wanted == entry) continue;
+    const at = <usize>load<u32>(PCPU + (<usize>step << 2), WalkOff.entryAt);
+    if (!at) continue;
+    beforeStore(at, wide ? 8 : 4);
+    if (wide) { if (atomic.cmpxchg<u64>(at, entry, wanted) != entry) return false; }
+    else if (atomic.cmpxchg<u32>(at, <u32>entry, <u32>wanted) != <u32>entry) return false;
+  }
+  return true;
+}
+
+/** Whether MOV to CR3, CR0 or CR4 may load the PDPTEs at `cr3` (SDM Vol.3A "PDPTE Registers"): #GP(0) if not. */
+export function pdptesAreValid(cr3: u64): bool {
+  for (let n: u64 = 0; n < 4; n++) {
+    store<u32>(PCPU, 0, WalkOff.steps);
+    const pdpte = readEntry64((cr3 & 0xffffffe0) + (n << 3));
+    if (pdpte & Pte.P && pdpte & (HIGH_PAE | NX | 0x1e6)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,54 @@
+/** Second stage of translation: guest frames (gfn) to machine frames (mfn) through the domain's p2m, and the frame
+ *  table's word on it. A p2m is a radix tree of three levels with 1024 u32 entries each (abi/layout.ts, P2m). */
+import { FrameOff, FrameType, P2m, PcpuOff, Region } from "../abi/layout";
+import { PCPU } from "../cpu/pcpu";
+
+/** Width of guest-physical addresses we report in CPUID 0x80000008. */
+export const MAXPHYADDR: i32 = 40;
+
+/** p2m entry of `gfn`, 0 (P2m.none) if there is none. Absent tables read as zeros: mfn 0 is a page of zeros. */
+export function p2mLookup(gfn: u32): u32 {
+  if (gfn >>> 30) return 0;
+  const root = load<u32>(PCPU, PcpuOff.p2mRoot);
+  if (!root) return 0;
+  const middle = load<u32>(root + ((gfn >>> 20) << 2));
+  if (!middle) return 0;
+  const leaf = load<u32>((middle << 12) + (((gfn >>> 10) & 1023) << 2));
+  if (!leaf) return 0;
+  return load<u32>((leaf << 12) + ((gfn & 1023) << 2));
+}
+
+/** Entry of the frame table that covers machine address `maddr`. */
+@inline export function frameOf(maddr: usize): usize {
+  return <usize>Region.FRAME_TABLE + (maddr >>> 12) * <usize>FrameOff.SIZE;
+}
+
+@inline export function p2mType(entry: u32): u32 { return entry >>> P2m.TYPE_SHIFT; }
+
+/** p2m entry of `gpa` if plain memory is behind it, else 0. The frame table has the last word: what the domain calls its
+ *  RAM must be its own frame (or one Xen shares with it), what it maps from others must still belong to somebody. */
+export function ramEntry(gpa: u64): u32 {
+  if (gpa >> 42) return 0;
+  const entry = p2mLookup(<u32>(gpa >> 12));
+  const type = p2mType(entry);
+  if (type == P2m.none || type == P2m.mmio) return 0;
+  const frame = <usize>Region.FRAME_TABLE + <usize>(entry & P2m.MFN_MASK) * <usize>FrameOff.SIZE;
+  const kind = <u32>load<u8>(frame, FrameOff.type);
+  if (type == P2m.ram_rw || type == P2m.ram_ro) {
+    if (<u32>load<u16>(frame, FrameOff.owner) != load<u32>(PCPU, PcpuOff.domid) && kind != FrameType.xenheap) return 0;
+  } else if (kind != FrameType.ram && kind != FrameType.xenheap) return 0;
+  return entry;
+}
+
+/** Whether stores through `entry` reach memory. Those through the other types are discarded, as Xen does with its
+ *  write-discard types (ROM and read-only grant mappings). */
+@inline export function isWritable(entry: u32): bool {
+  const type = p2mType(entry);
+  return type == P2m.ram_rw || type == P2m.grant_rw || type == P2m.foreign;
+}
+
+/** Address of the memory behind `gpa`, 0 if there is none. */
+export function physical(gpa: u64): usize {
+  const entry = ramEntry(gpa);
+  return entry ? (<usize>(entry & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff) : 0;
+}

@@ -1,0 +1,210 @@
+/** Translation caches of one pCPU: data TLBs, instruction pages (xtlb) and the jump cache.
+ *
+ *  ```
+ *  data   3 classes (TlbClass) x {R, W} x 4096 entries, direct-mapped by linear bits 23..12
+ *  entry  +0 tag u64: page address | marks; the fast path compares whole tags, so a marked entry always misses
+ *         +8 addend u32: (u32)lin + addend is the host address (device pages: the guest-physical address, below 4 GiB)
+ *         +12 flags u32: bit 0 global, bit 1 in the log
+ *  xtlb   256 entries: tag u64 page | user << 1, +8 maddr of the page, +12 flags
+ *  ```
+ *  Everything filled through a non-global mapping is in a log, so that a CR3 write costs what was filled since the last.
+ *  INVLPG of a large page must drop all its 4 KiB pieces, and only then look for them: `large` in pageFilter is a
+ *  Bloom filter of large pages seen. The `code` filters do the same for pages with jump-cache entries.
+ *
+ *  All of it is private to the pCPU: other threads ask for a flush by VcpuRequest.flush. */
+import { FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
+import { Cr4, Flag } from "../abi/x86";
+import { PCPU } from "../cpu/pcpu";
+import { WalkOff } from "./guest_walk";
+
+/** Marks in the low bits of a tag. */
+export const enum Mark {
+  invalid = 1,
+  code = 2, // W: translation is good, but the frame holds decoded code
+  device = 4,
+}
+
+export const enum TlbFlag { global = 1, logged = 2 }
+
+/** Bits of FrameOff.flags. */
+export const enum FrameFlag {
+  written = 1, // some pCPU may have a W entry for the frame
+}
+
+const TLB: usize = PCPU + PcpuOff.TLB;
+const TABLES: i32 = 6;
+const TABLE_SIZE: usize = PcpuOff.TLB_W;
+const TLB_END: usize = TLB + 3 * PcpuOff.TLB_CLASS;
+const LOG_MAX: u32 = 8192;
+const XTLB: usize = PCPU + PcpuOff.xtlb;
+const XTLB_SIZE: usize = 4096;
+const JC: usize = PCPU + PcpuOff.JC;
+const JC_SIZE: usize = 0x40000;
+const FILTER_SIZE: usize = 512;
+const LARGE: usize = PCPU + PcpuOff.pageFilter;
+const CODE: usize = LARGE + FILTER_SIZE;
+const CODE_GLOBAL: usize = CODE + FILTER_SIZE;
+/** Fill byte of a cleared table: odd tags match nothing, and the flags do not say "logged". */
+const CLEAR: u8 = 1;
+
+/** R tables of the classes, as in PcpuOff.tlbBase. */
+export const SUPERVISOR: usize = TLB + TlbClass.supervisor * PcpuOff.TLB_CLASS;
+export const SUPERVISOR_AC: usize = TLB + TlbClass.supervisorAc * PcpuOff.TLB_CLASS;
+export const USER: usize = TLB + TlbClass.user * PcpuOff.TLB_CLASS;
+
+/** Puts the class that CPL, CR4.SMAP and RFLAGS.AC select in force. */
+export function setTlbClass(): void {
+  let base = SUPERVISOR;
+  if (load<u32>(PCPU, PcpuOff.cpl) == 3) base = USER;
+  else if (load<u64>(PCPU, PcpuOff.cr4) & Cr4.SMAP && load<u64>(PCPU, PcpuOff.rflags) & Flag.AC) base = SUPERVISOR_AC;
+  store<u32>(PCPU, base, PcpuOff.tlbBase);
+}
+
+/** Entry for `lin` in the R table `base`; the W entry is TLB_W further. */
+@inline export function entryFor(base: usize, lin: u64): usize {
+  return base + ((<usize>lin >>> 8) & 0xfff0);
+}
+
+@inline export function xtlbEntry(lin: u64): usize {
+  return XTLB + ((<usize>lin >>> 8) & 0xff0);
+}
+
+/** Fills a TLB or xtlb entry. */
+export function fill(entry: usize, tag: u64, value: u32, global: bool): void {
+  store<u64>(entry, tag);
+  store<u32>(entry, value, TlbOff.addend);
+  const logged = load<u32>(entry, TlbOff.flags) & TlbFlag.logged;
+  store<u32>(entry, logged | <u32>global, TlbOff.flags);
+  if (global || logged) return;
+  const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
+  if (count <= LOG_MAX) store<u32>(PCPU, count + 1, PcpuOff.tlbLogCount);
+  if (count >= LOG_MAX) return;
+  store<u32>(entry, TlbFlag.logged, TlbOff.flags);
+  store<u32>(PCPU + (<usize>count << 2), entry, PcpuOff.TLB_LOG);
+}
+
+/** The decoder filled the jump-cache entry at `entry` for code on the page of `lin`. */
+export function jumpCacheFilled(entry: usize, lin: u64, global: bool): void {
+  setBit(global ? CODE_GLOBAL : CODE, lin >> 12);
+  if (global) return;
+  const count = load<u32>(PCPU, PcpuOff.jcLogCount);
+  if (count < LOG_MAX) store<u32>(PCPU + (<usize>count << 2), entry, PcpuOff.JC_LOG);
+  if (count <= LOG_MAX) store<u32>(PCPU, count + 1, PcpuOff.jcLogCount);
+}
+
+/** A page of 2^shift bytes (21, 22 or 30) around `lin` is being filled in pieces. */
+export function noteLarge(lin: u64, shift: u32): void {
+  store<u32>(PCPU, load<u32>(PCPU, WalkOff.largeKinds) | (<u32>1 << shift), WalkOff.largeKinds);
+  setBit(LARGE, largeKey(lin, shift));
+}
+
+/** CR3 was written: forgets every non-global translation. */
+export function flushTlb(): void {
+  const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
+  if (count > LOG_MAX) {
+    clearTlb();
+  } else {
+    for (let at = PCPU + PcpuOff.TLB_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
+      const entry = <usize>load<u32>(at);
+      store<u64>(entry, Mark.invalid);
+      store<u32>(entry, 0, TlbOff.flags);
+    }
+    store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
+  }
+  flushJumpCache();
+}
+
+/** Paging controls changed, or everything may have: forgets all. Also brings a new pCPU block into its first state. */
+export function flushTlbAll(): void {
+  clearTlb();
+  flushJumpCacheAll();
+}
+
+function clearTlb(): void {
+  memory.fill(TLB, CLEAR, TLB_END - TLB);
+  memory.fill(XTLB, CLEAR, XTLB_SIZE);
+  memory.fill(LARGE, 0, FILTER_SIZE);
+  store<u32>(PCPU, 0, WalkOff.largeKinds);
+  store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
+}
+
+/** Drops jump-cache entries for code reached through non-global mappings. */
+export function flushJumpCache(): void {
+  const count = load<u32>(PCPU, PcpuOff.jcLogCount);
+  if (!count) return;
+  if (count > LOG_MAX) return flushJumpCacheAll();
+  for (let at = PCPU + PcpuOff.JC_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
+    store<u32>(<usize>load<u32>(at), 0, 12);
+  }
+  store<u32>(PCPU, 0, PcpuOff.jcLogCount);
+  memory.fill(CODE, 0, FILTER_SIZE);
+}
+
+/** Drops the whole jump cache. */
+export function flushJumpCacheAll(): void {
+  memory.fill(JC, 0, JC_SIZE);
+  memory.fill(CODE, 0, 2 * FILTER_SIZE);
+  store<u32>(PCPU, 0, PcpuOff.jcLogCount);
+}
+
+/** INVLPG: forgets the page around `lin`, global or not (SDM Vol.3A "Operations that Invalidate TLBs and
+ *  Paging-Structure Caches"). */
+export function invlpg(lin: u64): void {
+  const kinds = load<u32>(PCPU, WalkOff.largeKinds);
+  if (kinds) {
+    if (kinds & (1 << 30) && testBit(LARGE, largeKey(lin, 30))) return flushTlbAll();
+    if (kinds & (1 << 22) && testBit(LARGE, largeKey(lin, 22))) return forgetRange(lin, 22);
+    if (kinds & (1 << 21) && testBit(LARGE, largeKey(lin, 21))) return forgetRange(lin, 21);
+  }
+  for (let table = TLB; table < TLB_END; table += TABLE_SIZE) {
+    const entry = entryFor(table, lin);
+    if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
+  }
+  const entry = xtlbEntry(lin);
+  if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
+  if (testBit(CODE, lin >> 12) || testBit(CODE_GLOBAL, lin >> 12)) flushJumpCacheAll();
+}
+
+/** Forgets the 2^shift bytes around `lin`: their entries are neighbours in each table. */
+function forgetRange(lin: u64, shift: u32): void {
+  const start = lin >> shift << shift, entries = <usize>1 << (shift - 12);
+  for (let table = TLB; table < TLB_END; table += TABLE_SIZE) {
+    const first = entryFor(table, start);
+    for (let entry = first, end = first + entries * TlbOff.SIZE; entry < end; entry += TlbOff.SIZE) {
+      if ((load<u64>(entry) ^ start) >> shift == 0) store<u64>(entry, Mark.invalid);
+    }
+  }
+  memory.fill(XTLB, CLEAR, XTLB_SIZE);
+  flushJumpCacheAll();
+}
+
+/** The frame gets its first decoded code: no store may reach it without a look at its code mask any more. */
+export function evictWritable(mfn: u32): void {
+  const frame = <usize>Region.FRAME_TABLE + <usize>mfn * <usize>FrameOff.SIZE;
+  if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) return;
+  for (let table = TLB + PcpuOff.TLB_W; table < TLB_END; table += PcpuOff.TLB_CLASS) {
+    for (let entry = table, end = table + TABLE_SIZE; entry < end; entry += TlbOff.SIZE) {
+      const tag = load<u64>(entry);
+      if (<u32>tag & 0xfff) continue;
+      if ((<u32>tag + load<u32>(entry, TlbOff.addend)) >>> 12 == mfn) store<u64>(entry, tag | Mark.code);
+    }
+  }
+  // With several pCPUs the flag stays for the others to see; they get VcpuRequest.flush from whoever decodes.
+  if (load<u32>(Region.MACHINE, MachineOff.pcpus) <= 1) atomic.and<u8>(frame, ~FrameFlag.written, FrameOff.flags);
+}
+
+/* Bloom filters of one hash over 4096 bits. */
+
+@inline function largeKey(lin: u64, shift: u32): u64 { return (lin >> shift) * 3 + shift; }
+
+@inline function bitOf(key: u64): u32 { return <u32>((key * 0x9e3779b97f4a7c15) >> 52); }
+
+@inline function setBit(filter: usize, key: u64): void {
+  const bit = bitOf(key), at = filter + (bit >>> 3);
+  store<u8>(at, load<u8>(at) | <u8>(<u32>1 << (bit & 7)));
+}
+
+@inline function testBit(filter: usize, key: u64): bool {
+  const bit = bitOf(key);
+  return ((load<u8>(filter + (bit >>> 3)) >> (bit & 7)) & 1) != 0;
+}
