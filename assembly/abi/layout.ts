@@ -139,10 +139,19 @@ export const enum VcpuOff {
   callbackVector = 4224, // u32, HVMOP_set_evtchn_upcall_vector, 0 none
   polled = 4228, // i32, SCHEDOP_poll in progress: number of ports
   home = 4232, // i32, pCPU whose run queue holds it, -1 none (src/machine/scheduler)
+  start = 4236, // u32 VcpuStart: what the pCPU does when it first loads the vCPU
+  startEntry = 4240, // u32
+  startInfo = 4244, // u32
   apicPosted = 4240, // u32[8] atomic bits: vectors posted to its local APIC by other threads
   apicInit = 4272, // i32 atomic: bit 8 INIT, bit 9 SIPI (vector in bits 0..7), bit 10 NMI, from other vCPUs
   hv = 4352, // src/hypervisor's own, to the end
   SIZE = 8192,
+}
+
+/** How a vCPU that was never loaded begins. */
+export const enum VcpuStart {
+  image = 0, // from its register image
+  pvh = 1, // at startEntry as a PVH guest, with startInfo for hvm_start_info
 }
 
 export const enum VcpuRequest {

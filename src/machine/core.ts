@@ -1,0 +1,128 @@
+/** The processor core as one pCPU uses it: typed exports, the host functions it imports, and the loop that catches its
+ *  unwinding. Everything else about a running vCPU is words of the pCPU block (assembly/abi/layout.ts). */
+import { Exit } from "../../assembly/abi/exit";
+import { PcpuOff } from "../../assembly/abi/layout";
+import type { Clock } from "./clock";
+import { pcpuBase } from "./kick";
+import type { MachineMemory } from "./memory";
+
+/** assembly/index.ts. Addresses of the guest are linear unless named otherwise; lengths are in bytes. */
+export interface CoreExports {
+  /** Prepares this instance's pCPU block: once per instance. */
+  initPcpu(): void;
+  /** Saves the vCPU on this pCPU into its block, if any, and loads the one whose block is at `vcpu`; 0 loads none. */
+  switchTo(vcpu: number): void;
+  /** Puts the loaded vCPU into the state a PVH guest starts in (docs/misc/pvh: 32-bit flat protected mode, no paging). */
+  pvhStart(entry: number, startInfo: number): void;
+  /** Runs the loaded vCPU. */
+  run(): number;
+  /** System time in ns at which the loaded vCPU's local APIC timer expires; Infinity if it is not armed. */
+  apicNextDeadline(): number;
+  /** Lets the loaded vCPU's local APIC timer expire if it is due. */
+  apicTick(): void;
+  /** Copies between guest memory and maddr `at` with the loaded vCPU's privileges. Bytes NOT copied: 0 is success. */
+  copyFromGuest(lin: bigint, at: number, length: number): number;
+  copyToGuest(lin: bigint, at: number, length: number): number;
+  /** Tells the record caches that the host has written to a frame. */
+  hostWroteFrame(mfn: number): void;
+}
+
+/** What a core asks of its host. Ports and device addresses are those of the domain on the pCPU. */
+export interface CoreHost {
+  readonly clock: Clock;
+  pioRead(port: number, size: number): number;
+  pioWrite(port: number, size: number, value: number): void;
+  mmioRead(gpa: number, size: number): number;
+  mmioWrite(gpa: number, size: number, value: number): void;
+  /** A remark for the hypervisor log; called once per (code, a). */
+  notice(code: number, a: number, b: number): void;
+  /** 32 random bits. */
+  random(): number;
+}
+
+/** The one object a core throws through its host (`unwind` in assembly/env.ts): allocated once, compared by identity. */
+const UNWIND = { toString: () => "the core unwinds to run()" };
+
+export class Core {
+  private readonly base: number;
+  private readonly run0: () => number;
+
+  private constructor(
+    readonly memory: MachineMemory,
+    readonly pcpu: number,
+    readonly exports: CoreExports,
+  ) {
+    this.base = pcpuBase(pcpu);
+    this.run0 = exports.run;
+  }
+
+  /** `module` must have been relocated to `pcpu`. */
+  static async create(module: WebAssembly.Module, memory: MachineMemory, pcpu: number, host: CoreHost): Promise<Core> {
+    const noticed = new Set<string>();
+    const { clock } = host;
+    const env = {
+      memory: memory.memory,
+      unwind: () => {
+        throw UNWIND;
+      },
+      pioRead: (port: number, size: number) => host.pioRead(port, size),
+      pioWrite: (port: number, size: number, value: number) => host.pioWrite(port, size, value >>> 0),
+      mmioRead: (low: number, high: number, size: number) => host.mmioRead((high >>> 0) * 2 ** 32 + (low >>> 0), size),
+      mmioWrite: (low: number, high: number, size: number, value: number) =>
+        host.mmioWrite((high >>> 0) * 2 ** 32 + (low >>> 0), size, value >>> 0),
+      nowNs: () => clock.nowNs(),
+      notice: (code: number, a: number, b: number) => {
+        const key = `${code} ${a}`;
+        if (noticed.has(key) || noticed.size > 1000) return; // a guest chooses `a`
+        noticed.add(key);
+        host.notice(code, a >>> 0, b >>> 0);
+      },
+      random: () => host.random(),
+    };
+    const instance = await WebAssembly.instantiate(module, { env });
+    const core = new Core(memory, pcpu, instance.exports as unknown as CoreExports);
+    core.exports.initPcpu();
+    return core;
+  }
+
+  /** Runs the loaded vCPU for at most about `budget` instructions. A WebAssembly trap is a bug of ours and is passed on. */
+  run(budget: number): Exit {
+    this.memory.u64[(this.base + PcpuOff.budget) >>> 3] = BigInt(budget);
+    for (;;) {
+      try {
+        return this.run0() as Exit;
+      } catch (thrown) {
+        if (thrown !== UNWIND) throw thrown;
+      }
+    }
+  }
+
+  /** Runs one other export that may unwind; true unless it did (the fault is then pending in the pCPU block). */
+  attempt(body: () => void): boolean {
+    try {
+      body();
+      return true;
+    } catch (thrown) {
+      if (thrown !== UNWIND) throw thrown;
+      return false;
+    }
+  }
+
+  /** Address of the vCPU block loaded, 0 if none. */
+  get loaded(): number {
+    return this.memory.get32(this.base + PcpuOff.vcpu);
+  }
+
+  get retired(): number {
+    const at = (this.base + PcpuOff.retired) >>> 2;
+    return this.memory.u32[at] + this.memory.u32[at + 1] * 2 ** 32;
+  }
+
+  exitArg(n: number): number {
+    return Number(this.memory.get64(this.base + PcpuOff.exitArg + 8 * n));
+  }
+
+  get rip(): bigint {
+    return this.memory.get64(this.base + PcpuOff.rip);
+  }
+}

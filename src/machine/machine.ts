@@ -1,0 +1,229 @@
+/** The hardware: one memory, its pCPUs and the clock, on threads or on the host's event loop. Knows vCPU queues and
+ *  doorbells, nothing of domains or hypercalls. */
+import { MachineOff, Region, SchedOff } from "../../assembly/abi/layout";
+import { type ClockOrigin, HostClock, startClock } from "./clock";
+import { kick, pcpuBase, ringPcpu } from "./kick";
+import { MachineMemory } from "./memory";
+import type { Asset, PcpuThread, Platform } from "./platform";
+import { relocate } from "./relocate";
+import { enqueueVcpu, queueLength, type Scheduler } from "./scheduler";
+import type { PcpuFactory, WorkerMessage, WorkerStart } from "./vcpu_worker";
+
+export class MachineError extends Error {
+  override name = "MachineError";
+}
+
+export interface HardwareOptions {
+  readonly platform: Platform;
+  /** Bytes the memory must have in all, see frames.ts. */
+  readonly bytes: number;
+  /** Shared memory and a thread per pCPU, or everything on this event loop. */
+  readonly threads: boolean;
+  readonly pcpus: number;
+  readonly wasm: Asset;
+  readonly worker: URL | string;
+  readonly makePcpu: PcpuFactory;
+  /** A line a pCPU has for the hypervisor log. */
+  readonly onLog: (domid: number, line: string) => void;
+  /** The control doorbell has rung. Called outside hypercalls and locks, never re-entered. */
+  readonly onControl: () => void;
+  /** A pCPU died of an internal error; its vCPUs will not run again. */
+  readonly onPcpuLost: (pcpu: number, error: Error) => void;
+}
+
+const SLICE_NS = 8e6; // single-threaded: the event loop waits at most about this long
+const POLL_NS = 1e6; // shorter waits than timers can measure are polled for
+const CONTROL = Region.MACHINE + MachineOff.control;
+
+interface Pcpu {
+  thread?: PcpuThread;
+  scheduler?: Scheduler;
+}
+
+export class Hardware {
+  readonly clock: HostClock;
+  readonly memory: MachineMemory;
+  private readonly origin: ClockOrigin;
+  private readonly pcpus: (Promise<Pcpu> | undefined)[];
+  private wasm!: Uint8Array;
+  private destroyed = false;
+  private alive = false;
+
+  /* Single-threaded mode. */
+  private running = false;
+  private again = false; // a doorbell rang while running
+  private controlDue = false;
+  private cancelWait: (() => void) | null = null;
+  private sliceDue = false;
+  private releaseLoop: (() => void) | null = null;
+
+  private constructor(private readonly options: HardwareOptions) {
+    this.origin = startClock();
+    this.clock = new HostClock(this.origin);
+    this.memory = new MachineMemory(allocate(options.bytes, options.threads));
+    this.pcpus = new Array(options.pcpus).fill(undefined);
+  }
+
+  static async create(options: HardwareOptions): Promise<Hardware> {
+    const hardware = new Hardware(options);
+    hardware.wasm = await options.platform.read(options.wasm);
+    hardware.memory.set32(Region.MACHINE + MachineOff.pcpus, options.pcpus);
+    if (options.threads && "waitAsync" in Atomics) hardware.listen();
+    else hardware.memory.onNotify = (at) => hardware.rung(at);
+    return hardware;
+  }
+
+  /** Gives a vCPU a pCPU to run on: the one with the fewest. */
+  async place(vcpu: number): Promise<void> {
+    let best = 0;
+    for (let n = 1; n < this.options.pcpus; n++) {
+      if (queueLength(this.memory, n) < queueLength(this.memory, best)) best = n;
+    }
+    enqueueVcpu(this.memory, vcpu, best);
+    this.pcpus[best] ??= this.startPcpu(best);
+    await this.pcpus[best];
+    ringPcpu(this.memory, best);
+  }
+
+  kick(vcpu: number, bits: number): void {
+    kick(this.memory, vcpu, bits);
+  }
+
+  /** Whether the host's event loop has to stay alive for what runs here. */
+  keepAlive(yes: boolean): void {
+    this.alive = yes;
+    for (const pcpu of this.pcpus) void pcpu?.then(({ thread }) => thread?.keepAlive(this.alive), () => {});
+    if (yes) this.releaseLoop ??= this.options.platform.hold();
+    else {
+      this.releaseLoop?.();
+      this.releaseLoop = null;
+    }
+  }
+
+  /** Lets go of threads and memory. No vCPU may be queued any more. */
+  destroy(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    this.keepAlive(false);
+    this.cancelWait?.();
+    for (let n = 0; n < this.options.pcpus; n++) {
+      this.memory.store(pcpuBase(n) + SchedOff.stop, 1);
+      ringPcpu(this.memory, n);
+      void this.pcpus[n]?.then(({ thread }) => thread?.terminate(), () => {});
+    }
+    this.memory.add(CONTROL, 1);
+    this.memory.notify(CONTROL); // ends listen()
+  }
+
+  private async startPcpu(pcpu: number): Promise<Pcpu> {
+    const { platform, threads, makePcpu, onLog, onPcpuLost } = this.options;
+    const module = await WebAssembly.compile(relocate(this.wasm, pcpu).bytes);
+    if (!threads) {
+      const { memory, clock } = this;
+      const scheduler = await makePcpu({ memory, module, pcpu, clock, log: onLog });
+      scheduler.betweenExits = () => this.serveControl();
+      this.schedulers.push(scheduler);
+      return { scheduler };
+    }
+    const thread = await platform.startThread(this.options.worker);
+    thread.keepAlive(this.alive);
+    await new Promise<void>((resolve, reject) => {
+      let ready = false;
+      const lost = (error: Error) => (ready ? onPcpuLost(pcpu, error) : reject(new MachineError(`pCPU ${pcpu}: ${error.message}`)));
+      thread.onError(lost);
+      thread.onMessage((data) => {
+        const message = data as WorkerMessage;
+        if (message.type === "ready") {
+          ready = true;
+          resolve();
+        } else if (message.type === "log") onLog(message.domid, message.line);
+        else if (message.type === "ring") this.options.onControl();
+        else lost(new Error(message.message));
+      });
+      const start: WorkerStart = {
+        memory: this.memory.memory,
+        module,
+        pcpu,
+        clock: this.origin,
+        ringByMessage: "waitAsync" in Atomics ? 0 : CONTROL,
+      };
+      thread.post(start);
+    });
+    return { thread };
+  }
+
+  /** Threads: waits for the control doorbell. */
+  private async listen(): Promise<void> {
+    const { memory } = this;
+    while (!this.destroyed) {
+      const rung = memory.load(CONTROL);
+      this.options.onControl();
+      const wait = Atomics.waitAsync(memory.i32, CONTROL >>> 2, rung);
+      if (wait.async) await wait.value;
+      else await new Promise<void>((resolve) => this.options.platform.defer(resolve)); // a noisy guest must not starve the host
+    }
+  }
+
+  /* Single-threaded, or without Atomics.waitAsync: every doorbell rung by this thread comes here. */
+
+  private readonly schedulers: Scheduler[] = [];
+
+  private rung(at: number): void {
+    if (this.destroyed) return;
+    if (at === CONTROL) {
+      if (this.controlDue) return;
+      this.controlDue = true;
+      if (!this.running) this.options.platform.defer(() => this.serveControl());
+    } else if (!this.options.threads) {
+      if (this.running) this.again = true;
+      else this.scheduleSlice(0);
+    }
+  }
+
+  private serveControl(): void {
+    if (!this.controlDue || this.destroyed) return;
+    this.controlDue = false;
+    this.options.onControl();
+  }
+
+  private scheduleSlice(waitNs: number): void {
+    if (this.destroyed || this.sliceDue) return;
+    this.cancelWait?.();
+    this.cancelWait = null;
+    if (waitNs === Number.POSITIVE_INFINITY) return;
+    if (waitNs < POLL_NS) {
+      this.sliceDue = true;
+      this.options.platform.defer(() => this.slice());
+    } else {
+      const ms = Math.min(Math.floor(waitNs / 1e6), 0x7fffffff);
+      this.cancelWait = this.options.platform.later(ms, () => {
+        this.cancelWait = null;
+        this.slice();
+      });
+    }
+  }
+
+  private slice(): void {
+    this.sliceDue = false;
+    if (this.destroyed) return;
+    this.running = true;
+    this.again = false;
+    let wake = Number.POSITIVE_INFINITY;
+    const each = SLICE_NS / Math.max(this.schedulers.length, 1);
+    for (const scheduler of this.schedulers) wake = Math.min(wake, scheduler.run(this.clock.nowNs() + each));
+    this.running = false;
+    this.serveControl();
+    this.scheduleSlice(this.again ? 0 : wake - this.clock.nowNs());
+  }
+}
+
+/** The module imports a memory of at most 4 GiB; the pages are the host's until first touched. */
+function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / 65536);
+  if (pages > 65536) throw new MachineError("a machine has at most 4 GiB of memory, 120 MiB of them for the hypervisor");
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared });
+  } catch (error) {
+    throw new MachineError(`the host cannot provide ${Math.ceil(bytes / 2 ** 20)} MiB for the machine: ${(error as Error).message}`);
+  }
+}
