@@ -63,6 +63,12 @@ export const enum FrameOff {
   SIZE = 32,
 }
 
+/** FrameOff.flags, changed atomically. */
+export const enum FrameFlag {
+  written = 1, // some pCPU may have a writable TLB entry for the frame
+  used = 2, // not known to be all zeros
+}
+
 export const enum FrameType {
   none = 0,
   ram = 1,
@@ -269,6 +275,11 @@ export const enum PcpuOff {
   sseScratch = 6160, // 32 B, vector operands whose elements are chosen at run time
   xtlb = 8192, // 256 x 16 B instruction-page translations: tag u64, maddr u32, flags u32
   pageFilter = 0x3000, // 3 x 512 B bitmaps over hashed page numbers (assembly/mmu/tlb): large, code, global code
+  /* Frames the host wrote to that held decoded code: emptied by drainDropped (assembly/mmu/code_pages). */
+  dropLock = 0x3600, // i32 spinlock
+  dropCount = 0x3604, // i32, mfns in the queue; DROP_MAX + 1: too many, drop all records
+  dropQueue = 0x3608, // u32[DROP_MAX]
+  DROP_MAX = 254,
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
   TLB_CLASS = 0x20000, // bytes per class
   TLB_W = 0x10000, // write table relative to the class's read table

@@ -7,7 +7,7 @@
  *
  *  Order between processors (TSO) holds as long as each access is one wasm access: what is gathered is not atomic, as a
  *  page-crossing access is not on hardware. */
-import { FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
+import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { raiseError, raisePageFault } from "../fault";
@@ -15,7 +15,7 @@ import { beforeStore, hasCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk, WalkOff } from "./guest_walk";
 import { frameOf, isWritable, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
-import { entryFor, fill, FrameFlag, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
+import { entryFor, fill, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
 
 /** What a page function returns besides 0 (fault pending) and host addresses, which are far above. */
 export const DEVICE: usize = 1; // at WalkOff.gpa

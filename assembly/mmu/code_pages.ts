@@ -1,7 +1,8 @@
 /** Memory that holds decoded instructions. Each frame has a mask with one bit per 128 bytes (FrameOff.code); a store that
  *  touches a marked block must drop the records first. The decoder owns setting and clearing the bits. */
-import { FrameOff } from "../abi/layout";
+import { FrameOff, PcpuOff } from "../abi/layout";
 import { invalidateCode } from "../cpu/code_cache";
+import { PCPU } from "../cpu/pcpu";
 import { frameOf } from "./p2m";
 
 /** Bits of the 128-byte blocks that bytes [offset, offset + len) of a page touch; the range stays in the page. */
@@ -22,4 +23,20 @@ export function beforeStore(maddr: usize, len: u32): void {
 /** Host-side writers (backends, hypercalls) say which bytes of a frame they changed. */
 export function hostWroteFrame(mfn: u32, offset: u32, len: u32): void {
   if (len) beforeStore((<usize>mfn << 12) | offset, len);
+}
+
+/** Drops records of the frames other threads have written to (src/machine/code_pages.ts). To be called before the pCPU
+ *  runs guest code after an interrupt, a hypercall or a change of vCPU. True: too many, all records must be dropped. */
+export function drainDropped(): bool {
+  if (!atomic.load<i32>(PCPU, PcpuOff.dropCount)) return false;
+  while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
+  const count = load<i32>(PCPU, PcpuOff.dropCount);
+  if (count <= PcpuOff.DROP_MAX) {
+    for (let n = 0; n < count; n++) {
+      invalidateCode(load<u32>(PCPU + (<usize>n << 2), PcpuOff.dropQueue) << 12, 4096);
+    }
+  }
+  atomic.store<i32>(PCPU, 0, PcpuOff.dropCount);
+  atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
+  return count > PcpuOff.DROP_MAX;
 }

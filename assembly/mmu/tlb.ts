@@ -12,7 +12,7 @@
  *  Bloom filter of large pages seen. The `code` filters do the same for pages with jump-cache entries.
  *
  *  All of it is private to the pCPU: other threads ask for a flush by VcpuRequest.flush. */
-import { FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
+import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { WalkOff } from "./guest_walk";
@@ -25,11 +25,6 @@ export const enum Mark {
 }
 
 export const enum TlbFlag { global = 1, logged = 2 }
-
-/** Bits of FrameOff.flags. */
-export const enum FrameFlag {
-  written = 1, // some pCPU may have a W entry for the frame
-}
 
 const TLB: usize = PCPU + PcpuOff.TLB;
 const TABLES: i32 = 6;

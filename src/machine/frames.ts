@@ -1,0 +1,172 @@
+/** The frame table: who owns each 4 KiB of the machine, what for, and how many hold on to it.
+ *
+ *  Free frames are on a stack under MachineOff.freeLock, handed out lowest first on a fresh machine. A frame returns there
+ *  when its count reaches zero. It is zeroed when it is handed out again, so nobody sees what another domain left.
+ *  Everything here may be called from any thread. */
+import { FrameFlag, FrameOff, FrameType, MachineOff, PcpuOff, Region } from "../../assembly/abi/layout";
+import { Xen } from "../../assembly/abi/xen";
+import { dropCode } from "./code_pages";
+import { pcpuBase } from "./kick";
+import { type MachineMemory, PAGE_SHIFT, PAGE_SIZE } from "./memory";
+
+export const MACHINE_MAGIC = 0x4c4e4558; // "XENL"
+export const MACHINE_VERSION = 1;
+/** FrameOff.gfn of a frame that is in no p2m. */
+export const NO_GFN = 0xffffffff;
+
+const LOCK = Region.MACHINE + MachineOff.freeLock;
+const FREE_COUNT = Region.MACHINE + MachineOff.freeCount;
+
+export interface MachineOptions {
+  readonly pcpus: number;
+  readonly tscKhz: number;
+}
+
+/** Address of a frame's entry. */
+export function frameEntry(mfn: number): number {
+  return Region.FRAME_TABLE + mfn * FrameOff.SIZE;
+}
+
+/** Brings fresh (all zero) memory into the state the rest expects: header, frame table, free stack, record caches. */
+export function initMachine(mem: MachineMemory, options: MachineOptions): void {
+  const { pcpus, tscKhz } = options;
+  if (!(pcpus >= 1 && pcpus <= Region.MAX_PCPUS)) throw new RangeError(`a machine has 1 to ${Region.MAX_PCPUS} pCPUs, not ${pcpus}`);
+  const codeStart = Region.PCPUS + pcpus * Region.PCPU_STRIDE;
+  const ramStart = codeStart + pcpus * Region.CODE_SIZE;
+  const frames = Math.floor(mem.buffer.byteLength / PAGE_SIZE);
+  const firstRam = ramStart >>> PAGE_SHIFT;
+  if (firstRam >= frames) throw new RangeError(`${pcpus} pCPUs need more than ${ramStart >>> 20} MiB of machine memory`);
+
+  const header = Region.MACHINE;
+  mem.set32(header + MachineOff.magic, MACHINE_MAGIC);
+  mem.set32(header + MachineOff.version, MACHINE_VERSION);
+  mem.set32(header + MachineOff.frames, frames);
+  mem.set32(header + MachineOff.firstRam, firstRam);
+  mem.set32(header + MachineOff.pcpus, pcpus);
+  mem.set32(header + MachineOff.nextDomid, 1);
+  mem.set32(header + MachineOff.tscKhz, tscKhz);
+
+  for (let mfn = 0; mfn < frames; mfn++) {
+    const entry = frameEntry(mfn);
+    const own = mfn < firstRam;
+    mem.set16(entry + FrameOff.owner, own ? Xen.DOMID_XEN : Xen.DOMID_INVALID);
+    mem.set8(entry + FrameOff.type, own ? FrameType.hv : FrameType.none);
+    mem.set32(entry + FrameOff.count, own ? 1 : 0);
+    mem.set32(entry + FrameOff.gfn, NO_GFN);
+  }
+  const stack = Region.FREE_STACK >>> 2;
+  const free = frames - firstRam;
+  for (let n = 0; n < free; n++) mem.u32[stack + n] = frames - 1 - n;
+  mem.store(FREE_COUNT, free);
+
+  for (let n = 0; n < pcpus; n++) {
+    const base = pcpuBase(n);
+    const code = codeStart + n * Region.CODE_SIZE;
+    mem.set32(base + PcpuOff.index, n);
+    mem.set32(base + PcpuOff.codeBase, code);
+    mem.set32(base + PcpuOff.codeNext, code);
+    mem.set32(base + PcpuOff.codeEnd, code + Region.CODE_SIZE);
+  }
+}
+
+/** Number of frames nobody owns. */
+export function freeFrameCount(mem: MachineMemory): number {
+  return mem.load(FREE_COUNT);
+}
+
+/** A zeroed frame for `domid` with one reference: its mfn, or 0 if there is none left. */
+export function allocFrame(mem: MachineMemory, domid: number, type: FrameType): number {
+  const mfn = mem.locked(LOCK, () => {
+    const count = mem.get32(FREE_COUNT);
+    if (count === 0) return 0;
+    mem.store(FREE_COUNT, count - 1);
+    return mem.get32(Region.FREE_STACK + 4 * (count - 1));
+  });
+  if (mfn) prepare(mem, mfn, domid, type);
+  return mfn;
+}
+
+/** `count` zeroed frames, or none at all. */
+export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, count: number): number[] {
+  const mfns: number[] = mem.locked(LOCK, () => {
+    const free = mem.get32(FREE_COUNT);
+    if (free < count) return [];
+    mem.store(FREE_COUNT, free - count);
+    const stack = (Region.FREE_STACK >>> 2) + free - count;
+    return Array.from(mem.u32.subarray(stack, stack + count)).reverse();
+  });
+  for (const mfn of mfns) prepare(mem, mfn, domid, type);
+  return mfns;
+}
+
+/** The frame is off the free stack and nobody else's: no lock is needed. The count is stored last, because getPage()
+ *  looks at it first. Records decoded from what was here before must go: the code mask is their owner's to clear. */
+function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
+  const entry = frameEntry(mfn);
+  const at = mfn * PAGE_SIZE;
+  if (mem.get8(entry + FrameOff.flags) & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
+  if (mem.get32(entry + FrameOff.code)) dropCode(mem, mfn);
+  mem.set16(entry + FrameOff.owner, domid);
+  mem.set8(entry + FrameOff.type, type);
+  mem.set8(entry + FrameOff.flags, FrameFlag.used);
+  mem.store(entry + FrameOff.typeCount, 0);
+  mem.set32(entry + FrameOff.gfn, NO_GFN);
+  mem.set32(entry + FrameOff.link, 0);
+  mem.store(entry + FrameOff.count, 1);
+}
+
+/** Gives back a frame that only its allocation refers to. See putPage() for one that others may hold. */
+export function freeFrame(mem: MachineMemory, mfn: number): void {
+  if (!putPage(mem, mfn)) throw new Error(`frame ${mfn.toString(16)} is freed while ${mem.load(frameEntry(mfn) + FrameOff.count)} refer to it`);
+}
+
+/** One more reference to `mfn`, if it is allocated and `domid` owns it. */
+export function getPage(mem: MachineMemory, mfn: number, domid: number): boolean {
+  if (!isGuestFrame(mem, mfn)) return false;
+  const entry = frameEntry(mfn);
+  for (;;) {
+    const count = mem.load(entry + FrameOff.count);
+    if (count <= 0 || count === 0x7fffffff) return false;
+    if (mem.compareExchange(entry + FrameOff.count, count, count + 1) !== count) continue;
+    if (mem.get16(entry + FrameOff.owner) === domid) return true;
+    putPage(mem, mfn); // it was somebody else's, or became so between the two looks
+    return false;
+  }
+}
+
+/** One reference less; true if that was the last and the frame is free now. */
+export function putPage(mem: MachineMemory, mfn: number): boolean {
+  if (!isGuestFrame(mem, mfn)) throw new RangeError(`frame ${mfn} is not guest memory`);
+  const entry = frameEntry(mfn);
+  const before = mem.add(entry + FrameOff.count, -1);
+  if (before > 1) return false;
+  if (before <= 0) {
+    mem.add(entry + FrameOff.count, 1);
+    throw new Error(`frame ${mfn.toString(16)} is put once too often`);
+  }
+  mem.set16(entry + FrameOff.owner, Xen.DOMID_INVALID);
+  mem.set8(entry + FrameOff.type, FrameType.none);
+  mem.set32(entry + FrameOff.gfn, NO_GFN);
+  mem.locked(LOCK, () => {
+    const count = mem.get32(FREE_COUNT);
+    mem.set32(Region.FREE_STACK + 4 * count, mfn);
+    mem.store(FREE_COUNT, count + 1);
+  });
+  return true;
+}
+
+/** Whether `mfn` is one of the frames that are handed out at all: to be asked about any number a guest supplies. */
+export function isGuestFrame(mem: MachineMemory, mfn: number): boolean {
+  return Number.isInteger(mfn) && mfn >= mem.get32(Region.MACHINE + MachineOff.firstRam) && mfn < mem.frames;
+}
+
+export function ownerOf(mem: MachineMemory, mfn: number): number {
+  return mem.get16(frameEntry(mfn) + FrameOff.owner);
+}
+
+/** Every frame `domid` owns, for its last rites and for audits. */
+export function* framesOf(mem: MachineMemory, domid: number): Generator<number> {
+  for (let mfn = mem.get32(Region.MACHINE + MachineOff.firstRam); mfn < mem.frames; mfn++) {
+    if (ownerOf(mem, mfn) === domid) yield mfn;
+  }
+}
