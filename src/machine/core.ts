@@ -20,9 +20,10 @@ export interface CoreExports {
   apicNextDeadline(): number;
   /** Lets the loaded vCPU's local APIC timer expire if it is due. */
   apicTick(): void;
-  /** Copies between guest memory and maddr `at` with the loaded vCPU's privileges. Bytes NOT copied: 0 is success. */
-  copyFromGuest(lin: bigint, at: number, length: number): number;
-  copyToGuest(lin: bigint, at: number, length: number): number;
+  /** Copies between the loaded vCPU's memory at a linear address (low and high half) and a machine address; returns how
+   *  many bytes could NOT be copied. */
+  copyFromGuest(to: number, linLow: number, linHigh: number, length: number): number;
+  copyToGuest(linLow: number, linHigh: number, from: number, length: number): number;
   /** Tells the record caches that the host has written to a frame. */
   hostWroteFrame(mfn: number): void;
 }

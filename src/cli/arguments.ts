@@ -1,0 +1,50 @@
+/** The command line: `xenolith run FILE [key=value ...]`. */
+
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+export type Command =
+  | { readonly kind: "help" }
+  | { readonly kind: "version" }
+  | { readonly kind: "run"; readonly file: string; readonly settings: readonly Setting[] };
+
+export interface Setting {
+  readonly key: string;
+  readonly value: string;
+}
+
+export const HELP = `usage: xenolith run FILE [key=value ...]
+
+Runs one Xen domain in the foreground with its console on this terminal.
+
+FILE is an xl.cfg file, or a kernel: a bzImage or an ELF image with a PVH note.
+key=value sets a key of xl.cfg, over what the file says:
+  kernel=FILE   ramdisk=FILE   cmdline=TEXT   root=DEVICE   extra=TEXT
+  memory=MIB    vcpus=1        name=TEXT      type=pvh
+
+On a terminal, Ctrl-] ends the domain. Piped input goes to the console as the guest takes it, and the
+domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go to standard error.
+
+Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input.
+
+  xenolith --help      this text
+  xenolith --version   the version
+`;
+
+export function parseArguments(args: readonly string[]): Command {
+  const [verb, file, ...rest] = args;
+  if (verb === "--help" || verb === "-h" || verb === "help") return { kind: "help" };
+  if (verb === "--version" || verb === "-V" || verb === "version") return { kind: "version" };
+  if (verb === undefined) throw new UsageError("a command is missing: xenolith run FILE [key=value ...]");
+  if (verb !== "run") throw new UsageError(`${verb}: no such command; xenolith --help lists them`);
+  if (file === "--help" || file === "-h") return { kind: "help" };
+  if (file === undefined) throw new UsageError("run: a file is missing: xenolith run FILE [key=value ...]");
+  return { kind: "run", file, settings: rest.map(parseSetting) };
+}
+
+function parseSetting(text: string): Setting {
+  const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text);
+  if (!match) throw new UsageError(`${text}: settings have the form key=value`);
+  return { key: match[1], value: match[2] };
+}
