@@ -1,5 +1,5 @@
 /** Errors of the toolstack. Each message is one sentence that names what is at fault: the configuration key, the image
- *  file, the domain or the xenstore path. Hypercalls never throw these; they return -XEN_E... */
+ *  file or the domain. Hypercalls never throw these; they return -XEN_E... (Xenstore has an error of its own, xenstore_error.ts.) */
 
 /** A configuration key with a value that cannot be used. */
 export class ConfigError extends Error {
@@ -33,17 +33,5 @@ export class DomainError extends Error {
     message: string,
   ) {
     super(`domain ${domain}: ${message}`);
-  }
-}
-
-/** A refused xenstore operation; `errno` is the protocol's error name (io/xs_wire.h), e.g. "ENOENT". */
-export class XenstoreError extends Error {
-  override readonly name = "XenstoreError";
-  constructor(
-    readonly errno: string,
-    readonly path: string,
-    message: string = errno,
-  ) {
-    super(`${path}: ${message}`);
   }
 }

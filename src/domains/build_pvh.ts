@@ -1,0 +1,169 @@
+/** Builds a PVH domain's memory: RAM, kernel, ramdisk, hvm_start_info (public/arch-x86/hvm/start_info.h), ACPI tables, and the pages
+ *  shared with xenstore and the console. The vCPU's registers are the processor's business: it starts at `entry` with
+ *  the address of hvm_start_info in EBX (docs/misc/pvh.pandoc of Xen).
+ *
+ *  ```
+ *  0                  RAM
+ *    p_paddr          ELF segments where the kernel wants them
+ *    above them       ramdisk, then hvm_start_info with what it points to: each from a page boundary, in libxc's order
+ *  0xfc000000         ACPI tables
+ *  0xfeff8000         special pages
+ *  4 GiB              RAM that does not fit below
+ *  ```
+ *  All numbers in the image are checked against the domain's RAM before a byte is copied. */
+import { FrameType, P2m } from "../../assembly/abi/layout";
+import { allocFrame } from "../machine/frames";
+import { GuestMemory } from "../machine/guest_memory";
+import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
+import { p2mSet } from "../machine/p2m";
+import { buildAcpi, MAX_PVH_VCPUS } from "./acpi";
+import { type KernelImage, pvhEntry } from "./bzimage";
+import { type ElfSegment, Pt } from "./elf";
+import { ConfigError, DomainError, ImageError } from "./errors";
+import {
+  ACPI_START,
+  BIOS_RSDP,
+  CONSOLE_GFN,
+  encodeMemoryMap,
+  type MemoryRegion,
+  MemoryType,
+  pvhMemoryMap,
+  SPECIAL_PAGES,
+  SPECIAL_START,
+  XENSTORE_GFN,
+} from "./memory_map";
+
+export interface PvhConfig {
+  memoryMiB: number;
+  vcpus: number;
+  /** vCPUs that can be brought online later included; default vcpus. */
+  maxVcpus?: number;
+  kernel: KernelImage;
+  ramdisk?: Uint8Array;
+  cmdline?: string;
+  /** See AcpiConfig.sleepPort. */
+  sleepPort?: number;
+}
+
+export interface PvhDomain {
+  /** Where vCPU 0 starts, in 32-bit protected mode without paging, and what its EBX holds. */
+  entry: number;
+  startInfoGpa: number;
+  consolePfn: number;
+  xenstorePfn: number;
+  rsdpGpa: number;
+  memoryMap: MemoryRegion[];
+  /** Frames the domain was given. */
+  pages: number;
+}
+
+const HVM_START_MAGIC = 0x336ec578;
+const START_INFO_SIZE = 56;
+const MODULE_SIZE = 32;
+/** XENFEAT_linux_rsdp_unrestricted (public/features.h): this Linux uses hvm_start_info.rsdp_paddr. */
+const RSDP_UNRESTRICTED = 1 << 15;
+const MIB = 1 << 20;
+
+const pageUp = (gpa: number): number => Math.ceil(gpa / PAGE_SIZE) * PAGE_SIZE;
+
+/** `domid` and `domain` (the address of its block) are of a domain that owns no RAM yet. */
+export function buildPvh(mem: MachineMemory, domid: number, domain: number, config: PvhConfig): PvhDomain {
+  const { kernel, vcpus, maxVcpus = vcpus, ramdisk } = config;
+  if (!(vcpus >= 1 && vcpus <= maxVcpus && maxVcpus <= MAX_PVH_VCPUS))
+    throw new ConfigError("vcpus", `a PVH domain has 1 to ${MAX_PVH_VCPUS} vCPUs, and not more than maxvcpus.`);
+  const acpi = buildAcpi({ base: ACPI_START, vcpus, maxVcpus, sleepPort: config.sleepPort });
+  const rsdpInAcpi = acpi.tables.length;
+  const memoryMap = pvhMemoryMap(config.memoryMiB * MIB, rsdpInAcpi + acpi.rsdp.length);
+
+  // Where everything goes, before anything is written.
+  const segments = loadable(kernel);
+  const entry = pvhEntry(kernel);
+  if (!segments.some(({ paddr, memSize }) => entry >= paddr && entry < paddr + memSize))
+    throw new ImageError(kernel.file, `its PVH entry point 0x${entry.toString(16)} is in none of its segments.`);
+  const ramdiskGpa = pageUp(Math.max(...segments.map(({ paddr, memSize }) => paddr + memSize)));
+  const startInfoGpa = pageUp(ramdiskGpa + (ramdisk?.length ?? 0));
+  const rsdpGpa = wantsBiosRsdp(kernel) ? BIOS_RSDP : ACPI_START + rsdpInAcpi;
+  const startInfo = encodeStartInfo(startInfoGpa, rsdpGpa, memoryMap, config.cmdline ?? "", ramdisk && { ramdiskGpa, size: ramdisk.length });
+  const needed = startInfoGpa + startInfo.length;
+  if (needed > memoryMap[0].size)
+    throw new ConfigError(
+      "memory",
+      `${config.memoryMiB} MiB cannot hold ${kernel.file}${ramdisk ? " and its ramdisk" : ""}, which take ${Math.ceil(needed / MIB)} MiB.`,
+    );
+
+  const pages = populate(mem, domid, domain, memoryMap);
+  const guest = new GuestMemory(mem, domain);
+  for (const { paddr, offset, fileSize, memSize } of segments) {
+    guest.write(paddr, kernel.elf.bytes.subarray(offset, offset + fileSize));
+    if (memSize > fileSize) guest.fill(paddr + fileSize, 0, memSize - fileSize);
+  }
+  if (ramdisk) guest.write(ramdiskGpa, ramdisk);
+  guest.write(startInfoGpa, startInfo);
+  guest.write(ACPI_START, acpi.tables);
+  guest.write(rsdpGpa, acpi.rsdp);
+  return { entry, startInfoGpa, consolePfn: CONSOLE_GFN, xenstorePfn: XENSTORE_GFN, rsdpGpa, memoryMap, pages };
+}
+
+/** The segments to load, all below the end of low RAM as far as numbers go; whether they fit the domain is checked later. */
+function loadable({ elf, file }: KernelImage): ElfSegment[] {
+  const segments = elf.segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
+  if (segments.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
+  for (const { paddr, memSize } of segments)
+    if (!Number.isSafeInteger(paddr + memSize)) throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);
+  return segments;
+}
+
+const wantsBiosRsdp = ({ notes }: KernelImage): boolean =>
+  notes.guestOs?.toLowerCase() === "linux" && ((notes.supportedFeatures ?? 0) & RSDP_UNRESTRICTED) === 0;
+
+/** Gives the domain a frame for each page of RAM, the ACPI tables and the special pages. */
+function populate(mem: MachineMemory, domid: number, domain: number, map: readonly MemoryRegion[]): number {
+  let pages = 0;
+  for (const { start, size, type } of map) {
+    if (type === MemoryType.reserved && start !== SPECIAL_START) continue;
+    const count = type === MemoryType.reserved ? SPECIAL_PAGES : size / PAGE_SIZE;
+    const first = start / PAGE_SIZE;
+    for (let n = 0; n < count; n++) {
+      const mfn = allocFrame(mem, domid, FrameType.ram);
+      if (mfn === 0) throw new DomainError(String(domid), `the machine's memory is used up after ${pages} of its pages.`);
+      const error = p2mSet(mem, domain, first + n, mfn, P2m.ram_rw);
+      if (error !== 0) throw new DomainError(String(domid), `its page ${first + n} cannot be mapped (error ${error}).`);
+      pages++;
+    }
+  }
+  return pages;
+}
+
+/** hvm_start_info version 1, the module list, the memory map and the strings, all in one piece from `base` on. */
+function encodeStartInfo(
+  base: number,
+  rsdpGpa: number,
+  memoryMap: readonly MemoryRegion[],
+  cmdline: string,
+  ramdisk: { ramdiskGpa: number; size: number } | undefined,
+): Uint8Array {
+  const modules = ramdisk ? 1 : 0;
+  const memmap = encodeMemoryMap(memoryMap);
+  const modulesAt = START_INFO_SIZE;
+  const memmapAt = modulesAt + modules * MODULE_SIZE;
+  const cmdlineAt = memmapAt + memmap.length;
+  const text = new TextEncoder().encode(cmdline);
+  const bytes = new Uint8Array(cmdlineAt + text.length + 1);
+  const view = new DataView(bytes.buffer);
+  const address = (at: number, gpa: number): void => view.setBigUint64(at, BigInt(gpa), true);
+  view.setUint32(0, HVM_START_MAGIC, true);
+  view.setUint32(4, 1, true); // version
+  view.setUint32(12, modules, true);
+  if (ramdisk) {
+    address(16, base + modulesAt);
+    address(modulesAt, ramdisk.ramdiskGpa);
+    address(modulesAt + 8, ramdisk.size);
+  }
+  address(24, base + cmdlineAt);
+  address(32, rsdpGpa);
+  address(40, base + memmapAt);
+  view.setUint32(48, memoryMap.length, true);
+  bytes.set(memmap, memmapAt);
+  bytes.set(text, cmdlineAt);
+  return bytes;
+}
