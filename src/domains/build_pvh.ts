@@ -95,7 +95,7 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
   const guest = new GuestMemory(mem, domain);
   for (const { paddr, offset, fileSize, memSize } of segments) {
     guest.write(paddr, kernel.elf.bytes.subarray(offset, offset + fileSize));
-    if (memSize > fileSize) guest.fill(paddr + fileSize, 0, memSize - fileSize);
+    if (memSize > fileSize) guest.fill(paddr + fileSize, memSize - fileSize, 0);
   }
   if (ramdisk) guest.write(ramdiskGpa, ramdisk);
   guest.write(startInfoGpa, startInfo);
