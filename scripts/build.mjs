@@ -44,7 +44,7 @@ export async function js() {
   const { build } = await import("esbuild");
   mkdirSync(at("dist"), { recursive: true });
   await Promise.all([
-    build({ ...common(), platform: "neutral", entryPoints: { index: "src/index.ts", worker: "src/machine/vcpu_worker.ts" }, outdir: "dist" }),
+    build({ ...common(), platform: "neutral", entryPoints: { index: "src/index.ts", worker: "src/worker.ts" }, outdir: "dist" }),
     build({
       ...common(),
       platform: "node",

@@ -7,12 +7,7 @@ export class UsageError extends Error {
 export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
-  | { readonly kind: "run"; readonly file: string; readonly settings: readonly Setting[] };
-
-export interface Setting {
-  readonly key: string;
-  readonly value: string;
-}
+  | { readonly kind: "run"; readonly file: string; readonly settings: readonly string[] };
 
 export const HELP = `usage: xenolith run FILE [key=value ...]
 
@@ -40,11 +35,10 @@ export function parseArguments(args: readonly string[]): Command {
   if (verb !== "run") throw new UsageError(`${verb}: no such command; xenolith --help lists them`);
   if (file === "--help" || file === "-h") return { kind: "help" };
   if (file === undefined) throw new UsageError("run: a file is missing: xenolith run FILE [key=value ...]");
-  return { kind: "run", file, settings: rest.map(parseSetting) };
+  return { kind: "run", file, settings: rest.map(checkSetting) };
 }
 
-function parseSetting(text: string): Setting {
-  const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text);
-  if (!match) throw new UsageError(`${text}: settings have the form key=value`);
-  return { key: match[1], value: match[2] };
+function checkSetting(text: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*=/.test(text)) throw new UsageError(`${text}: settings have the form key=value`);
+  return text;
 }

@@ -2,6 +2,7 @@
  *  doorbells, nothing of domains or hypercalls. */
 import { MachineOff, Region, SchedOff } from "../../assembly/abi/layout";
 import { type ClockOrigin, HostClock, startClock } from "./clock";
+import { initMachine } from "./frames";
 import { kick, pcpuBase, ringPcpu } from "./kick";
 import { MachineMemory } from "./memory";
 import type { Asset, PcpuThread, Platform } from "./platform";
@@ -15,7 +16,7 @@ export class MachineError extends Error {
 
 export interface HardwareOptions {
   readonly platform: Platform;
-  /** Bytes the memory must have in all, see frames.ts. */
+  /** Bytes of the memory in all, see machineBytes(). */
   readonly bytes: number;
   /** Shared memory and a thread per pCPU, or everything on this event loop. */
   readonly threads: boolean;
@@ -31,6 +32,7 @@ export interface HardwareOptions {
   readonly onPcpuLost: (pcpu: number, error: Error) => void;
 }
 
+const TSC_KHZ = 1_000_000; // guests' TSC counts nanoseconds
 const SLICE_NS = 8e6; // single-threaded: the event loop waits at most about this long
 const POLL_NS = 1e6; // shorter waits than timers can measure are polled for
 const CONTROL = Region.MACHINE + MachineOff.control;
@@ -61,13 +63,16 @@ export class Hardware {
     this.origin = startClock();
     this.clock = new HostClock(this.origin);
     this.memory = new MachineMemory(allocate(options.bytes, options.threads));
+    initMachine(this.memory, { pcpus: options.pcpus, tscKhz: TSC_KHZ });
+    const wallNs = BigInt(Math.round(Date.now() * 1e6 - this.clock.nowNs()));
+    this.memory.set64(Region.MACHINE + MachineOff.wallSec, wallNs / 1_000_000_000n);
+    this.memory.set32(Region.MACHINE + MachineOff.wallNsec, Number(wallNs % 1_000_000_000n));
     this.pcpus = new Array(options.pcpus).fill(undefined);
   }
 
   static async create(options: HardwareOptions): Promise<Hardware> {
     const hardware = new Hardware(options);
     hardware.wasm = await options.platform.read(options.wasm);
-    hardware.memory.set32(Region.MACHINE + MachineOff.pcpus, options.pcpus);
     if (options.threads && "waitAsync" in Atomics) hardware.listen();
     else hardware.memory.onNotify = (at) => hardware.rung(at);
     return hardware;
@@ -87,6 +92,11 @@ export class Hardware {
 
   kick(vcpu: number, bits: number): void {
     kick(this.memory, vcpu, bits);
+  }
+
+  /** Settles when what the pCPUs have said so far has been heard. */
+  async settle(): Promise<void> {
+    for (let n = 0; n < 2; n++) await new Promise<void>((resolve) => this.options.platform.defer(resolve));
   }
 
   /** Whether the host's event loop has to stay alive for what runs here. */
@@ -215,6 +225,11 @@ export class Hardware {
     this.serveControl();
     this.scheduleSlice(this.again ? 0 : wake - this.clock.nowNs());
   }
+}
+
+/** Bytes of a machine with `ramBytes` of frames to hand out. */
+export function machineBytes(ramBytes: number, pcpus: number): number {
+  return Region.PCPUS + pcpus * (Region.PCPU_STRIDE + Region.CODE_SIZE) + ramBytes;
 }
 
 /** The module imports a memory of at most 4 GiB; the pages are the host's until first touched. */

@@ -9,11 +9,7 @@ test("run takes a file and xl.cfg settings, values verbatim", () => {
   assert.equal(parseArguments(["run", "vm.cfg", "memory=256", "cmdline=console=hvc0 a=b", "name="]), {
     kind: "run",
     file: "vm.cfg",
-    settings: [
-      { key: "memory", value: "256" },
-      { key: "cmdline", value: "console=hvc0 a=b" },
-      { key: "name", value: "" },
-    ],
+    settings: ["memory=256", "cmdline=console=hvc0 a=b", "name="],
   });
 });
 

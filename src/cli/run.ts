@@ -1,0 +1,102 @@
+/** `xenolith run`: one domain in the foreground. */
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { isBzImage } from "../domains/bzimage";
+import { applyOverrides, buildableKernel, type DomainConfig, domainConfig, parseConfig, type RawConfig } from "../domains/config";
+import { compressionOf } from "../domains/decompress";
+import { isElf } from "../domains/elf";
+import { ConfigError, ImageError } from "../domains/errors";
+import type { Domain, StopReason } from "../domains/domain";
+import { Machine } from "../domains/toolstack";
+import { Terminal } from "./terminal";
+
+/** Of the program, by how the domain stopped. */
+const EXIT_STATUS: Readonly<Record<StopReason, number>> = {
+  poweroff: 0,
+  destroyed: 0,
+  reboot: 3,
+  soft_reset: 3,
+  crash: 4,
+  watchdog: 4,
+  suspend: 5,
+};
+
+const BROKEN_PIPE = 141; // as the shell reports death by SIGPIPE
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+/** MiB for a kernel that is run without a configuration. */
+const DEFAULT_MEMORY = 256;
+
+/** The configuration FILE and settings amount to. */
+export async function readTarget(file: string, settings: readonly string[], warn: (message: string) => void): Promise<DomainConfig> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new ImageError(file, describe(error));
+  });
+  let raw: RawConfig;
+  if (isBzImage(bytes) || isElf(bytes) || compressionOf(bytes) !== null) {
+    const name = basename(file).replace(/[^A-Za-z0-9._-]/g, "-").replace(/^(\d+)$/, "domain-$1").slice(0, 64);
+    raw = new Map(
+      Object.entries({ name, kernel: file, type: "pvh", memory: DEFAULT_MEMORY }).map(([key, value]) => [key, { value, line: undefined }]),
+    );
+  } else if (bytes.includes(0)) {
+    throw new ImageError(file, "this is neither a kernel (bzImage or ELF) nor an xl configuration.");
+  } else raw = inFile(file, () => parseConfig(bytes.toString("utf8")));
+  return inFile(file, () => domainConfig(applyOverrides(raw, settings), warn));
+}
+
+/** Errors of a configuration say which file it is. */
+function inFile<T>(file: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof ConfigError) error.message = `${file}: ${error.message}`;
+    throw error;
+  }
+}
+
+export async function run(file: string, settings: readonly string[]): Promise<number> {
+  const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
+  const log = (line: string) => terminal.line(line);
+  const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
+  const kernel = buildableKernel(config);
+  const machine = await Machine.create({ memory: config.memory, pcpus: config.vcpus, log });
+  let status: number | null = null;
+  let domain: Domain | null = null;
+  const end = (code: number) => {
+    status ??= code;
+    void domain?.destroy();
+  };
+  terminal.onDetach = () => end(0);
+  terminal.onBrokenPipe = () => end(BROKEN_PIPE);
+  for (const [signal, code] of Object.entries(SIGNALS)) process.on(signal, () => end(code));
+  try {
+    domain = await machine.createDomain({
+      name: config.name,
+      uuid: config.uuid,
+      type: "pvh",
+      kernel,
+      ramdisk: config.ramdisk,
+      cmdline: config.cmdline,
+      memory: config.memory,
+      vcpus: config.vcpus,
+      paused: true,
+    });
+    const output = terminal.attach(domain.console);
+    if (status === null) domain.unpause();
+    else void domain.destroy();
+    const { reason } = await domain.stopped;
+    await output;
+    status ??= EXIT_STATUS[reason];
+    if (status !== 0 && reason !== "destroyed") log(`xenolith: domain ${config.name}: ${reason}`);
+    return status;
+  } finally {
+    terminal.restore();
+    await machine.destroy();
+  }
+}
+
+export function describe(error: NodeJS.ErrnoException): string {
+  if (error.code === "ENOENT") return "no such file";
+  if (error.code === "EISDIR") return "this is a directory";
+  if (error.code === "EACCES") return "permission denied";
+  return error.message;
+}

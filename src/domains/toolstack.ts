@@ -1,0 +1,224 @@
+/** The control thread's half of a machine: xenstore, backends and the domains. This is the package's `Machine`. */
+import { ControlPort } from "../hypervisor/control";
+import { freeFrameCount } from "../machine/frames";
+import { Hardware, MachineError, machineBytes } from "../machine/machine";
+import { PAGE_SIZE } from "../machine/memory";
+import { type Asset, hostPlatform, type Platform } from "../machine/platform";
+import { loadKernel } from "./bzimage";
+import { type DomainConfig as CheckedConfig, configFromObject } from "./config";
+import { ControlEvents } from "./control_events";
+import { Domain } from "./domain";
+import { ConfigError, ImageError } from "./errors";
+import { makePcpu } from "./pcpu";
+import { Xenstore } from "./xenstore";
+
+export interface MachineOptions {
+  /** MiB of memory for guests. What the hypervisor keeps about them comes on top. Default 512. */
+  readonly memory?: number;
+  /** Processors, each a thread of its own. Default 4; threads start when they are first needed. */
+  readonly pcpus?: number;
+  /** Shared memory and threads, or everything on this event loop. Default: threads where the host allows it. */
+  readonly threads?: boolean;
+  /** The core, where it is not beside this module: xenolith.shared.wasm with threads, xenolith.wasm without. */
+  readonly wasm?: Asset | { readonly shared: Asset; readonly unshared: Asset };
+  /** The module of the worker threads, where it is not beside this one. */
+  readonly worker?: URL | string;
+  /** Takes lines of the hypervisor log: what domains print on port 0xE9 or by console_io, as "(d1) text", and remarks
+   *  about them. Default: console.error. */
+  readonly log?: (line: string) => void;
+}
+
+/** Bytes, a path or URL, or a function that brings the bytes. */
+export type ImageSource = Asset;
+
+export interface DomainConfig {
+  /** Unique on the machine. Default: domain-N. */
+  readonly name?: string;
+  readonly type?: "pvh";
+  /** bzImage or ELF with a PVH note. */
+  readonly kernel: ImageSource;
+  readonly ramdisk?: ImageSource;
+  readonly cmdline?: string;
+  /** MiB. */
+  readonly memory: number;
+  readonly vcpus?: number;
+  readonly uuid?: string;
+  /** Destroys the domain when aborted. */
+  readonly signal?: AbortSignal;
+  /** Leave it paused until `unpause()`. */
+  readonly paused?: boolean;
+}
+
+const MIB = 2 ** 20;
+const DEFAULT_PCPUS = 4;
+const DEFAULT_MEMORY = 512;
+
+export class Machine {
+  /** Whether processors have threads of their own. */
+  readonly threads: boolean;
+  readonly xenstore: Xenstore;
+  private readonly live = new Map<number, Domain>();
+  private readonly names = new Set<string>();
+  private readonly platform: Platform;
+  private readonly log: (line: string) => void;
+  private hardware!: Hardware;
+  private events!: ControlEvents;
+  private destroyed = false;
+  private building = 0;
+
+  private constructor(options: MachineOptions) {
+    this.platform = hostPlatform();
+    this.log = options.log ?? ((line) => console.error(line));
+    if (options.threads && !this.platform.canShare) throw new MachineError(`threads: ${this.platform.whyNotShared}`);
+    this.threads = options.threads ?? this.platform.canShare;
+    this.xenstore = new Xenstore({ log: this.log });
+  }
+
+  static async create(options: MachineOptions = {}): Promise<Machine> {
+    const memory = wholeNumber("memory", options.memory ?? DEFAULT_MEMORY, 1);
+    const pcpus = options.threads === false ? 1 : wholeNumber("pcpus", options.pcpus ?? DEFAULT_PCPUS, 1, 32);
+    const machine = new Machine(options);
+    const { threads } = machine;
+    machine.hardware = await Hardware.create({
+      platform: machine.platform,
+      bytes: machineBytes((memory + overhead(memory)) * MIB, threads ? pcpus : 1),
+      threads,
+      pcpus: threads ? pcpus : 1,
+      wasm: coreOf(options, threads),
+      worker: options.worker ?? new URL("./worker.js", import.meta.url),
+      makePcpu,
+      onLog: (domid, line) => machine.log(`(d${domid}) ${line}`),
+      onControl: () => machine.control(),
+      onPcpuLost: (pcpu, error) => {
+        machine.log(`pCPU ${pcpu} is lost: ${error.message}`);
+        for (const domain of [...machine.live.values()]) domain.lost(pcpu);
+      },
+    });
+    machine.events = new ControlEvents(new ControlPort(machine.hardware.memory));
+    return machine;
+  }
+
+  /** Bytes of guest memory nobody owns. */
+  get freeMemory(): number {
+    return freeFrameCount(this.hardware.memory) * PAGE_SIZE;
+  }
+
+  /** Domains that exist now, oldest first. */
+  get domains(): readonly Domain[] {
+    return [...this.live.values()];
+  }
+
+  /** Builds a domain and starts it, unless it is to stay paused. */
+  async createDomain(config: DomainConfig): Promise<Domain> {
+    if (this.destroyed) throw new MachineError("the machine has been destroyed");
+    const { signal } = config;
+    signal?.throwIfAborted();
+    const checked = checkConfig(config, this.freeName());
+    if (this.names.has(checked.name)) throw new ConfigError("name", `there is a domain "${checked.name}" already.`);
+    this.names.add(checked.name);
+    this.building++;
+    this.hardware.keepAlive(true);
+    let domain: Domain | null = null;
+    try {
+      const [kernel, ramdisk] = await Promise.all([
+        this.read("kernel", config.kernel).then((bytes) => loadKernel(bytes, fileName("kernel", config.kernel))),
+        config.ramdisk === undefined ? undefined : this.read("ramdisk", config.ramdisk),
+      ]);
+      signal?.throwIfAborted();
+      if (this.destroyed) throw new MachineError("the machine has been destroyed");
+      const { hardware, xenstore, events } = this;
+      const { name, cmdline, memory: memoryMiB, vcpus } = checked;
+      domain = new Domain(
+        { hardware, xenstore, events, onGone: (gone) => this.forget(gone) },
+        { name, cmdline, memoryMiB, vcpus, uuid: checked.uuid ?? crypto.randomUUID(), kernel, ramdisk },
+      );
+      this.live.set(domain.id, domain);
+      await domain.place();
+    } catch (error) {
+      if (domain) await domain.destroy();
+      else this.names.delete(checked.name);
+      throw error;
+    } finally {
+      this.building--;
+      if (this.live.size + this.building === 0) this.hardware.keepAlive(false);
+    }
+    if (signal) this.destroyOnAbort(domain, signal);
+    if (!config.paused) domain.unpause();
+    return domain;
+  }
+
+  /** Destroys every domain and lets go of threads and memory. */
+  async destroy(): Promise<void> {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    await Promise.all(this.domains.map((domain) => domain.destroy()));
+    this.hardware.destroy();
+  }
+
+  /** The control doorbell has rung. */
+  private control(): void {
+    this.events?.dispatch();
+    for (const domain of this.domains) domain.poll();
+  }
+
+  private forget(domain: Domain): void {
+    this.live.delete(domain.id);
+    this.names.delete(domain.name);
+    if (this.live.size + this.building === 0) this.hardware.keepAlive(false);
+  }
+
+  private freeName(): string {
+    let n = 1;
+    while (this.names.has(`domain-${n}`)) n++;
+    return `domain-${n}`;
+  }
+
+  private destroyOnAbort(domain: Domain, signal: AbortSignal): void {
+    const abort = () => void domain.destroy();
+    signal.addEventListener("abort", abort, { once: true });
+    void domain.stopped.then(() => signal.removeEventListener("abort", abort));
+    if (signal.aborted) abort();
+  }
+
+  private async read(key: string, source: ImageSource): Promise<Uint8Array> {
+    try {
+      return await this.platform.read(source);
+    } catch (error) {
+      throw new ImageError(fileName(key, source), `it cannot be read: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** MiB on top of the guests': p2m (4 bytes a page and level), shared pages, port and grant tables. */
+function overhead(memory: number): number {
+  return 16 + Math.ceil(memory / 128);
+}
+
+function coreOf({ wasm }: MachineOptions, shared: boolean): Asset {
+  if (wasm === undefined)
+    return shared ? new URL("./xenolith.shared.wasm", import.meta.url) : new URL("./xenolith.wasm", import.meta.url);
+  if (typeof wasm === "object" && "shared" in wasm && "unshared" in wasm) return shared ? wasm.shared : wasm.unshared;
+  return wasm as Asset;
+}
+
+function checkConfig(config: DomainConfig, defaultName: string): CheckedConfig {
+  const { name = defaultName, type = "pvh", cmdline, memory, vcpus, uuid } = config;
+  if (config.kernel === undefined) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
+  if (memory === undefined) throw new ConfigError("memory", "how many MiB is the domain to have?");
+  const checked = configFromObject({ name, type, cmdline, memory, vcpus, uuid });
+  if (checked.type !== "pvh") throw new ConfigError("type", `${checked.type.toUpperCase()} domains are not supported yet.`);
+  if (checked.vcpus !== 1) throw new ConfigError("vcpus", "domains have one vCPU so far.");
+  return checked;
+}
+
+function wholeNumber(option: string, value: number, least: number, most = 4096): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new ConfigError(option, `a whole number from ${least} to ${most} is expected, not ${value}.`);
+  return value;
+}
+
+/** How messages call an image. */
+function fileName(key: string, source: ImageSource): string {
+  return typeof source === "string" || source instanceof URL ? String(source) : key;
+}
+

@@ -1,0 +1,16 @@
+/** xenolith: Xen domains in Node and the browser. */
+export {
+  Domain,
+  type DomainConsole,
+  type DomainStop,
+  type ShutdownRequest,
+  type StopReason,
+} from "./domains/domain";
+export { ConfigError, DomainError, ImageError } from "./domains/errors";
+export { type DomainConfig, type ImageSource, Machine, type MachineOptions } from "./domains/toolstack";
+export { XenstoreError } from "./domains/xenstore_error";
+export { MachineError } from "./machine/machine";
+export type { Asset } from "./machine/platform";
+
+/** Version of the package. */
+export const version: string = XENOLITH_VERSION;
