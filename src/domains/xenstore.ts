@@ -41,20 +41,20 @@ export class Xenstore {
   private readonly introduced = new Set([PRIVILEGED_DOMID]);
   /** Domains whose shutdown has been announced. */
   private readonly down = new Set<number>();
-  private readonly tools: XenstoreSession;
+  /** The toolstack's own, apart from that of a control domain's kernel, which may reset its watches at any time. */
+  private readonly tools = new XenstoreSession(this, PRIVILEGED_DOMID);
 
   constructor({ quotas, host, log }: XenstoreOptions = {}) {
     this.quotas = { ...DEFAULT_QUOTAS, ...quotas };
     this.host = host ?? null;
     this.log = log ?? (() => {});
-    this.tools = this.session(PRIVILEGED_DOMID);
     for (const path of ["/", INTRODUCE_DOMAIN, RELEASE_DOMAIN])
       this.tree.put(path, { value: NO_VALUE, perms: TOOLS_ONLY, children: [] });
     this.mkdir("/tool/xenstored");
     this.mkdir("/local/domain/0");
   }
 
-  /** The one session of a domain. */
+  /** The one session of a domain's kernel. */
   session(domid: number): XenstoreSession {
     let session = this.sessions.get(domid);
     if (!session) {

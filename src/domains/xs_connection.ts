@@ -54,7 +54,10 @@ export class XenstoreConnection {
     if (this.header === null) {
       if (this.filled < XS_HEADER_SIZE) return;
       const header = decodeHeader(this.buffer);
-      if (header.length > XENSTORE_PAYLOAD_MAX) return this.fail(ConnectionError.PROTO);
+      if (header.length > XENSTORE_PAYLOAD_MAX) {
+        this.fail(ConnectionError.PROTO);
+        return;
+      }
       this.header = header;
     }
     if (this.filled < XS_HEADER_SIZE + this.header.length) return;

@@ -1,7 +1,7 @@
 /** Reading and changing the tree as one caller, under permissions and quotas, on the tree itself or in a transaction.
  *  Every operation checks everything before it changes anything. */
 import { type Caller, isPrivileged, mayRead, mayWrite, owns, type Perms, perms } from "./xs_perms";
-import { childPath, isSpecial, leafName, parentPath } from "./xs_path";
+import { isSpecial, leafName, parentPath } from "./xs_path";
 import { type NodeView, NO_VALUE, postOrder, type XsNode } from "./xs_nodes";
 import { nodeSize, type XsQuotas } from "./xs_quota";
 import { XenstoreError } from "./xenstore_error";
@@ -68,7 +68,7 @@ function create(context: OpContext, path: string, value: Uint8Array<ArrayBuffer>
 
   const paths: string[] = []; // from the leaf up
   for (let at = path; at !== ancestor.path; at = parentPath(at)) paths.push(at);
-  const nodes = paths.map((at, n) => ({
+  const nodes = paths.map((_, n) => ({
     value: n === 0 ? value : NO_VALUE,
     perms: inherited,
     children: n === 0 ? [] : [leafName(paths[n - 1])],
@@ -76,7 +76,7 @@ function create(context: OpContext, path: string, value: Uint8Array<ArrayBuffer>
   const parent = { ...ancestor.node, children: [...ancestor.node.children, leafName(paths.at(-1) as string)] };
   if (!isPrivileged(caller) && view.owned(caller.domid) + paths.length > quotas.nodes)
     throw new XenstoreError("ENOSPC", path, "the domain owns too many nodes");
-  nodes.forEach((node, n) => checkSize(context, paths[n], node));
+  for (const [n, node] of nodes.entries()) checkSize(context, paths[n], node);
   checkSize(context, ancestor.path, parent);
 
   view.put(ancestor.path, parent);
@@ -86,7 +86,10 @@ function create(context: OpContext, path: string, value: Uint8Array<ArrayBuffer>
 
 export function writeNode(context: OpContext, path: string, value: Uint8Array<ArrayBuffer>): void {
   const node = context.view.get(path);
-  if (!node) return create(context, path, value);
+  if (!node) {
+    create(context, path, value);
+    return;
+  }
   if (!mayWrite(context.caller, node.perms)) throw new XenstoreError("EACCES", path, "not permitted");
   const next = { ...node, value };
   checkSize(context, path, next);
@@ -97,8 +100,8 @@ export function writeNode(context: OpContext, path: string, value: Uint8Array<Ar
 /** Leaves an existing node as it is. */
 export function makeDirectory(context: OpContext, path: string): void {
   const node = context.view.get(path);
-  if (!node) return create(context, path, NO_VALUE);
-  if (!mayWrite(context.caller, node.perms)) throw new XenstoreError("EACCES", path, "not permitted");
+  if (!node) create(context, path, NO_VALUE);
+  else if (!mayWrite(context.caller, node.perms)) throw new XenstoreError("EACCES", path, "not permitted");
 }
 
 /** Removes the node with all below it. Watches on a node below hear of that node, watches above of the whole. */
@@ -115,9 +118,9 @@ export function removeTree(context: OpContext, path: string): void {
   const leaf = leafName(path);
   const paths = postOrder(view, path);
   const readable = paths.map((at) => [(view.get(at) as XsNode).perms, ...context.parentPerms(at)]);
-  paths.forEach((at) => view.delete(at));
+  for (const at of paths) view.delete(at);
   view.put(parentPath(path), { ...parent, children: parent.children.filter((name) => name !== leaf) });
-  paths.forEach((at, n) => context.fire(at, at !== path, readable[n]));
+  for (const [n, at] of paths.entries()) context.fire(at, at !== path, readable[n]);
 }
 
 export function getPerms(context: OpContext, path: string): Perms {

@@ -48,7 +48,8 @@ export class XsOutput {
     if (bytes.length > XENSTORE_PAYLOAD_MAX) return; // there is no way to say it
     if (this.eventBytes + bytes.length > EVENT_LIMIT && path !== name) {
       this.forget(watch);
-      return this.event(name, token, name);
+      this.event(name, token, name);
+      return;
     }
     this.eventBytes += bytes.length;
     this.keys.add(key);

@@ -22,8 +22,10 @@ interface RequestRow {
   readonly transactional?: boolean;
   /** Domain 0 only. */
   readonly privileged?: boolean;
-  /** Returns the reply's payload. */
-  perform(request: XsRequest): Uint8Array;
+  /** Carries the request out; the reply is OK. */
+  act?(request: XsRequest): void;
+  /** Carries the request out and returns the reply's payload. */
+  answer?(request: XsRequest): Uint8Array;
 }
 
 const OK = strings("OK");
@@ -31,88 +33,86 @@ const OK = strings("OK");
 const REQUESTS: Partial<Record<number, RequestRow>> = {
   [XsType.XS_DIRECTORY]: {
     transactional: true,
-    perform: (r) => list(r.session.directory(only(r), r.txId)),
+    answer: (r) => list(r.session.directory(only(r), r.txId)),
   },
-  [XsType.XS_DIRECTORY_PART]: { transactional: true, perform: directoryPart },
-  [XsType.XS_READ]: { transactional: true, perform: (r) => r.session.read(only(r), r.txId) },
+  [XsType.XS_DIRECTORY_PART]: { transactional: true, answer: directoryPart },
+  [XsType.XS_READ]: { transactional: true, answer: (r) => r.session.read(only(r), r.txId) },
   [XsType.XS_WRITE]: {
     transactional: true,
-    perform: (r) => {
+    act: (r) => {
       const [path] = leading(r, 1);
       r.session.write(path, r.payload.subarray(path.length + 1), r.txId);
-      return OK;
     },
   },
-  [XsType.XS_MKDIR]: { transactional: true, perform: (r) => ok(r.session.mkdir(only(r), r.txId)) },
-  [XsType.XS_RM]: { transactional: true, perform: (r) => ok(r.session.rm(only(r), r.txId)) },
+  [XsType.XS_MKDIR]: { transactional: true, act: (r) => r.session.mkdir(only(r), r.txId) },
+  [XsType.XS_RM]: { transactional: true, act: (r) => r.session.rm(only(r), r.txId) },
   [XsType.XS_GET_PERMS]: {
     transactional: true,
-    perform: (r) => list(r.session.getPerms(only(r), r.txId).map(formatPerm)),
+    answer: (r) => list(r.session.getPerms(only(r), r.txId).map(formatPerm)),
   },
   [XsType.XS_SET_PERMS]: {
     transactional: true,
-    perform: (r) => {
+    act: (r) => {
       const [path, ...perms] = all(r);
       if (perms.length === 0) throw malformed("SET_PERMS needs a path and permissions");
-      return ok(r.session.setPerms(path, perms.map(parsePerm), r.txId));
+      r.session.setPerms(path, perms.map(parsePerm), r.txId);
     },
   },
   [XsType.XS_WATCH]: {
-    perform: (r) => {
+    act: (r) => {
       const [path, token] = leading(r, 2);
-      return ok(r.session.watch(path, token, r.onEvent));
+      r.session.watch(path, token, r.onEvent);
     },
   },
   [XsType.XS_UNWATCH]: {
-    perform: (r) => {
+    act: (r) => {
       const [path, token] = leading(r, 2);
-      return ok(r.session.unwatch(path, token));
+      r.session.unwatch(path, token);
     },
   },
-  [XsType.XS_RESET_WATCHES]: { perform: (r) => ok(r.session.reset()) },
+  [XsType.XS_RESET_WATCHES]: { act: (r) => r.session.reset() },
   [XsType.XS_TRANSACTION_START]: {
     transactional: true,
-    perform: (r) => {
+    answer: (r) => {
       if (r.txId !== NO_TRANSACTION) throw new XenstoreError("EBUSY", `transaction ${r.txId}`, "transactions do not nest");
       return strings(String(r.session.startTransaction()));
     },
   },
   [XsType.XS_TRANSACTION_END]: {
     transactional: true,
-    perform: (r) => {
+    act: (r) => {
       const commit = only(r);
       if (commit !== "T" && commit !== "F") throw malformed("TRANSACTION_END takes T or F");
-      return ok(r.session.endTransaction(r.txId, commit === "T"));
+      r.session.endTransaction(r.txId, commit === "T");
     },
   },
-  [XsType.XS_GET_DOMAIN_PATH]: { perform: (r) => strings(domainPath(domid(only(r)))) },
+  [XsType.XS_GET_DOMAIN_PATH]: { answer: (r) => strings(domainPath(domid(only(r)))) },
   [XsType.XS_IS_DOMAIN_INTRODUCED]: {
-    perform: (r) => strings(r.store.isIntroduced(domid(only(r))) ? "T" : "F"),
+    answer: (r) => strings(r.store.isIntroduced(domid(only(r))) ? "T" : "F"),
   },
   [XsType.XS_INTRODUCE]: {
     privileged: true,
-    perform: (r) => {
+    act: (r) => {
       const [domain, mfn, port] = leading(r, 3);
       const [frame, channel] = [integer(mfn), integer(port)];
       if (domid(domain) === 0 || channel <= 0) throw malformed("INTRODUCE takes a guest and a port");
-      return ok(hostOf(r).introduce(domid(domain), frame, channel));
+      hostOf(r).introduce(domid(domain), frame, channel);
     },
   },
   [XsType.XS_RELEASE]: {
     privileged: true,
-    perform: (r) => ok(hostOf(r).release(introduced(r, only(r)))),
+    act: (r) => hostOf(r).release(introduced(r, only(r))),
   },
-  [XsType.XS_RESUME]: { privileged: true, perform: (r) => ok(r.store.resume(introduced(r, only(r)))) },
+  [XsType.XS_RESUME]: { privileged: true, act: (r) => r.store.resume(introduced(r, only(r))) },
   [XsType.XS_SET_TARGET]: {
     privileged: true,
-    perform: (r) => {
+    act: (r) => {
       const [domain, target] = leading(r, 2);
       const session = r.store.session(introduced(r, domain));
       session.target = introduced(r, target);
-      return OK;
     },
   },
-  [XsType.XS_CONTROL]: { privileged: true, perform: control },
+  [XsType.XS_CONTROL]: { privileged: true, answer: control },
 };
 
 /** The reply to one request. Throws XenstoreError; any other exception is a bug of ours. */
@@ -122,7 +122,9 @@ export function performRequest(type: number, request: XsRequest): Uint8Array {
   if (row.privileged && !isPrivileged(request.session))
     throw new XenstoreError("EACCES", `message type ${type}`, "domain 0 only");
   if (row.transactional) request.session.checkTransaction(request.txId);
-  const reply = row.perform(row.transactional ? request : { ...request, txId: NO_TRANSACTION });
+  const effective = row.transactional ? request : { ...request, txId: NO_TRANSACTION };
+  row.act?.(effective);
+  const reply = row.answer?.(effective) ?? OK;
   if (reply.length > XENSTORE_PAYLOAD_MAX) throw new XenstoreError("E2BIG", `message type ${type}`, "reply too long");
   return reply;
 }
@@ -185,10 +187,6 @@ function strings(...texts: string[]): Uint8Array<ArrayBuffer> {
 
 function list(texts: readonly string[]): Uint8Array<ArrayBuffer> {
   return toBytes(texts.map((text) => `${text}\0`).join(""));
-}
-
-function ok(_nothing: void): Uint8Array {
-  return OK;
 }
 
 /** All the strings; bytes behind the last NUL are ignored. */

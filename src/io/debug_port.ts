@@ -15,10 +15,8 @@ export class LineLog {
   constructor(private readonly sink: (line: string) => void) {}
 
   put(byte: number): void {
-    if (byte === 0x0a) return this.flush();
-    if (byte !== 0x09 && (byte < 0x20 || byte >= 0x7f)) return;
-    this.line += String.fromCharCode(byte);
-    if (this.line.length >= LONGEST_LINE) this.flush();
+    if (byte === 0x09 || (byte >= 0x20 && byte < 0x7f)) this.line += String.fromCharCode(byte);
+    if (byte === 0x0a || this.line.length >= LONGEST_LINE) this.flush();
   }
 
   /** Gives out what has come in so far as a line. */
