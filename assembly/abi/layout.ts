@@ -264,6 +264,7 @@ export const enum PcpuOff {
   codeEpoch = 4232, // u32, counts whole-cache flushes
   tlbLogCount = 4236, // u32, entries in the fill log
   jcLogCount = 4240, // u32
+  sliceLength = 4248, // u32, instructions the current slice was opened with (cpu/runtime)
   delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer
@@ -280,6 +281,7 @@ export const enum PcpuOff {
   dropCount = 0x3604, // i32, mfns in the queue; DROP_MAX + 1: too many, drop all records
   dropQueue = 0x3608, // u32[DROP_MAX]
   DROP_MAX = 254,
+  tableCache = 0x3a00, // 64 x 16 B: page tables of recent 2 MiB regions (assembly/mmu/table_cache)
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
   TLB_CLASS = 0x20000, // bytes per class
   TLB_W = 0x10000, // write table relative to the class's read table

@@ -75,3 +75,46 @@ export function setStatus(bits: u32): void {
   store<u64>(PCPU, (load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.STATUS)) | <u64>(bits & Flag.STATUS), PcpuOff.rflags);
   store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
 }
+
+/** CF := `c`; the other five keep their values. */
+export function setCarry(c: u32): void {
+  setStatus((status() & ~Flag.CF) | c);
+}
+
+/** CF and OF after ROL or ROR with zero-extended result `r` of `bits` bits. */
+export function rotateFlags(right: bool, r: u64, bits: i32): void {
+  const top = <u32>(r >> (bits - 1)) & 1;
+  const c = right ? top : <u32>r & 1, o = right ? top ^ (<u32>(r >> (bits - 2)) & 1) : c ^ top;
+  setStatus((status() & ~(Flag.CF | Flag.OF)) | c | (o << 11));
+}
+
+/** Condition code `cc` (SDM Vol.1 "EFLAGS Condition Codes") as 0 or 1, from the lazy operands where that is direct. */
+export function condition(cc: i32): i32 {
+  const kind = load<u32>(PCPU, PcpuOff.flagsKind);
+  let yes: u32 = 0;
+  if (kind == FlagsKind.sub) {
+    const a = load<i64>(PCPU, PcpuOff.flagsA), b = load<i64>(PCPU, PcpuOff.flagsB);
+    switch (cc >> 1) {
+      case 0: yes = overflow(); break;
+      case 1: yes = u32(<u64>a < <u64>b); break;
+      case 2: yes = u32(load<i64>(PCPU, PcpuOff.flagsRes) == 0); break;
+      case 3: yes = u32(<u64>a <= <u64>b); break;
+      case 4: yes = u32(load<i64>(PCPU, PcpuOff.flagsRes) < 0); break;
+      case 5: yes = parity(); break;
+      case 6: yes = u32(a < b); break;
+      default: yes = u32(a <= b);
+    }
+  } else {
+    switch (cc >> 1) {
+      case 0: yes = overflow(); break;
+      case 1: yes = carry(); break;
+      case 2: yes = zero(); break;
+      case 3: yes = carry() | zero(); break;
+      case 4: yes = sign(); break;
+      case 5: yes = parity(); break;
+      case 6: yes = sign() ^ overflow(); break;
+      default: yes = (sign() ^ overflow()) | zero();
+    }
+  }
+  return <i32>yes ^ (cc & 1);
+}

@@ -1,0 +1,47 @@
+/** Memory operands where segmentation is not flat: real mode, 16-bit code, odd segments, alignment checks. Every access goes
+ *  through the limit and type checks of helpers/segment; stacks may be 16 bits wide (SDM Vol.1 "Stack Alignment", "Address-Size
+ *  Attributes for Stack Accesses"). */
+import { Mode, PcpuOff, Seg } from "../abi/layout";
+import { RecFlag, RecOff } from "../abi/record";
+import { Gpr, Vector } from "../abi/x86";
+import { raiseError } from "../fault";
+import { hostR, hostW } from "./access";
+import { checkedEa } from "./helpers/segment";
+import { PCPU } from "./pcpu";
+
+/** Host address of the record's memory operand; `at` is an offset if the record wants segment checks, else linear. Segment
+ *  faults unwind, so the record is noted first. */
+export function checkedHost(u: usize, at: u64, w: i32, write: bool): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  const lin = load<u8>(u, RecOff.flags) & RecFlag.seg ? checkedEa(load<u8>(u, RecOff.seg), at, w, write) : at;
+  return write ? hostW(lin, w) : hostR(lin, w);
+}
+
+/** Mask of the stack pointer: SS.B, or 64 bits in 64-bit mode. */
+export function stackMask(): u64 {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  return (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : mode & Mode.ss32 ? 0xffffffff : 0xffff;
+}
+
+export function checkedStackHost(sp: u64, w: i32, write: bool): usize {
+  const lin = checkedEa(Seg.ss, sp, w, write);
+  return write ? hostW(lin, w) : hostR(lin, w);
+}
+
+/** A 16-bit stack leaves the upper bits of ESP alone. */
+export function checkedSetStack(sp: u64): void {
+  const mask = stackMask();
+  if (mask == 0xffff) store<u16>(PCPU, <u16>sp, Gpr.rsp * 8);
+  else store<u64>(PCPU, sp, Gpr.rsp * 8);
+}
+
+/** Near branch targets must lie within the CS limit, or be canonical in 64-bit mode; else #GP(0). */
+export function badTargetChecked(rip: u64, u: usize): bool {
+  const ok = (load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) == Mode.bits64
+    ? <u64>(<i64>(rip << 16) >> 16) == rip
+    : rip <= <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
+  if (ok) return false;
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  raiseError(Vector.GP, 0);
+  return true;
+}

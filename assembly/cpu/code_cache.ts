@@ -1,0 +1,261 @@
+/** The record cache of this pCPU: basic blocks keyed by machine address and mode, found through a hash table, chained per
+ *  frame for invalidation, filled by the decoder from a bump pointer and dropped as a whole when full.
+ *
+ *  ```
+ *  codeBase   u32 per mfn: first block of the frame
+ *  + heads    u32 x HASH_SIZE buckets
+ *  + hash     records: each block is a head (BlockOff), its instructions, sometimes a GOTO
+ *  ```
+ *  A block that is overwritten does not disappear: the handler of each of its records becomes RESYNC, which looks the
+ *  rip up again. So whoever holds a pointer to one of them (a link, a jump-cache entry, the instruction that is storing into
+ *  its own block) needs no notice. Blocks never cross a page; an instruction that does is a block of its own
+ *  (Handler.straddle), valid while the next page's mapping is the one it was decoded from. */
+import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg } from "../abi/layout";
+import { RecOff } from "../abi/record";
+import { Vector } from "../abi/x86";
+import { raiseError } from "../fault";
+import { fetchGlobal, fetchPage } from "../mmu/fetch";
+import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
+import { decodeBlock } from "./decode";
+import { Handler } from "./handler";
+import { PCPU } from "./pcpu";
+
+/** Head record of a block. The handler is Handler.head, step or straddle; `off` is where RecOff.off is. */
+export const enum BlockOff {
+  handler = 0, // u16
+  mode = 2, // u16
+  count = 4, // u16 instructions
+  off = 8, // u16, page offset of the first byte
+  end = 10, // u16, page offset past the last byte (beyond 4096 if it straddles)
+  maddr = 12, // u32
+  hashNext = 16, // u32
+  frameNext = 20, // u32
+  second = 24, // u32, straddle: maddr of the second page
+  secondNext = 28, // u32, straddle: chain of the second frame
+}
+
+const HASH_BITS: u32 = 17;
+const HASH_SIZE: usize = 1 << HASH_BITS;
+/** Longest block: head, instructions, GOTO. */
+export const MAX_INSNS: i32 = 64;
+
+@inline function headsSize(): usize { return (<usize>load<u32>(Region.MACHINE, MachineOff.frames) * 4 + 4095) & ~4095; }
+@inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase); }
+@inline function buckets(): usize { return heads() + headsSize(); }
+@inline function bucket(maddr: u32, mode: u32): usize {
+  return buckets() + (<usize>(((maddr ^ (mode << 20)) * 0x9e3779b1) >> (32 - HASH_BITS)) << 2);
+}
+
+@inline function frameAt(mfn: usize): usize { return <usize>Region.FRAME_TABLE + mfn * <usize>FrameOff.SIZE; }
+
+/** Empties the cache. */
+export function dropAllCode(): void {
+  const frames = <usize>load<u32>(Region.MACHINE, MachineOff.frames);
+  for (let mfn: usize = 0; mfn < frames; mfn++) {
+    if (!load<u32>(heads() + (mfn << 2))) continue;
+    store<u32>(heads() + (mfn << 2), 0);
+    releaseMask(mfn);
+  }
+  memory.fill(buckets(), 0, HASH_SIZE * 4);
+  store<u32>(PCPU, buckets() + HASH_SIZE * 4, PcpuOff.codeNext);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeBase) + Region.CODE_SIZE, PcpuOff.codeEnd);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
+  flushJumpCacheAll();
+}
+
+/** With one pCPU the frame's mask is ours alone and can shrink; with several it only grows, and costs slow stores. */
+function releaseMask(mfn: usize): void {
+  if (load<u32>(Region.MACHINE, MachineOff.pcpus) == 1) atomic.store<u32>(frameAt(mfn), 0, FrameOff.code);
+}
+
+@inline function maskOf(from: u32, to: u32): u32 {
+  const first = from >> 7, last = (to - 1) >> 7;
+  return ((<u32>2 << (last - first)) - 1) << first;
+}
+
+/** Marks bytes [from, to) of a frame as decoded; writable translations of the frame go the first time. */
+function markCode(mfn: usize, from: u32, to: u32): void {
+  const old = atomic.or<u32>(frameAt(mfn), maskOf(from, to), FrameOff.code);
+  if (old == 0) evictWritable(<u32>mfn);
+}
+
+/** The decoder finished the block at `head`: enters it into hash and frame chains. */
+export function addBlock(head: usize): void {
+  const maddr = load<u32>(head, BlockOff.maddr), mode = <u32>load<u16>(head, BlockOff.mode);
+  const at = bucket(maddr, mode);
+  store<u32>(head, load<u32>(at), BlockOff.hashNext);
+  store<u32>(at, <u32>head);
+  const mfn = <usize>maddr >> 12, chain = heads() + (mfn << 2);
+  store<u32>(head, load<u32>(chain), BlockOff.frameNext);
+  store<u32>(chain, <u32>head);
+  const end = <u32>load<u16>(head, BlockOff.end);
+  markCode(mfn, maddr & 0xfff, min<u32>(end, 4096));
+  const second = load<u32>(head, BlockOff.second);
+  if (!second) return;
+  const chain2 = heads() + (<usize>second >> 12 << 2);
+  store<u32>(head, load<u32>(chain2), BlockOff.secondNext);
+  store<u32>(chain2, <u32>head);
+  markCode(<usize>second >> 12, 0, end - 4096);
+}
+
+/** Link field through which `head` is chained in frame `mfn`. */
+@inline function nextField(head: usize, mfn: u32): usize {
+  return head + (load<u32>(head, BlockOff.maddr) >> 12 == mfn ? BlockOff.frameNext : BlockOff.secondNext);
+}
+
+function unchain(head: usize, mfn: u32): void {
+  let at = heads() + (<usize>mfn << 2);
+  while (<usize>load<u32>(at) != head) at = nextField(<usize>load<u32>(at), mfn);
+  store<u32>(at, load<u32>(nextField(head, mfn)));
+}
+
+function killBlock(head: usize): void {
+  const maddr = load<u32>(head, BlockOff.maddr);
+  let at = bucket(maddr, <u32>load<u16>(head, BlockOff.mode));
+  while (<usize>load<u32>(at) != head) at = <usize>load<u32>(at) + BlockOff.hashNext;
+  store<u32>(at, load<u32>(head, BlockOff.hashNext));
+  unchain(head, maddr >> 12);
+  const second = load<u32>(head, BlockOff.second);
+  if (second) unchain(head, second >> 12);
+  const records = <usize>load<u16>(head, BlockOff.count) + 1;
+  for (let i: usize = 0; i <= records; i++) {
+    const record = head + i * RecOff.SIZE;
+    // the slot behind the last instruction is its GOTO, or belongs to the next block: a head or free memory
+    if (i == records && load<u16>(record, RecOff.handler) != Handler.goto) break;
+    store<u16>(record, Handler.resync, RecOff.handler);
+  }
+}
+
+/** Bytes [maddr, maddr + len) of one page are about to change: no record decoded from them may run again. */
+export function invalidateCode(maddr: u32, len: u32): void {
+  const mfn = maddr >> 12, from = maddr & 0xfff, to = from + len;
+  const chain = heads() + (<usize>mfn << 2);
+  let mask: u32 = 0;
+  let head = <usize>load<u32>(chain);
+  while (head) {
+    const next = <usize>load<u32>(nextField(head, mfn));
+    const first = load<u32>(head, BlockOff.maddr) >> 12 == mfn;
+    const start = first ? <u32>load<u16>(head, BlockOff.off) : 0;
+    const end = first ? min<u32>(load<u16>(head, BlockOff.end), 4096) : <u32>load<u16>(head, BlockOff.end) - 4096;
+    if (start < to && from < end) killBlock(head);
+    else mask |= maskOf(start, end);
+    head = next;
+  }
+  if (load<u32>(Region.MACHINE, MachineOff.pcpus) == 1) atomic.store<u32>(frameAt(<usize>mfn), mask, FrameOff.code);
+}
+
+function find(maddr: u32, mode: u32): usize {
+  let head = <usize>load<u32>(bucket(maddr, mode));
+  while (head && (load<u32>(head, BlockOff.maddr) != maddr || <u32>load<u16>(head, BlockOff.mode) != mode)) head = <usize>load<u32>(head, BlockOff.hashNext);
+  return head;
+}
+
+/** Block at rip (within the CS limit or canonical already), decoded if need be; 0 with a fault pending at that rip. */
+function lookup(rip: u64): usize {
+  store<u64>(PCPU, rip, PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  let lin = rip;
+  if ((mode & Mode.BITS) == Mode.bits64) {
+    if (<u64>(<i64>(rip << 16) >> 16) != rip) return raiseError(Vector.GP, 0);
+  } else {
+    if (rip > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) return raiseError(Vector.GP, 0);
+    lin = (rip + load<u64>(PCPU, PcpuOff.segBase + Seg.cs * 8)) & 0xffffffff;
+  }
+  const maddr = fetchPage(lin);
+  if (!maddr) return 0;
+  const global = fetchGlobal();
+  store<u64>(PCPU, rip - (lin & 0xfff), PcpuOff.ripBase);
+  let head = find(maddr, mode);
+  if (!head) {
+    if (load<u32>(PCPU, PcpuOff.codeNext) + (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) dropAllCode();
+    head = decodeBlock(lin, maddr, mode);
+    if (!head) return 0;
+  }
+  if (mode & Mode.flat) {
+    const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+    store<u64>(entry, rip, PcpuOff.JC);
+    store<u32>(entry, mode, PcpuOff.JC + 8);
+    store<u32>(entry, <u32>head, PcpuOff.JC + 12);
+    jumpCacheFilled(entry + PcpuOff.JC, lin, global);
+  }
+  return head;
+}
+
+/** Continues at `rip`: the record to run, or 0 with a fault pending. */
+export function enter(rip: u64): usize {
+  return lookup(rip);
+}
+
+/** Continues at PcpuOff.rip under whatever mode, segments and mappings are in force now. */
+export function resume(): usize {
+  return lookup(load<u64>(PCPU, PcpuOff.rip));
+}
+
+@inline function ripMask(u: usize): u64 {
+  const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS;
+  if (bits == Mode.bits64) return ~(<u64>0);
+  return (load<u16>(u, RecOff.desc) >> 3 & 3) == 1 ? 0xffff : 0xffffffff;
+}
+
+/** Successor of a direct branch at page offset `to` relative to the page of `u`; links within the page. */
+function link(u: usize, to: i64, field: usize): usize {
+  const rip = (load<u64>(PCPU, PcpuOff.ripBase) + <u64>to) & ripMask(u);
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  if (!(mode & Mode.flat)) {
+    const limit = (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
+    if (rip > limit) {
+      store<u32>(PCPU, <u32>u, PcpuOff.record);
+      return raiseError(Vector.GP, 0);
+    }
+    return enter(rip);
+  }
+  if (<u64>to > 4095 || mode & Mode.step) {
+    // another page: the mapping may change under us, so it goes through the jump cache each time
+    const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+    if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == mode) {
+      store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
+      return <usize>load<u32>(entry, PcpuOff.JC + 12);
+    }
+    return enter(rip);
+  }
+  const epoch = load<u32>(PCPU, PcpuOff.codeEpoch);
+  const head = enter(rip);
+  if (head && epoch == load<u32>(PCPU, PcpuOff.codeEpoch)) store<u32>(u + field, <u32>head);
+  return head;
+}
+
+export function linkTaken(u: usize): usize {
+  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken);
+}
+
+export function linkFall(u: usize): usize {
+  return link(u, <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len), RecOff.fall);
+}
+
+/** Handler.resync: the record was invalidated; look its rip up anew. */
+export function resync(u: usize): usize {
+  const rip = load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off);
+  const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS;
+  return enter(bits == Mode.bits64 ? rip : rip & 0xffffffff);
+}
+
+/** Head of a straddling instruction: is the next page still the one it was decoded from? 0 faults at this rip. */
+export function checkStraddle(u: usize): usize {
+  const rip = load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off);
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  let page = (rip | 0xfff) + 1;
+  store<u64>(PCPU, rip, PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  if ((mode & Mode.BITS) != Mode.bits64) page = ((((rip + load<u64>(PCPU, PcpuOff.segBase + Seg.cs * 8)) & 0xffffffff) | 0xfff) + 1) & 0xffffffff;
+  const second = fetchPage(page);
+  if (!second) return 0;
+  if (second == load<u32>(u, BlockOff.second)) return u + RecOff.SIZE;
+  killBlock(u);
+  return enter(rip);
+}
+
+export function initCode(): void {
+  memory.fill(heads(), 0, headsSize());
+  dropAllCode();
+}

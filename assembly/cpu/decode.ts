@@ -1,0 +1,467 @@
+/** Bytes to records. One basic block at a time: up to the first instruction that may change the flow, the end of the page, or
+ *  MAX_INSNS. The tables come from the instruction rows (opcodes.gen.ts); what is done here is prefixes, ModRM, SIB,
+ *  displacement, immediate (SDM Vol.2A "Instruction Format") and the choice between hot templates and cold records. */
+import { Mode, PcpuOff, Seg } from "../abi/layout";
+import { RecFlag, RecOff } from "../abi/record";
+import { fetchPage } from "../mmu/fetch";
+import { BlockOff, MAX_INSNS, addBlock } from "./code_cache";
+import { Handler } from "./handler";
+import { HOT_CASES } from "./hot.gen";
+import { Group, ImmCode, OPCODE_INDEX, OPCODE_ROWS, RowFlag, RowPrefix, RowRule, Shape, SizeCode, Template } from "./opcodes.gen";
+import { PCPU } from "./pcpu";
+import { Form } from "./semantics/alu";
+
+/** Rows of the table (generate.ts). */
+const enum Row { op = 0, prefix = 2, rule = 3, digit = 4, flags = 5, group = 6, size = 7, imm = 8, shape = 9, template = 10, sub = 11 }
+
+/** decodeOne: length in the low byte, and what the block must know. */
+const enum Decoded { LEN = 0xff, ENDS = 0x100 }
+
+const BUFFER: usize = PCPU + PcpuOff.decode;
+const MAX_LEN: u32 = 15;
+
+@inline function byteReg(n: i32, rex: i32): u8 { return <u8>(n >= 4 && n < 8 && !rex ? (n - 4) * 8 + 1 : n * 8); }
+@inline function regOffset(n: i32, w: i32, rex: i32): u8 { return w == 1 ? byteReg(n, rex) : <u8>(n * 8); }
+
+/** Decodes the instruction at `p`, `off` bytes into its page, into record `u`. Reads at most 15 + 8 bytes. */
+function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
+  const bits = mode & Mode.BITS, long = bits == Mode.bits64;
+  const start = p;
+  let opsize = false, adsize = false, lock = false, rep: i32 = 0, segPrefix: i32 = -1, rex: i32 = 0;
+  memory.fill(u, 0, RecOff.SIZE);
+  store<u16>(u, <u16>off, RecOff.off);
+
+  let b: i32 = 0;
+  for (;;) {
+    if (p - start > 14) {
+      store<u16>(u, Handler.gp, RecOff.handler);
+      store<u8>(u, 15, RecOff.len);
+      return 15 | Decoded.ENDS;
+    }
+    b = load<u8>(p++);
+    if (long && (b & 0xf0) == 0x40) { rex = b; continue; }
+    if (b == 0x66) opsize = true;
+    else if (b == 0x67) adsize = true;
+    else if (b == 0xf0) lock = true;
+    else if (b == 0xf2 || b == 0xf3) rep = b;
+    else if (b == 0x2e) { if (!long) segPrefix = Seg.cs; }
+    else if (b == 0x36) { if (!long) segPrefix = Seg.ss; }
+    else if (b == 0x3e) { if (!long) segPrefix = Seg.ds; }
+    else if (b == 0x26) { if (!long) segPrefix = Seg.es; }
+    else if (b == 0x64) segPrefix = Seg.fs;
+    else if (b == 0x65) segPrefix = Seg.gs;
+    else break;
+    rex = 0; // REX counts only right before the opcode
+  }
+
+  let map = 0, vvvv = 0, vex = false;
+  if (b == 0x0f) {
+    b = load<u8>(p++);
+    map = 1;
+    if (b == 0x38 || b == 0x3a) {
+      map = b == 0x38 ? 2 : 3;
+      b = load<u8>(p++);
+    }
+  } else if ((b == 0xc4 || b == 0xc5) && (long || ((load<u8>(p) & 0xc0) == 0xc0 && !(mode & (Mode.real | Mode.v86))))) {
+    vex = true;
+    let pp = 0, bad = opsize || lock || rep != 0 || rex != 0;
+    if (b == 0xc4) {
+      const b1 = <i32>load<u8>(p), b2 = <i32>load<u8>(p + 1);
+      p += 2;
+      rex = 0x40 | (b1 & 0x80 ? 0 : 4) | (b1 & 0x40 ? 0 : 2) | (b1 & 0x20 ? 0 : 1) | (b2 & 0x80 ? 8 : 0);
+      map = (b1 & 31) == 2 ? 4 : (b1 & 31) == 3 ? 5 : -1;
+      vvvv = ~(b2 >> 3) & 15;
+      bad = bad || (b2 & 4) != 0; // VEX.L
+      pp = b2 & 3;
+    } else {
+      p += 1;
+      map = -1; // VEX.0F: no instruction there without AVX
+    }
+    if (!long) { rex &= 8; vvvv &= 7; }
+    opsize = pp == 1;
+    rep = pp == 2 ? 0xf3 : pp == 3 ? 0xf2 : 0;
+    b = load<u8>(p++);
+    if (bad) map = -1;
+  }
+
+  // candidate rows
+  const index = map < 0 ? 0 : load<u32>(OPCODE_INDEX + (<usize>(map * 256 + b) << 2));
+  let row: usize = OPCODE_ROWS + (<usize>(index & 0xffff) << 4), left = <i32>(index >> 16);
+  const modrm = <i32>load<u8>(p);
+  let rule = 0, flags = 0;
+  for (; left > 0; left--, row += 16) {
+    const want = load<u8>(row, Row.prefix);
+    if (want) {
+      if (want == RowPrefix.NP) { if (opsize || rep) continue; }
+      else if (want == RowPrefix.P66) { if (!opsize || rep) continue; }
+      else if (rep != (want == RowPrefix.F3 ? 0xf3 : 0xf2)) continue;
+    }
+    rule = load<u8>(row, Row.rule);
+    if (rule & (RowRule.EXACT | RowRule.DIGIT | RowRule.MEM | RowRule.REG)) {
+      const digit = <i32>load<u8>(row, Row.digit);
+      if (rule & RowRule.EXACT) { if (modrm != digit) continue; }
+      else if (rule & RowRule.DIGIT && ((modrm >> 3) & 7) != digit) continue;
+      if (rule & RowRule.MEM && modrm >= 0xc0) continue;
+      if (rule & RowRule.REG && modrm < 0xc0) continue;
+    }
+    flags = load<u8>(row, Row.flags);
+    if (flags & (RowFlag.LONG | RowFlag.LEGACY | RowFlag.W0 | RowFlag.W1)) {
+      if (flags & RowFlag.LONG && !long) continue;
+      if (flags & RowFlag.LEGACY && long) continue;
+      if (flags & RowFlag.W0 && rex & 8) continue;
+      if (flags & RowFlag.W1 && !(rex & 8)) continue;
+    }
+    break;
+  }
+  if (left == 0) {
+    store<u16>(u, Handler.ud, RecOff.handler);
+    store<u8>(u, <u8>min<usize>(p - start, 15), RecOff.len);
+    return <u32>(p - start) | Decoded.ENDS;
+  }
+
+  // operand and address size
+  const selected66 = load<u8>(row, Row.prefix) == RowPrefix.P66;
+  const size66 = opsize && !selected66;
+  let w: i32;
+  switch (<i32>load<u8>(row, Row.size)) {
+    case SizeCode.b: w = 1; break;
+    case SizeCode.w: w = 2; break;
+    case SizeCode.d: w = 4; break;
+    case SizeCode.q: w = 8; break;
+    case SizeCode.y: w = rex & 8 ? 8 : 4; break;
+    case SizeCode.z: w = bits == Mode.bits16 ? (size66 ? 4 : 2) : (size66 ? 2 : 4); break;
+    default:
+      if (long) w = rex & 8 ? 8 : flags & RowFlag.DEFAULT64 ? (size66 ? 2 : 8) : size66 ? 2 : 4;
+      else w = bits == Mode.bits16 ? (size66 ? 4 : 2) : (size66 ? 2 : 4);
+  }
+  const group = <i32>load<u8>(row, Row.group);
+  // near branches ignore the operand-size prefix in 64-bit mode (as Intel processors do)
+  const template = <i32>load<u8>(row, Row.template);
+  if (long && flags & RowFlag.ENDS && flags & RowFlag.DEFAULT64 && group == Group.integer) w = 8;
+  const asize: i32 = long ? (adsize ? 4 : 8) : (bits == Mode.bits32) != adsize ? 4 : 2;
+
+  // ModRM
+  let recFlags: i32 = (lock ? RecFlag.lock : 0) | (rep == 0xf3 ? RecFlag.rep : 0) | (rep == 0xf2 ? RecFlag.repne : 0)
+    | (rex ? RecFlag.rex : 0) | (flags & RowFlag.TORM ? RecFlag.toRm : 0) | (opsize ? RecFlag.opsize : 0);
+  let reg = 0, rm = 0, mem = false, simple = false, ripRelative = false, plain = true;
+  let base: i32 = PcpuOff.zero, indexReg: i32 = PcpuOff.zero, scale = 0, disp: i32 = 0, seg: i32 = Seg.ds;
+  let mask: u64 = asize == 8 ? ~(<u64>0) : asize == 4 ? 0xffffffff : 0xffff;
+  if (rule & RowRule.PLUSR) reg = rm = (b & 7) | ((rex & 1) << 3);
+  else if (rule & RowRule.MODRM) {
+    p++;
+    reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
+    rm = (modrm & 7) | ((rex & 1) << 3);
+    if (modrm < 0xc0) {
+      mem = true;
+      const mod = modrm >> 6;
+      if (asize == 2) {
+        switch (modrm & 7) {
+          case 0: base = 3 * 8; indexReg = 6 * 8; break;
+          case 1: base = 3 * 8; indexReg = 7 * 8; break;
+          case 2: base = 5 * 8; indexReg = 6 * 8; seg = Seg.ss; break;
+          case 3: base = 5 * 8; indexReg = 7 * 8; seg = Seg.ss; break;
+          case 4: base = 6 * 8; break;
+          case 5: base = 7 * 8; break;
+          case 6: if (mod) { base = 5 * 8; seg = Seg.ss; } break;
+          default: base = 3 * 8;
+        }
+        if (mod == 1) disp = <i32>load<i8>(p++);
+        else if (mod == 2 || (mod == 0 && (modrm & 7) == 6)) { disp = <i32>load<i16>(p); p += 2; }
+      } else {
+        let low = modrm & 7;
+        if (low == 4) {
+          const sib = <i32>load<u8>(p++), x = ((sib >> 3) & 7) | ((rex & 2) << 2);
+          low = sib & 7;
+          if (x != 4) { indexReg = x * 8; scale = sib >> 6; }
+          if (low == 5 && mod == 0) { disp = load<i32>(p); p += 4; }
+          else base = (low | ((rex & 1) << 3)) * 8;
+        } else if (low == 5 && mod == 0) {
+          disp = load<i32>(p);
+          p += 4;
+          if (long) { base = PcpuOff.ripBase; ripRelative = true; }
+        } else base = rm * 8;
+        if (mod == 1) disp = <i32>load<i8>(p++);
+        else if (mod == 2) { disp = load<i32>(p); p += 4; }
+        if (base == 4 * 8 || base == 5 * 8) seg = Seg.ss;
+      }
+    }
+  }
+
+  // immediate
+  const immCode = <i32>load<u8>(row, Row.imm);
+  let imm: i64 = 0;
+  switch (immCode) {
+    case ImmCode.Ib: imm = <i64>load<u8>(p++); break;
+    case ImmCode.Jb:
+    case ImmCode.Ibs: imm = <i64>load<i8>(p++); break;
+    case ImmCode.Iw: imm = <i64>load<u16>(p); p += 2; break;
+    case ImmCode.Jz:
+      if (w == 2) { imm = <i64>load<i16>(p); p += 2; }
+      else { imm = <i64>load<i32>(p); p += 4; }
+      break;
+    case ImmCode.Iz:
+      if (w == 2) { imm = <i64>load<i16>(p); p += 2; }
+      else { imm = <i64>load<i32>(p); p += 4; }
+      break;
+    case ImmCode.Iv:
+      if (w == 8) { imm = load<i64>(p); p += 8; }
+      else if (w == 4) { imm = <i64>load<i32>(p); p += 4; }
+      else { imm = <i64>load<i16>(p); p += 2; }
+      break;
+    case ImmCode.O:
+      if (asize == 8) { imm = load<i64>(p); p += 8; }
+      else if (asize == 4) { imm = <i64>load<u32>(p); p += 4; }
+      else { imm = <i64>load<u16>(p); p += 2; }
+      break;
+    case ImmCode.Ap:
+      if (w == 2) { imm = <i64>load<u16>(p) | (<i64>load<u16>(p + 2) << 32); p += 4; }
+      else { imm = <i64>load<u32>(p) | (<i64>load<u16>(p + 4) << 32); p += 6; }
+      break;
+    case ImmCode.IwIb: imm = <i64>load<u16>(p) | (<i64>load<u8>(p + 2) << 16); p += 3; break;
+    case ImmCode.one: imm = 1; break;
+    default: break;
+  }
+  const len = <i32>(p - start);
+  store<u8>(u, <u8>min(len, 15), RecOff.len);
+  if (len > <i32>MAX_LEN) {
+    store<u16>(u, Handler.gp, RecOff.handler);
+    return <u32>len | Decoded.ENDS;
+  }
+  if (lock && (!(flags & RowFlag.LOCK) || !mem)) {
+    store<u16>(u, Handler.ud, RecOff.handler);
+    return <u32>len | Decoded.ENDS;
+  }
+  if (ripRelative) disp += off + len;
+
+  // segment of the memory operand: most need none, a base alone can ride in the base or index slot
+  if (segPrefix >= 0) seg = segPrefix;
+  if (!(mode & Mode.flat) || mode & Mode.align) plain = false;
+  else if (seg >= Seg.fs && !(immCode == ImmCode.O)) {
+    const slot = PcpuOff.segBase + seg * 8;
+    const reach = long || mode & (seg == Seg.fs ? Mode.flatFs : Mode.flatGs);
+    if (!reach || asize != (long ? 8 : 4)) plain = false;
+    else if (load<u8>(row, Row.template) == Template.lea && group == Group.integer) plain = true;
+    else if (base == PcpuOff.zero) base = slot;
+    else if (indexReg == PcpuOff.zero) indexReg = slot;
+    else plain = false;
+  }
+  if (mem && !plain) recFlags |= RecFlag.seg;
+  if (mem) recFlags |= RecFlag.mem;
+  simple = indexReg == PcpuOff.zero;
+  store<u8>(u, <u8>recFlags, RecOff.flags);
+  store<u8>(u, <u8>base, RecOff.base);
+  store<u8>(u, <u8>indexReg, RecOff.index);
+  store<i32>(u, disp, RecOff.disp);
+  store<u8>(u, <u8>scale, RecOff.scale);
+  store<u8>(u, <u8>seg, RecOff.seg);
+  if (mem) {
+    store<i32>(u, <i32>imm, RecOff.imm);
+    store<u64>(u, mask, RecOff.mask);
+  } else store<i64>(u, imm, RecOff.imm);
+  const ends = flags & RowFlag.ENDS ? Decoded.ENDS : 0;
+
+  // hot template?
+  const shape = <i32>load<u8>(row, Row.shape);
+  let form: i32 = -1, handler: i32 = Handler.any, op: i32 = <i32>load<u8>(row, Row.sub);
+  let a: i32 = reg, c: i32 = rm, needsStack = false;
+  if (group == Group.integer && template != Template.none && !lock) {
+    switch (template) {
+      case Template.alu:
+      case Template.mov:
+      case Template.bitTest:
+        if (shape == Shape.EG) { form = mem ? Form.mr : Form.rr; if (!mem) { a = rm; c = reg; } }
+        else if (shape == Shape.GE) form = mem ? Form.rm : Form.rr;
+        else if (shape == Shape.EI) { form = mem ? Form.mi : Form.ri; a = rm; }
+        else if (shape == Shape.ZI) { form = Form.ri; a = rm; }
+        else if (shape == Shape.accI) { form = Form.ri; a = 0; }
+        if (template == Template.bitTest && form == Form.mi) form = Form.mr;
+        break;
+      case Template.shift:
+        if (immCode == ImmCode.CL || op == 2 || op == 3 || (op < 2 && w < 4)) break;
+        imm &= w == 8 ? 63 : 31;
+        if (imm == 0) break;
+        store<i32>(u, <i32>imm, RecOff.imm);
+        form = mem ? Form.mi : Form.ri;
+        a = rm;
+        break;
+      case Template.movx:
+        form = mem ? Form.rm : Form.rr;
+        break;
+      case Template.lea: form = Form.rm; plain = true; break;
+      case Template.unary:
+        form = mem ? Form.mr : Form.rr;
+        a = rm;
+        break;
+      case Template.setcc:
+        form = mem ? Form.mr : Form.rr;
+        a = rm;
+        break;
+      case Template.cmov: form = mem ? Form.rm : Form.rr; break;
+      case Template.imul:
+        if (shape == Shape.GEI) form = mem ? Form.mi : Form.ri;
+        else form = mem ? Form.rm : Form.rr;
+        break;
+      case Template.xchg:
+        if (!mem) form = Form.rr;
+        break;
+      case Template.push:
+        needsStack = true;
+        if (shape == Shape.I) form = Form.ri;
+        else { form = mem ? Form.rm : Form.rr; a = rm; }
+        break;
+      case Template.pop:
+        needsStack = true;
+        if (!mem) { form = Form.rr; a = rm; }
+        break;
+      case Template.jcc:
+      case Template.jmp: form = Form.ri; break;
+      case Template.call: form = Form.ri; needsStack = true; break;
+      case Template.jmpInd: form = mem ? Form.rm : Form.rr; a = rm; break;
+      case Template.callInd: form = mem ? Form.rm : Form.rr; a = rm; needsStack = true; break;
+      case Template.ret:
+      case Template.leave: form = Form.ri; needsStack = true; break;
+      case Template.widen: form = Form.rr; break;
+      case Template.nop: form = Form.rr; mem = false; break;
+      default: break;
+    }
+  }
+  if (form >= 0) {
+    if (template == Template.xchg && shape != Shape.EG) {
+      // 90+r: with rAX; XCHG rAX,rAX is NOP and must not clear the upper half
+      if (rm == 0) { store<u16>(u, <u16>(Template.nop << 9), RecOff.desc); store<u16>(u, HOT_CASES_at(Template.nop << 9), RecOff.handler); return <u32>len | ends; }
+      a = rm;
+      c = 0;
+    }
+    const fromWidth = template == Template.movx ? 1 << (op & 3) : w;
+    store<u8>(u, regOffset(a, w, rex), RecOff.reg);
+    store<u8>(u, regOffset(c, fromWidth, rex), RecOff.rm);
+    if (template == Template.setcc) w = 1;
+    if (template == Template.setcc) store<u8>(u, byteReg(a, rex), RecOff.reg);
+    const usesMemory = mem && form != Form.rr && form != Form.ri;
+    if (usesMemory && simple) form += 3;
+    const wlog = w == 8 ? 3 : w == 4 ? 2 : w == 2 ? 1 : 0;
+    const desc = (template << 9) | (op << 5) | (wlog << 3) | form;
+    store<u16>(u, <u16>desc, RecOff.desc);
+    let checked = usesMemory && !plain && template != Template.lea;
+    if (needsStack && (!(mode & Mode.flat) || mode & Mode.align || w != (long ? 8 : 4) || !(long || mode & Mode.ss32))) checked = true;
+    const direct = template == Template.jcc || template == Template.jmp || template == Template.call;
+    if ((ends && !(mode & Mode.flat)) || (ends && w != (long ? 8 : 4))) checked = true;
+    if (direct) {
+      store<i32>(u, <i32>imm + off + len, RecOff.imm);
+      store<i32>(u, 0, RecOff.taken);
+      store<i32>(u, 0, RecOff.fall);
+    }
+    handler = HOT_CASES_at(desc);
+    if (checked) handler = Handler.checked;
+    else if (handler == 0) handler = Handler.any;
+    store<u16>(u, <u16>handler, RecOff.handler);
+    return <u32>len | ends;
+  }
+
+  // cold record
+  const isLocked = group == Group.integer && mem && (lock || template == Template.xchg);
+  store<u16>(u, Handler.cold, RecOff.handler);
+  store<u16>(u, <u16>(w | (asize << 4) | ((isLocked ? Group.locked : group) << 8)), RecOff.desc);
+  store<u16>(u, load<u16>(row, Row.op), RecOff.op);
+  store<u8>(u, <u8>reg, RecOff.reg);
+  store<u8>(u, <u8>rm, RecOff.rm);
+  if (isLocked) store<u8>(u, immCode == ImmCode.none ? 0 : 1, RecOff.rm);
+  if (vex) {
+    if (mem) store<u8>(u, <u8>vvvv, RecOff.seg);
+    else store<u8>(u, <u8>vvvv, RecOff.disp);
+  }
+  if (immCode == ImmCode.Jb && group == Group.integer) {
+    store<i32>(u, <i32>imm + off + len, RecOff.imm);
+    // linking a cold branch would need its width in desc: LOOP and JCXZ look their targets up
+  }
+  return <u32>len | ends;
+}
+
+@inline function HOT_CASES_at(desc: i32): u16 { return load<u16>(HOT_CASES + (<usize>desc << 1)); }
+
+/** After a CMP or TEST with a handler of its own, a following Jcc is folded into it if the pair has one. */
+function fuse(previous: usize, branch: usize): void {
+  const d = <i32>load<u16>(previous, RecOff.desc), handler = <i32>load<u16>(previous, RecOff.handler);
+  if (d >> 9 != Template.alu || (handler != Handler.any && handler < Handler.hot)) return;
+  const op = (d >> 5) & 15;
+  if (op != 7 && op != 8) return;
+  const cc = (<i32>load<u16>(branch, RecOff.desc) >> 5) & 15;
+  const pair = HOT_CASES_at(((op == 7 ? Template.cmpj : Template.testj) << 9) | (cc << 5) | (d & 31));
+  if (pair) store<u16>(previous, pair, RecOff.handler);
+}
+
+/** Decodes the block at linear address `lin`, machine address `maddr`; returns its head, or 0 with a fault pending if even
+ *  the first instruction could not be fetched whole. */
+export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
+  const head = <usize>load<u32>(PCPU, PcpuOff.codeNext);
+  let u = head + RecOff.SIZE, off = <i32>(maddr & 0xfff), count = 0, previous: usize = 0, second: u32 = 0;
+  const page: usize = <usize>(maddr & ~0xfff), single = (mode & Mode.step) != 0;
+  const limit = single ? 1 : MAX_INSNS;
+  let ended = false, kind: i32 = single ? Handler.step : Handler.head;
+  memory.fill(head, 0, RecOff.SIZE);
+  while (count < limit && off < 4096) {
+    const avail = 4096 - off;
+    let p = page + <usize>off;
+    if (avail < 24) {
+      memory.copy(BUFFER, p, <usize>avail);
+      memory.fill(BUFFER + <usize>avail, 0, 32);
+      p = BUFFER;
+    }
+    let result = decodeOne(p, u, off, mode);
+    let handler = <i32>load<u16>(u, RecOff.handler);
+    if (<i32>(result & Decoded.LEN) > avail || (avail < 15 && (handler == Handler.ud || handler == Handler.gp))) {
+      // it needs the next page: a block of its own
+      if (count) break;
+      const next = mode & Mode.BITS ? (lin | 0xfff) + 1 : ((lin | 0xfff) + 1) & 0xffffffff;
+      second = fetchPage((mode & Mode.BITS) == Mode.bits64 ? next : next & 0xffffffff);
+      if (!second) return 0;
+      memory.copy(BUFFER + <usize>avail, <usize>second, 24);
+      result = decodeOne(BUFFER, u, off, mode);
+      kind = Handler.straddle;
+      if (<i32>(result & Decoded.LEN) <= avail) second = 0; // invalid without its second half
+      if (!second) kind = single ? Handler.step : Handler.head;
+      if (<i32>(result & Decoded.LEN) > 15) result = 15 | Decoded.ENDS;
+      off += <i32>(result & Decoded.LEN);
+      u += RecOff.SIZE;
+      count++;
+      ended = (result & Decoded.ENDS) != 0;
+      break;
+    }
+    off += <i32>(result & Decoded.LEN);
+    const template = <i32>load<u16>(u, RecOff.desc) >> 9;
+    handler = <i32>load<u16>(u, RecOff.handler);
+    if (previous && template == Template.jcc && handler != Handler.cold && handler != Handler.checked && handler > Handler.resync) fuse(previous, u);
+    previous = u;
+    u += RecOff.SIZE;
+    count++;
+    if (result & Decoded.ENDS) {
+      ended = true;
+      // a conditional branch needs no GOTO: it has both successors
+      break;
+    }
+  }
+  if (!ended || !endsForGood(previous ? previous : u - RecOff.SIZE)) {
+    memory.fill(u, 0, RecOff.SIZE);
+    store<u16>(u, Handler.goto, RecOff.handler);
+    store<u16>(u, <u16>((Template.jmp << 9) | (((mode & Mode.BITS) == Mode.bits16 ? 1 : 2) << 3)), RecOff.desc);
+    store<u16>(u, <u16>off, RecOff.off);
+    store<i32>(u, off, RecOff.imm);
+    u += RecOff.SIZE;
+  }
+  store<u16>(head, <u16>kind, BlockOff.handler);
+  store<u16>(head, <u16>mode, BlockOff.mode);
+  store<u16>(head, <u16>count, BlockOff.count);
+  store<u16>(head, <u16>(maddr & 0xfff), BlockOff.off);
+  store<u16>(head, <u16>off, BlockOff.end);
+  store<u32>(head, maddr, BlockOff.maddr);
+  store<u32>(head, second, BlockOff.second);
+  store<u32>(PCPU, <u32>u, PcpuOff.codeNext);
+  addBlock(head);
+  return head;
+}
+
+/** Cold instructions that end a block may still fall through (record + SIZE): they get a GOTO behind them. */
+function endsForGood(last: usize): bool {
+  const handler = load<u16>(last, RecOff.handler);
+  return handler != Handler.cold;
+}

@@ -1,0 +1,218 @@
+/** MOVS STOS LODS CMPS SCAS INS OUTS and their REP forms (SDM Vol.2B "REP"). Whole runs of plain RAM inside a page are copied
+ *  or filled at once; everything else goes element by element, with the registers right at each one, so a fault or an
+ *  interrupt finds a resumable instruction. */
+import { Mode, PcpuOff, Seg } from "../../abi/layout";
+import { RecFlag, RecOff } from "../../abi/record";
+import { Flag, Gpr } from "../../abi/x86";
+import { pioRead, pioWrite } from "../../env";
+import { hostR, hostW, hostSpanR, hostSpanW, store16, store32, store64, store8 } from "../access";
+import { resume } from "../code_cache";
+import { Op } from "../opcodes.gen";
+import { addressSize, opSize, ripOf } from "../operand";
+import { PCPU, attention } from "../pcpu";
+import { aluFlags } from "./arith";
+import { zextN } from "./integer";
+import { canonical, ripMask } from "./mode";
+import { checkedEa } from "./segment";
+import { checkIo } from "./tss";
+
+/** Elements one execution of a record handles before it looks for interrupts again. */
+const CHUNK: u64 = 1 << 18;
+
+/** Linear address of offset `at` in `seg`. */
+function lin(seg: i32, at: u64, w: i32, write: bool): u64 {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  if (mode & Mode.flat && !(mode & Mode.align)) {
+    if (seg < Seg.fs) return at;
+    if ((mode & Mode.BITS) == Mode.bits64) {
+      const to = at + load<u64>(PCPU + (<usize>seg << 3), PcpuOff.segBase);
+      if (canonical(to)) return to;
+    }
+  }
+  return checkedEa(seg, at, w, write);
+}
+
+@inline function loadW(h: usize, w: i32): u64 { return w == 8 ? load<u64>(h) : w == 4 ? <u64>load<u32>(h) : w == 2 ? <u64>load<u16>(h) : <u64>load<u8>(h); }
+function storeW(h: usize, w: i32, x: u64): void {
+  if (w == 8) store64(h, x);
+  else if (w == 4) store32(h, x);
+  else if (w == 2) store16(h, x);
+  else store8(h, x);
+}
+
+/** Address register `n` moved by `by` at address size `a`. */
+function advance(n: i32, a: i32, by: i64): void {
+  const at = PCPU + (<usize>n << 3), x = load<u64>(at) + <u64>by;
+  if (a == 8) store<u64>(at, x);
+  else if (a == 4) store<u64>(at, x & 0xffffffff);
+  else store<u16>(at, <u16>x);
+}
+
+/** Elements of a run that fit before the end of the page of `at`, and before the address wraps. */
+@inline function runLength(at: u64, count: u64, shift: u64): u64 { return min(count, (4096 - (at & 4095)) >> shift); }
+
+/** A run of MOVS upwards: elements moved, or 0 to go element by element. */
+function moveRun(from: u64, to: u64, count: u64, shift: u64): u64 {
+  const n = min(runLength(from, count, shift), runLength(to, count, shift));
+  if (n < 2) return 0;
+  const bytes = <usize>(n << shift);
+  const source = hostSpanR(from, <u32>bytes);
+  if (!source) return 0;
+  const target = hostSpanW(to, <u32>bytes);
+  if (!target) return 0;
+  // an overlapping upward move repeats what it has just written: leave that to single elements
+  if (target > source && target < source + bytes) {
+    if (target - source < 8) return 0;
+    const gap = target - source;
+    for (let done: usize = 0; done < bytes; done += gap) memory.copy(target + done, source + done, min(gap, bytes - done));
+    return n;
+  }
+  memory.copy(target, source, bytes);
+  return n;
+}
+
+function fillRun(to: u64, count: u64, shift: u64, x: u64): u64 {
+  const n = runLength(to, count, shift);
+  if (n < 2) return 0;
+  const bytes = <usize>(n << shift), target = hostSpanW(to, <u32>bytes);
+  if (!target) return 0;
+  let pattern = x;
+  if (shift == 0) pattern = (x & 0xff) * 0x0101010101010101;
+  else if (shift == 1) pattern = (x & 0xffff) * 0x0001000100010001;
+  else if (shift == 2) pattern = (x & 0xffffffff) * 0x0000000100000001;
+  if (pattern == (pattern & 0xff) * 0x0101010101010101) {
+    memory.fill(target, <u8>pattern, bytes);
+    return n;
+  }
+  let done: usize = 0;
+  for (; done + 8 <= bytes; done += 8) store<u64>(target + done, pattern);
+  for (; done < bytes; done += <usize>1 << <usize>shift) storeLow(target + done, shift, x);
+  return n;
+}
+
+function storeLow(at: usize, shift: u64, x: u64): void {
+  if (shift == 1) store<u16>(at, <u16>x);
+  else if (shift == 2) store<u32>(at, <u32>x);
+  else store<u8>(at, <u8>x);
+}
+
+/** One element of `op`. False: a fault is pending and nothing was committed. */
+function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
+  const si = zextN(load<u64>(PCPU, Gpr.rsi * 8), a), di = zextN(load<u64>(PCPU, Gpr.rdi * 8), a);
+  const seg = <i32>load<u8>(u, RecOff.seg);
+  switch (op) {
+    case Op.movs: {
+      const from = hostR(lin(seg, si, w, false), w);
+      if (!from) return false;
+      const x = loadW(from, w);
+      const to = hostW(lin(Seg.es, di, w, true), w);
+      if (!to) return false;
+      storeW(to, w, x);
+      advance(Gpr.rsi, a, step);
+      advance(Gpr.rdi, a, step);
+      return true;
+    }
+    case Op.stos: {
+      const to = hostW(lin(Seg.es, di, w, true), w);
+      if (!to) return false;
+      storeW(to, w, load<u64>(PCPU, 0));
+      advance(Gpr.rdi, a, step);
+      return true;
+    }
+    case Op.lods: {
+      const from = hostR(lin(seg, si, w, false), w);
+      if (!from) return false;
+      const x = loadW(from, w);
+      if (w == 4) store<u64>(PCPU, x, 0);
+      else if (w == 8) store<u64>(PCPU, x, 0);
+      else if (w == 2) store<u16>(PCPU, <u16>x, 0);
+      else store<u8>(PCPU, <u8>x, 0);
+      advance(Gpr.rsi, a, step);
+      return true;
+    }
+    case Op.cmps: {
+      const first = hostR(lin(seg, si, w, false), w);
+      if (!first) return false;
+      const x = loadW(first, w);
+      const second = hostR(lin(Seg.es, di, w, false), w);
+      if (!second) return false;
+      aluFlags(7, w, x, loadW(second, w));
+      advance(Gpr.rsi, a, step);
+      advance(Gpr.rdi, a, step);
+      return true;
+    }
+    case Op.scas: {
+      const second = hostR(lin(Seg.es, di, w, false), w);
+      if (!second) return false;
+      aluFlags(7, w, load<u64>(PCPU, 0), loadW(second, w));
+      advance(Gpr.rdi, a, step);
+      return true;
+    }
+    case Op.ins: {
+      const to = hostW(lin(Seg.es, di, w, true), w);
+      if (!to) return false;
+      storeW(to, w, <u64>pioRead(<u32>load<u16>(PCPU, Gpr.rdx * 8), w));
+      advance(Gpr.rdi, a, step);
+      return true;
+    }
+    default: {
+      const from = hostR(lin(seg, si, w, false), w);
+      if (!from) return false;
+      pioWrite(<u32>load<u16>(PCPU, Gpr.rdx * 8), w, <u32>loadW(from, w));
+      advance(Gpr.rsi, a, step);
+      return true;
+    }
+  }
+}
+
+/** Runs as many elements at once as possible; 0 when only single ones will do. */
+function bulk(u: usize, op: i32, w: i32, a: i32, count: u64): u64 {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  if (!(mode & Mode.flat) || mode & Mode.align || a < 4) return 0;
+  if (op != Op.movs && op != Op.stos) return 0;
+  const shift = <u64>ctz<i32>(w);
+  const si = zextN(load<u64>(PCPU, Gpr.rsi * 8), a), di = zextN(load<u64>(PCPU, Gpr.rdi * 8), a);
+  const seg = <i32>load<u8>(u, RecOff.seg);
+  if (seg >= Seg.fs && op == Op.movs) return 0;
+  const n = op == Op.movs ? moveRun(si, di, count, shift) : fillRun(di, count, shift, load<u64>(PCPU, 0));
+  if (!n) return 0;
+  const bytes = <i64>(n << shift);
+  if (op == Op.movs) advance(Gpr.rsi, a, bytes);
+  advance(Gpr.rdi, a, bytes);
+  return n;
+}
+
+export function performString(u: usize): usize {
+  const op = <i32>load<u16>(u, RecOff.op), w = opSize(u), a = addressSize(u), flags = load<u8>(u, RecOff.flags);
+  const down = (load<u64>(PCPU, PcpuOff.rflags) & Flag.DF) != 0;
+  const step: i64 = down ? -w : w;
+  if (op == Op.ins || op == Op.outs) checkIo(<u32>load<u16>(PCPU, Gpr.rdx * 8), w);
+  if (!(flags & (RecFlag.rep | RecFlag.repne))) return element(u, op, w, a, step) ? u + RecOff.SIZE : 0;
+
+  let count = zextN(load<u64>(PCPU, Gpr.rcx * 8), a);
+  const compares = op == Op.cmps || op == Op.scas;
+  let budget = CHUNK;
+  while (count) {
+    let n: u64 = down ? 0 : bulk(u, op, w, a, min(count, budget));
+    if (!n) {
+      // a bulk attempt may have left a fault pending for a page the first element does not reach: the element decides
+      store<i32>(PCPU, -1, PcpuOff.faultVector);
+      if (!element(u, op, w, a, step)) return 0;
+      n = 1;
+    }
+    count -= n;
+    advance(Gpr.rcx, a, -(<i64>n));
+    if (compares) {
+      const zf = load<i64>(PCPU, PcpuOff.flagsRes) == 0;
+      if (zf != ((flags & RecFlag.rep) != 0)) break;
+    }
+    budget = budget > n ? budget - n : 0;
+    if (budget == 0 && count) {
+      // interruptible: come back to this very instruction through the run loop
+      store<u64>(PCPU, ripMask(ripOf(u)), PcpuOff.rip);
+      attention();
+      return resume();
+    }
+  }
+  return u + RecOff.SIZE;
+}

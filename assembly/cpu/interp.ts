@@ -1,0 +1,164 @@
+/** The computing machine: guest values are u64, memory goes through the inline TLB lookup. `K` chooses at compile time
+ *  between flat addressing (u8) and segment-checked addressing with 16-bit stacks and instruction pointers (u16); both are
+ *  the same source, so real mode is slower, never different. */
+import { FlagsKind, PcpuOff } from "../abi/layout";
+import { RecOff } from "../abi/record";
+import { Gpr, Vector } from "../abi/x86";
+import { raiseError } from "../fault";
+import { commitWrite, hostR, hostW } from "./access";
+import { enter, linkFall, linkTaken } from "./code_cache";
+import { carry, condition, rotateFlags, setCarry } from "./flags";
+import { mulHighSigned } from "./wide";
+import { badTargetChecked, checkedHost, checkedSetStack, checkedStackHost, stackMask } from "./checked";
+import { Cond, Host, Machine } from "./machine";
+import { PCPU } from "./pcpu";
+
+@unmanaged
+export class Interp<K> extends Machine<u64> {
+  @inline reg(r: usize, w: i32): u64 {
+    return w == 8 ? load<u64>(PCPU + r) : w == 4 ? <u64>load<u32>(PCPU + r) : w == 2 ? <u64>load<u16>(PCPU + r) : <u64>load<u8>(PCPU + r);
+  }
+  @inline regS(r: usize, w: i32): u64 {
+    return w == 8 ? load<u64>(PCPU + r) : w == 4 ? <u64>(<i64>load<i32>(PCPU + r)) : w == 2 ? <u64>(<i64>load<i16>(PCPU + r)) : <u64>(<i64>load<i8>(PCPU + r));
+  }
+  @inline setReg(r: usize, w: i32, x: u64): void {
+    if (w == 8) store<u64>(PCPU + r, x);
+    else if (w == 4) store<u64>(PCPU + r, x & 0xffffffff);
+    else if (w == 2) store<u16>(PCPU + r, <u16>x);
+    else store<u8>(PCPU + r, <u8>x);
+  }
+  @inline imm(x: i64): u64 { return <u64>x; }
+  @inline add(a: u64, b: u64): u64 { return a + b; }
+  @inline sub(a: u64, b: u64): u64 { return a - b; }
+  @inline and(a: u64, b: u64): u64 { return a & b; }
+  @inline or(a: u64, b: u64): u64 { return a | b; }
+  @inline xor(a: u64, b: u64): u64 { return a ^ b; }
+  @inline mul(a: u64, b: u64): u64 { return a * b; }
+  @inline sext(x: u64, w: i32): u64 {
+    return w == 8 ? x : w == 4 ? <u64>(<i64>(<i32>x)) : w == 2 ? <u64>(<i64>(<i16>x)) : <u64>(<i64>(<i8>x));
+  }
+  @inline zext(x: u64, w: i32): u64 {
+    return w == 8 ? x : w == 4 ? x & 0xffffffff : w == 2 ? x & 0xffff : x & 0xff;
+  }
+  @inline ea(u: usize, simple: bool): u64 {
+    let sum = load<u64>(PCPU + <usize>load<u8>(u, RecOff.base)) + <u64>(<i64>load<i32>(u, RecOff.disp));
+    if (!simple) sum += load<u64>(PCPU + <usize>load<u8>(u, RecOff.index)) << load<u8>(u, RecOff.scale);
+    return sum & load<u64>(u, RecOff.mask);
+  }
+  @inline hostR(lin: u64, w: i32, u: usize): Host {
+    if (sizeof<K>() == 2) return checkedHost(u, lin, w, false);
+    return hostR(lin, w);
+  }
+  @inline hostW(lin: u64, w: i32, u: usize): Host {
+    if (sizeof<K>() == 2) return checkedHost(u, lin, w, true);
+    return hostW(lin, w);
+  }
+  @inline faulted(h: Host, u: usize): bool {
+    if (h) return false;
+    store<u32>(PCPU, <u32>u, PcpuOff.record);
+    return true;
+  }
+  @inline load(h: Host, w: i32): u64 {
+    return w == 8 ? load<u64>(h) : w == 4 ? <u64>load<u32>(h) : w == 2 ? <u64>load<u16>(h) : <u64>load<u8>(h);
+  }
+  @inline loadS(h: Host, w: i32): u64 {
+    return w == 8 ? load<u64>(h) : w == 4 ? <u64>(<i64>load<i32>(h)) : w == 2 ? <u64>(<i64>load<i16>(h)) : <u64>(<i64>load<i8>(h));
+  }
+  @inline store(h: Host, w: i32, x: u64): void {
+    if (w == 8) store<u64>(h, x);
+    else if (w == 4) store<u32>(h, <u32>x);
+    else if (w == 2) store<u16>(h, <u16>x);
+    else store<u8>(h, <u8>x);
+    if (h == PCPU + PcpuOff.scratchW) commitWrite();
+  }
+  @inline setFlags(kind: u32, r: u64, a: u64, b: u64): void {
+    store<u64>(PCPU, r, PcpuOff.flagsRes);
+    if (kind != FlagsKind.logic) {
+      store<u64>(PCPU, a, PcpuOff.flagsA);
+      store<u64>(PCPU, b, PcpuOff.flagsB);
+    }
+    store<u32>(PCPU, kind, PcpuOff.flagsKind);
+  }
+  @inline setFlagsCarry(kind: u32, r: u64, a: u64, b: u64, carry: u64): void {
+    this.setFlags(kind, r, a, b);
+    store<u32>(PCPU, <u32>carry, PcpuOff.flagsCarry);
+  }
+  @inline carry(): u64 { return <u64>carry(); }
+  @inline cond(cc: i32): Cond { return condition(cc); }
+  /** Condition `cc` after CMP: a - b = r. */
+  @inline compare(cc: i32, a: u64, b: u64, r: u64): Cond {
+    switch (cc >> 1) {
+      case 1: return i32(a < b) ^ (cc & 1);
+      case 2: return i32(a == b) ^ (cc & 1);
+      case 3: return i32(a <= b) ^ (cc & 1);
+      case 4: return i32(<i64>r < 0) ^ (cc & 1);
+      case 6: return i32(<i64>a < <i64>b) ^ (cc & 1);
+      case 7: return i32(<i64>a <= <i64>b) ^ (cc & 1);
+      default: return condition(cc);
+    }
+  }
+  @inline ltu(a: u64, b: u64): u64 { return u64(a < b); }
+  @inline eq(a: u64, b: u64): u64 { return u64(a == b); }
+  @inline shlBy(a: u64, n: i32): u64 { return a << n; }
+  @inline shrBy(a: u64, n: i32): u64 { return a >> n; }
+  @inline sarBy(a: u64, n: i32): u64 { return <u64>(<i64>a >> n); }
+  @inline negative(x: u64): Cond { return i32(<i64>x < 0); }
+  @inline mulHighS(a: u64, b: u64): u64 { return mulHighSigned(a, b); }
+  @inline setCarry(x: u64): void { setCarry(<u32>x); }
+  @inline rotateFlags(right: bool, r: u64, bits: i32): void { rotateFlags(right, r, bits); }
+  @inline select(c: Cond, a: u64, b: u64): u64 { return select<u64>(a, b, c != 0); }
+  @inline fromCond(c: Cond): u64 { return <u64>c; }
+  @inline branch(u: usize, c: Cond): usize {
+    if (c) {
+      const n = <usize>load<u32>(u, RecOff.taken);
+      return n ? n : linkTaken(u);
+    }
+    const n = <usize>load<u32>(u, RecOff.fall);
+    return n ? n : linkFall(u);
+  }
+  @inline goto(u: usize): usize {
+    const n = <usize>load<u32>(u, RecOff.taken);
+    return n ? n : linkTaken(u);
+  }
+  @inline jumpTo(rip: u64, w: i32): usize {
+    if (sizeof<K>() == 1) {
+      const to = w == 4 ? rip & 0xffffffff : rip;
+      const entry = PCPU + (((<usize>to ^ (<usize>to >> 12)) & 16383) << 4);
+      if (load<u64>(entry, PcpuOff.JC) == to && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
+        store<u64>(PCPU, to & ~(<u64>0xfff), PcpuOff.ripBase);
+        return <usize>load<u32>(entry, PcpuOff.JC + 12);
+      }
+      return enter(to);
+    }
+    return enter(this.zext(rip, w));
+  }
+  @inline badTarget(rip: u64, w: i32, u: usize): bool {
+    if (sizeof<K>() == 2) return badTargetChecked(this.zext(rip, w), u);
+    if (w == 4 || <u64>(<i64>(rip << 16) >> 16) == rip) return false;
+    store<u32>(PCPU, <u32>u, PcpuOff.record);
+    raiseError(Vector.GP, 0);
+    return true;
+  }
+  @inline nextRip(u: usize): u64 {
+    return load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off) + <u64>load<u8>(u, RecOff.len);
+  }
+  @inline stackAt(delta: i64, w: i32): u64 {
+    return this.stackWrap(load<u64>(PCPU, Gpr.rsp * 8) + <u64>delta, w);
+  }
+  @inline stackWrap(x: u64, w: i32): u64 {
+    if (sizeof<K>() == 2) return x & stackMask();
+    return w == 4 ? x & 0xffffffff : x;
+  }
+  @inline stackHostR(sp: u64, w: i32): Host {
+    if (sizeof<K>() == 2) return checkedStackHost(sp, w, false);
+    return hostR(sp, w);
+  }
+  @inline stackHostW(sp: u64, w: i32): Host {
+    if (sizeof<K>() == 2) return checkedStackHost(sp, w, true);
+    return hostW(sp, w);
+  }
+  @inline setStack(sp: u64, w: i32): void {
+    if (sizeof<K>() == 2) checkedSetStack(sp);
+    else store<u64>(PCPU, sp, Gpr.rsp * 8);
+  }
+}

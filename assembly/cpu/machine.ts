@@ -1,0 +1,70 @@
+/** The primitives instructions are written in. `Interp` computes them, an emitter writes them as WebAssembly; an
+ *  instruction is one generic function over both. `V` is a guest value. Widths are arguments in bytes: constant after
+ *  inlining in hot handlers, dynamic elsewhere. Values are sign-extended to 64 bits where `S` stands in a name. */
+
+/** Host address of guest memory, 0 when the access faulted (the fault is pending). */
+export type Host = usize;
+/** Outcome of a comparison, consumed at once. */
+export type Cond = i32;
+
+@unmanaged
+export abstract class Machine<V> {
+  /** Register at file offset `r`; bits above `w` bytes are unspecified. */
+  abstract reg(r: usize, w: i32): V;
+  abstract regS(r: usize, w: i32): V;
+  abstract setReg(r: usize, w: i32, x: V): void;
+  abstract imm(x: i64): V;
+  abstract add(a: V, b: V): V;
+  abstract sub(a: V, b: V): V;
+  abstract and(a: V, b: V): V;
+  abstract or(a: V, b: V): V;
+  abstract xor(a: V, b: V): V;
+  abstract mul(a: V, b: V): V;
+  abstract sext(x: V, w: i32): V;
+  abstract zext(x: V, w: i32): V;
+  /** Linear address of the record's memory operand; `simple` ones have a base and a displacement only. */
+  abstract ea(u: usize, simple: bool): V;
+  abstract hostR(lin: V, w: i32, u: usize): Host;
+  abstract hostW(lin: V, w: i32, u: usize): Host;
+  /** True if the access at `h` faulted: the instruction returns 0. */
+  abstract faulted(h: Host, u: usize): bool;
+  abstract load(h: Host, w: i32): V;
+  abstract loadS(h: Host, w: i32): V;
+  abstract store(h: Host, w: i32, x: V): void;
+  /** Status flags from result and operands, all sign-extended. */
+  abstract setFlags(kind: u32, r: V, a: V, b: V): void;
+  abstract setFlagsCarry(kind: u32, r: V, a: V, b: V, carry: V): void;
+  abstract carry(): V;
+  abstract cond(cc: i32): Cond;
+  abstract compare(cc: i32, a: V, b: V, r: V): Cond;
+  abstract ltu(a: V, b: V): V;
+  abstract eq(a: V, b: V): V;
+  /** Shifts by a count below 64 that the record fixes. */
+  abstract shlBy(a: V, n: i32): V;
+  abstract shrBy(a: V, n: i32): V;
+  abstract sarBy(a: V, n: i32): V;
+  /** x < 0. */
+  abstract negative(x: V): Cond;
+  /** Upper half of the signed 128-bit product. */
+  abstract mulHighS(a: V, b: V): V;
+  /** CF := x (0 or 1), the other five flags kept. */
+  abstract setCarry(x: V): void;
+  /** CF and OF after a rotate of `bits` bits with zero-extended result `r`; the other flags kept. */
+  abstract rotateFlags(right: bool, r: V, bits: i32): void;
+  abstract select(c: Cond, a: V, b: V): V;
+  abstract fromCond(c: Cond): V;
+  /** Next record: the taken or the fall-through successor of the branch record `u`. */
+  abstract branch(u: usize, c: Cond): usize;
+  abstract goto(u: usize): usize;
+  abstract jumpTo(rip: V, w: i32): usize;
+  /** True, with #GP(0) pending, if a near branch may not go to `rip`: not canonical, or beyond the CS limit. */
+  abstract badTarget(rip: V, w: i32, u: usize): bool;
+  abstract nextRip(u: usize): V;
+  /** Stack pointer moved by `delta` bytes, at the width of the stack (pushes of 4 and 8 bytes imply it when flat). */
+  abstract stackAt(delta: i64, w: i32): V;
+  /** `x` at the width of the stack pointer. */
+  abstract stackWrap(x: V, w: i32): V;
+  abstract stackHostR(sp: V, w: i32): Host;
+  abstract stackHostW(sp: V, w: i32): Host;
+  abstract setStack(sp: V, w: i32): void;
+}

@@ -1,0 +1,40 @@
+/** A template record performed with operation, width and form read at run time: the interpreter's second level (every
+ *  combination that has no handler of its own in run.gen.ts) and, with an emitting machine, the translator. */
+import { RecOff } from "../abi/record";
+import { Machine } from "./machine";
+import { Template } from "./opcodes.gen";
+import { Form, alu, bitTest, cmov, lea, mov, movx, setcc, unary, widen, xchg } from "./semantics/alu";
+import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
+import { imul } from "./semantics/multiply";
+import { shift } from "./semantics/shift";
+import { leave, pop, push } from "./semantics/stack";
+
+export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
+  const d = <i32>load<u16>(u, RecOff.desc), op = (d >> 5) & 15, w = 1 << ((d >> 3) & 3), f = d & 7;
+  switch (d >> 9) {
+    case Template.alu: return alu<M, V>(m, u, op, w, f);
+    case Template.mov: return mov<M, V>(m, u, w, f);
+    case Template.movx: return movx<M, V>(m, u, op, w, f);
+    case Template.lea: return lea<M, V>(m, u, w, f);
+    case Template.unary: return unary<M, V>(m, u, op, w, f);
+    case Template.shift: return shift<M, V>(m, u, op, w, f);
+    case Template.push: return push<M, V>(m, u, w, f);
+    case Template.pop: return pop<M, V>(m, u, w);
+    case Template.jcc: return jcc<M, V>(m, u, op);
+    case Template.jmp: return jmp<M, V>(m, u);
+    case Template.jmpInd: return jmpInd<M, V>(m, u, w, f);
+    case Template.call: return call<M, V>(m, u, w);
+    case Template.callInd: return callInd<M, V>(m, u, w, f);
+    case Template.ret: return ret<M, V>(m, u, w);
+    case Template.cmpj: return cmpj<M, V>(m, u, op, w, f);
+    case Template.testj: return testj<M, V>(m, u, op, w, f);
+    case Template.setcc: return setcc<M, V>(m, u, op, f);
+    case Template.cmov: return cmov<M, V>(m, u, op, w, f);
+    case Template.imul: return imul<M, V>(m, u, w, f);
+    case Template.xchg: return xchg<M, V>(m, u, w);
+    case Template.leave: return leave<M, V>(m, u, w);
+    case Template.bitTest: return bitTest<M, V>(m, u, w, f);
+    case Template.widen: return widen<M, V>(m, u, op, w);
+    default: return u + RecOff.SIZE; // NOP
+  }
+}

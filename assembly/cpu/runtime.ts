@@ -1,0 +1,156 @@
+/** What surrounds the block interpreter: starting and ending slices, delivering what is pending, cold dispatch.
+ *
+ *  A slice is a run of at most SLICE instructions without a look at anything outside; between slices the requests of other
+ *  threads and the interrupts are seen to. `left` counts the slice down; whoever wants the loop to look earlier sets it to 0. */
+import { Exit } from "../abi/exit";
+import { SystemOff } from "../abi/apic";
+import { Mode, PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
+import { RecOff } from "../abi/record";
+import { Vector } from "../abi/x86";
+import { raise } from "../fault";
+import { drainDropped } from "../mmu/code_pages";
+import { flushTlbAll } from "../mmu/tlb";
+import { BlockOff, checkStraddle, dropAllCode, resume } from "./code_cache";
+import { Handler } from "./handler";
+import { Interp } from "./interp";
+import { ripMask } from "./helpers/mode";
+import { stepHook } from "./helpers/debug";
+import { performInteger } from "./helpers/integer";
+import { HELD, deliver, takeInterrupt, NO_INTERRUPT } from "./helpers/interrupt";
+import { performLocked } from "./helpers/locked";
+import { performString } from "./helpers/string";
+import { performSystem } from "./helpers/system";
+import { performX87 } from "./helpers/x87_ops";
+import { Group } from "./opcodes.gen";
+import { PCPU } from "./pcpu";
+import { performAny } from "./perform";
+import { performMmx } from "./semantics/mmx";
+import { performSse } from "./semantics/sse";
+
+/** Instructions between two looks at requests and interrupts. */
+const SLICE: i32 = 20000;
+
+export function performCold(u: usize): usize {
+  switch (<i32>load<u8>(u, RecOff.desc + 1)) {
+    case Group.integer: return performInteger(u);
+    case Group.system: return performSystem(u);
+    case Group.string: return performString(u);
+    case Group.x87: return performX87(u);
+    case Group.mmx: return performMmx(u);
+    case Group.sse: return performSse(u);
+    case Group.locked: return performLocked(u);
+    default: return raise(Vector.UD);
+  }
+}
+
+export function performChecked(u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return performAny<Interp<u16>, u64>(changetype<Interp<u16>>(PCPU), u);
+}
+
+/** Opens a slice and gives the record to run: past the head of the block at `u`, whose instructions are counted. */
+function open(u: usize): usize {
+  if (!u) return 0;
+  const budget = load<i64>(PCPU, PcpuOff.budget);
+  const length = budget < SLICE ? <i32>budget : SLICE;
+  store<u32>(PCPU, length, PcpuOff.sliceLength);
+  store<i32>(PCPU, length, PcpuOff.left);
+  if (load<u16>(u) != Handler.head) return u;
+  // a block longer than what is left still runs whole: progress before precision
+  store<i32>(PCPU, length - load<u16>(u, BlockOff.count), PcpuOff.left);
+  return u + RecOff.SIZE;
+}
+
+/** Books the instructions of the slice that ends. */
+function close(): void {
+  const done = <i64>load<i32>(PCPU, PcpuOff.sliceLength) - <i64>load<i32>(PCPU, PcpuOff.left);
+  store<u64>(PCPU, load<u64>(PCPU, PcpuOff.retired) + <u64>done, PcpuOff.retired);
+  store<i64>(PCPU, load<i64>(PCPU, PcpuOff.budget) - done, PcpuOff.budget);
+  store<i32>(PCPU, 0, PcpuOff.left);
+  store<u32>(PCPU, 0, PcpuOff.sliceLength);
+}
+
+function leave(exit: i32): usize {
+  store<i32>(PCPU, exit, PcpuOff.exit);
+  return 0;
+}
+
+/** Between instructions, rip valid: requests, interrupts, budget; then the next record. */
+function look(): usize {
+  const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+  if (vcpu) {
+    const request = atomic.load<i32>(vcpu, VcpuOff.request);
+    if (request & (VcpuRequest.flush | VcpuRequest.code | VcpuRequest.pause)) {
+      if (request & VcpuRequest.flush) flushTlbAll();
+      if (request & VcpuRequest.code) dropAllCode();
+      atomic.and<i32>(vcpu, ~(VcpuRequest.flush | VcpuRequest.code), VcpuOff.request);
+      if (request & VcpuRequest.pause) return leave(Exit.request);
+    }
+  }
+  if (drainDropped()) dropAllCode();
+  if (load<i64>(PCPU, PcpuOff.budget) <= 0) return leave(Exit.budget);
+  const interrupt = takeInterrupt();
+  if (interrupt == HELD) {
+    // the instruction under the shadow runs alone, past its head, with a slice already used up
+    const mode = load<u32>(PCPU, PcpuOff.mode);
+    store<u32>(PCPU, mode | Mode.step, PcpuOff.mode);
+    const n = resume();
+    store<u32>(PCPU, mode, PcpuOff.mode);
+    store<u32>(PCPU, 1, PcpuOff.sliceLength);
+    return n && load<u16>(n) == Handler.step ? n + RecOff.SIZE : n && load<u16>(n) == Handler.straddle ? checkStraddle(n) : n;
+  }
+  return open(interrupt == NO_INTERRUPT ? resume() : interrupt);
+}
+
+/** run() begins, also after an unwound fault. */
+export function start(): usize {
+  close();
+  if (load<i32>(PCPU, PcpuOff.faultVector) >= 0) return 0;
+  if (load<i32>(PCPU, PcpuOff.exit)) return 0;
+  return look();
+}
+
+/** A block head found the slice used up. */
+export function endSlice(u: usize): usize {
+  if (load<u16>(u) == Handler.head) store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + load<u16>(u, BlockOff.count), PcpuOff.left);
+  else store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + 1, PcpuOff.left);
+  close();
+  store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  return look();
+}
+
+/** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts. */
+export function step(u: usize): usize {
+  const trap = load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed), left = load<i32>(PCPU, PcpuOff.left) - 1;
+  if (left < 0 && !trap) {
+    store<i32>(PCPU, -1, PcpuOff.left);
+    return endSlice(u);
+  }
+  store<i32>(PCPU, left, PcpuOff.left);
+  store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  if (!stepHook()) return 0;
+  return load<u32>(u, BlockOff.second) ? checkStraddle(u) : u + RecOff.SIZE;
+}
+
+/** Record 0: a fault is delivered, an exit leaves (0). */
+export function abnormal(): usize {
+  for (;;) {
+    if (load<i32>(PCPU, PcpuOff.exit)) {
+      close();
+      return 0;
+    }
+    if (load<i32>(PCPU, PcpuOff.faultVector) < 0) return resume();
+    const u = deliver();
+    if (u) return u;
+  }
+  return 0;
+}
+
+/** What run() returns; the pending exit is taken. */
+export function takeExit(): i32 {
+  const exit = load<i32>(PCPU, PcpuOff.exit);
+  store<i32>(PCPU, Exit.none, PcpuOff.exit);
+  return exit;
+}

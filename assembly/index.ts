@@ -1,0 +1,53 @@
+/** What the core offers to TypeScript (src/machine/core.ts). One instance per pCPU; the pCPU block is a constant address. */
+import { MachineOff, PcpuOff, Region, VcpuOff, DomainOff } from "./abi/layout";
+import { initCode, dropAllCode } from "./cpu/code_cache";
+import { PCPU } from "./cpu/pcpu";
+import { updateMode } from "./cpu/helpers/mode";
+import { flushTlbAll } from "./mmu/tlb";
+
+export { run } from "./cpu/run.gen";
+export { pvhStart, resetVcpu } from "./cpu/helpers/boot";
+export { apicNextDeadline, apicTick } from "./cpu/helpers/apic";
+export { interruptReady } from "./cpu/helpers/events";
+export { materialize } from "./cpu/flags";
+export { copyFromGuest, copyToGuest, translate } from "./mmu/guest_copy";
+export { hostWroteFrame } from "./mmu/code_pages";
+
+/** Brings a zeroed pCPU block into its first state: no vCPU, empty caches. */
+export function initPcpu(): void {
+  store<i32>(PCPU, -1, PcpuOff.faultVector);
+  const index = <u32>((PCPU - Region.PCPUS) / Region.PCPU_STRIDE);
+  store<u32>(PCPU, index, PcpuOff.index);
+  store<u32>(PCPU, Region.PCPUS + load<u32>(Region.MACHINE, MachineOff.pcpus) * Region.PCPU_STRIDE + index * Region.CODE_SIZE, PcpuOff.codeBase);
+  initCode();
+  flushTlbAll();
+}
+
+/** Context switch: saves the vCPU that is on this pCPU into its block and loads the one at `vcpu`; 0 loads none. */
+export function switchTo(vcpu: u32): void {
+  const old = load<u32>(PCPU, PcpuOff.vcpu);
+  if (old) {
+    memory.copy(<usize>old + VcpuOff.image, PCPU, PcpuOff.STATE_SIZE);
+    atomic.store<i32>(<usize>old, -1, VcpuOff.pcpu);
+  }
+  store<u32>(PCPU, vcpu, PcpuOff.vcpu);
+  if (vcpu) {
+    memory.copy(PCPU, <usize>vcpu + VcpuOff.image, PcpuOff.STATE_SIZE);
+    const domain = load<u32>(<usize>vcpu, VcpuOff.domain);
+    atomic.store<i32>(<usize>vcpu, load<u32>(PCPU, PcpuOff.index), VcpuOff.pcpu);
+    store<u32>(PCPU, domain, PcpuOff.domain);
+    store<u32>(PCPU, load<u32>(<usize>domain, DomainOff.domid), PcpuOff.domid);
+    store<u32>(PCPU, load<u32>(<usize>domain, DomainOff.p2mRoot) << 12, PcpuOff.p2mRoot);
+  }
+  store<i32>(PCPU, -1, PcpuOff.faultVector);
+  store<i32>(PCPU, 0, PcpuOff.exit);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  flushTlbAll();
+  if (vcpu) updateMode();
+}
+
+/** Drops all records: another domain's frames may be reused. */
+export function dropCode(): void { dropAllCode(); }
+
+/** Instructions one run() may take. */
+export function setBudget(instructions: f64): void { store<i64>(PCPU, <i64>instructions, PcpuOff.budget); }

@@ -1,0 +1,57 @@
+/** Template records with a handler of their own in run(), chosen from profiles of kernels, userland and the benchmark guests.
+ *  The function's size is bounded (docs/adr/0002): an entry is added by taking another out. */
+
+/** [template, operation, widths, forms]; operation is an index into the template's names or a list of conditions. */
+export type HotRow = readonly [template: string, operations: readonly string[], widths: readonly number[], forms: readonly string[]];
+
+const COMMON = ["e", "ne", "b", "ae", "be", "a", "l", "ge", "le", "g"];
+const ALL_CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"];
+
+export const HOT: readonly HotRow[] = [
+  ["mov", [""], [8, 4], ["rr", "ri", "rm", "mr", "rmb", "mrb", "mib"]],
+  ["mov", [""], [1], ["rr", "rm", "mr", "rmb", "mrb", "mib"]],
+  ["mov", [""], [2], ["mrb"]],
+  ["movx", ["zb", "zw"], [4], ["rr", "rm", "rmb"]],
+  ["movx", ["sb"], [4], ["rr", "rmb"]],
+  ["movx", ["sd"], [8], ["rr", "rm", "rmb"]],
+  ["lea", [""], [8, 4], ["rm", "rmb"]],
+  ["alu", ["add"], [8], ["rr", "ri", "rmb", "mib"]],
+  ["alu", ["add"], [4], ["rr", "ri", "rm", "rmb", "mrb", "mib"]],
+  ["alu", ["sub"], [8, 4], ["rr", "ri", "rmb"]],
+  ["alu", ["and"], [8, 4], ["rr", "ri"]],
+  ["alu", ["and", "or"], [4], ["rmb"]],
+  ["alu", ["or", "xor"], [8, 4], ["rr"]],
+  ["alu", ["or"], [4], ["ri"]],
+  ["alu", ["xor"], [4], ["ri", "rm", "rmb"]],
+  ["alu", ["xor"], [1], ["rr"]],
+  ["alu", ["adc", "sbb"], [4], ["rr"]],
+  ["alu", ["cmp"], [8, 4], ["rr", "ri", "rmb", "mrb", "mib"]],
+  ["alu", ["cmp"], [1], ["ri", "mib"]],
+  ["alu", ["test"], [8, 4], ["rr"]],
+  ["alu", ["test"], [4, 1], ["ri"]],
+  ["alu", ["test"], [1], ["rr", "mib"]],
+  ["unary", ["inc", "dec"], [4], ["rr"]],
+  ["unary", ["not", "neg"], [4], ["rr"]],
+  ["shift", ["shl", "shr", "sar"], [8, 4], ["ri"]],
+  ["shift", ["rol", "ror"], [4], ["ri"]],
+  ["push", [""], [8, 4], ["rr"]],
+  ["push", [""], [4], ["ri", "rmb"]],
+  ["pop", [""], [8, 4], ["rr"]],
+  ["jcc", ALL_CC, [8], ["ri"]],
+  ["jcc", ["e", "ne"], [4], ["ri"]],
+  ["jmp", [""], [8, 4], ["ri"]],
+  ["call", [""], [8, 4], ["ri"]],
+  ["ret", [""], [8, 4], ["ri"]],
+  ["callInd", [""], [8, 4], ["rr", "rmb"]],
+  ["jmpInd", [""], [8, 4], ["rr", "rm"]],
+  ["leave", [""], [8, 4], ["ri"]],
+  ["imul", [""], [8, 4], ["rr"]],
+  ["imul", [""], [4], ["rmb"]],
+  ["nop", [""], [4], ["rr"]],
+  ["cmpj", COMMON, [4], ["rr", "ri"]],
+  ["cmpj", ["e", "ne", "b", "ae", "be", "a", "l"], [8], ["rr"]],
+  ["cmpj", ["e", "ne", "be", "a"], [8, 1], ["ri"]],
+  ["cmpj", ["e", "ne"], [4, 1], ["mib"]],
+  ["testj", ["e", "ne", "s", "ns"], [8, 4], ["rr"]],
+  ["testj", ["e", "ne"], [1], ["rr", "ri", "mib"]],
+];
