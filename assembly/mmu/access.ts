@@ -12,10 +12,11 @@ import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { raiseError, raisePageFault } from "../fault";
 import { beforeStore, hasCode } from "./code_pages";
-import { isCanonical, permits, SMAP_OFF, walk, WalkOff } from "./guest_walk";
+import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { frameOf, isWritable, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
 import { entryFor, fill, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
+import { WalkOff } from "./walk_words";
 
 /** What a page function returns besides 0 (fault pending) and host addresses, which are far above. */
 export const DEVICE: usize = 1; // at WalkOff.gpa

@@ -3,10 +3,11 @@ import { P2m, PcpuOff, TlbOff } from "../abi/layout";
 import { Pfec, Pte, Vector } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { raise, raiseError, raisePageFault } from "../fault";
-import { isCanonical, walk, WalkOff } from "./guest_walk";
+import { isCanonical, walk } from "./guest_walk";
 import { ramEntry } from "./p2m";
 import { isApic } from "./ram";
 import { fill, noteLarge, TlbFlag, xtlbEntry } from "./tlb";
+import { WalkOff } from "./walk_words";
 
 /** Machine address of the code byte at `lin` at the current privilege; good to the end of the page. 0: fault pending.
  *  Where there is no memory a fetch gives all ones, and FF FF is an undefined opcode: #UD. */

@@ -4,10 +4,11 @@ import { PcpuOff } from "../abi/layout";
 import { Pfec } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { DEVICE, DISCARD, readPage, writePage } from "./access";
-import { isCanonical, SMAP_OFF, walk, WalkOff } from "./guest_walk";
+import { isCanonical, SMAP_OFF, walk } from "./guest_walk";
 import { physical } from "./p2m";
 import { deviceRead, deviceWrite } from "./ram";
 import { SUPERVISOR_AC } from "./tlb";
+import { WalkOff } from "./walk_words";
 
 @inline function linear(lo: u32, hi: u32): u64 { return <u64>lo | (<u64>hi << 32); }
 

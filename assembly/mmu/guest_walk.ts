@@ -10,25 +10,8 @@ import { Cr0, Cr4, Efer, Pfec, Pte } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { beforeStore } from "./code_pages";
 import { isWritable, MAXPHYADDR, ramEntry } from "./p2m";
-
-/** Words at PcpuOff.walk. Up to `steps` they are results of the last walk; from `largeKinds` on they belong to mmu/tlb and
- *  mmu/access. */
-export const enum WalkOff {
-  gpa = PcpuOff.walk, // u64
-  error = gpa + 8, // u32, page-fault error code of a refused access
-  attributes = error + 4, // u32, of the page: effective RW, US, D, G (only under CR4.PGE)
-  shift = attributes + 4, // u32, 12 or, for large pages, 21, 22, 30
-  steps = shift + 4, // u32
-  entry = steps + 4, // u64[4] page-table entries used
-  entryAt = entry + 32, // u32[4] where they are; 0: flags cannot be set there
-  largeKinds = PcpuOff.walk + 72, // u32
-  fetchGlobal = largeKinds + 4, // u32
-  firstHost = fetchGlobal + 4, // u32, the two parts of a bounced write
-  firstLen = firstHost + 4, // u32
-  firstGpa = firstLen + 4, // u64
-  secondHost = firstGpa + 8, // u32
-  secondGpa = secondHost + 8, // u64
-}
+import { cachedTable, cacheTable, forgetTable, tableRights } from "./table_cache";
+import { UPPER_NX, WalkOff } from "./walk_words";
 
 /** Access: Pfec.W, Pfec.U, Pfec.I, and this: an explicit supervisor access with AC set, or SMAP is off. */
 export const SMAP_OFF: u32 = 0x100;
@@ -45,9 +28,20 @@ const enum Outcome { refused, allowed, changed }
 
 /** Translates `lin` for `access`. True: gpa, attributes and shift are valid. False: error is. */
 export function walk(lin: u64, access: u32): bool {
+  if (cachedTable(lin)) {
+    // A refusal may come from a stale entry: the tables decide.
+    if (lastLevel(lin, access) == Outcome.allowed) return true;
+    forgetTable(lin);
+  }
   let outcome: i32;
   do outcome = attempt(lin, access); while (outcome == Outcome.changed);
-  return outcome == Outcome.allowed;
+  if (outcome != Outcome.allowed) return false;
+  const steps = load<u32>(PCPU, WalkOff.steps);
+  if (steps && load<u32>(PCPU, WalkOff.shift) == 12) {
+    const at = load<u32>(PCPU + (<usize>(steps - 1) << 2), WalkOff.entryAt);
+    if (at) cacheTable(lin, at & ~0xfff, load<u32>(PCPU, WalkOff.upper));
+  }
+  return true;
 }
 
 /** True if `lin` is an address at all: bits 63..47 are equal. Any 32-bit address is. */
@@ -78,6 +72,24 @@ function attempt(lin: u64, access: u32): i32 {
   return walk64(pdpte & FRAME, lin, access, 21, HIGH_PAE | (nxe ? 0 : NX));
 }
 
+/** The last level alone, in the table that cachedTable() found. */
+function lastLevel(lin: u64, access: u32): i32 {
+  const table = cachedTable(lin), upper = tableRights(lin);
+  const wide = (cr4() & Cr4.PAE) != 0;
+  const at = wide ? table + ((<usize>(lin >> 12) & 511) << 3) : table + ((<usize>(lin >> 12) & 1023) << 2);
+  const entry = wide ? atomic.load<u64>(at) : <u64>atomic.load<u32>(at);
+  if (!(entry & Pte.P)) return Outcome.refused;
+  if (wide) {
+    const reserved = (efer() & Efer.LMA ? HIGH : HIGH_PAE) | (efer() & Efer.NXE ? 0 : NX);
+    if (entry & reserved) return Outcome.refused;
+  }
+  store<u64>(PCPU, entry, WalkOff.entry);
+  store<u32>(PCPU, at, WalkOff.entryAt);
+  store<u32>(PCPU, 1, WalkOff.steps);
+  const nx = (upper & UPPER_NX) != 0 || (wide && (entry & NX) != 0);
+  return conclude(access, upper & <u32>entry, nx, <u32>entry, 12, (entry & FRAME) | (lin & 0xfff));
+}
+
 /** Levels of 512 entries of 8 bytes from `shift` down. `reserved` holds in every entry. */
 function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i32 {
   let rights: u64 = Pte.RW | Pte.US, nx: u64 = 0;
@@ -91,6 +103,7 @@ function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i
       else illegal |= (((<u64>1) << shift) - 1) & ~(<u64>0x1fff); // bit 12 is PAT
     }
     if (entry & illegal) return refuse(access, Pfec.P | Pfec.RSVD);
+    if (shift == 12) store<u32>(PCPU, <u32>rights | (nx & NX ? UPPER_NX : 0), WalkOff.upper);
     rights &= entry;
     nx |= entry;
     if (large || shift == 12) {
@@ -113,6 +126,7 @@ function walk32(table: u64, lin: u32, access: u32): i32 {
   }
   const pte = readEntry32(<u64>(pde & 0xfffff000) + <u64>(((lin >>> 12) & 1023) << 2));
   if (!(pte & Pte.P)) return refuse(access, 0);
+  store<u32>(PCPU, pde & (Pte.RW | Pte.US), WalkOff.upper);
   return conclude(access, pde & pte, false, pte, 12, <u64>(pte & 0xfffff000) | <u64>(lin & 0xfff));
 }
 

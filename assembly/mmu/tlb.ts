@@ -15,7 +15,8 @@
 import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
-import { WalkOff } from "./guest_walk";
+import { forgetTables } from "./table_cache";
+import { WalkOff } from "./walk_words";
 
 /** Marks in the low bits of a tag. */
 export const enum Mark {
@@ -95,6 +96,7 @@ export function noteLarge(lin: u64, shift: u32): void {
 
 /** CR3 was written: forgets every non-global translation. */
 export function flushTlb(): void {
+  forgetTables();
   const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
   if (count > LOG_MAX) {
     clearTlb();
@@ -116,6 +118,7 @@ export function flushTlbAll(): void {
 }
 
 function clearTlb(): void {
+  forgetTables();
   memory.fill(TLB, CLEAR, TLB_END - TLB);
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
   memory.fill(LARGE, 0, FILTER_SIZE);
@@ -145,6 +148,7 @@ export function flushJumpCacheAll(): void {
 /** INVLPG: forgets the page around `lin`, global or not (SDM Vol.3A "Operations that Invalidate TLBs and
  *  Paging-Structure Caches"). */
 export function invlpg(lin: u64): void {
+  forgetTables();
   const kinds = load<u32>(PCPU, WalkOff.largeKinds);
   if (kinds) {
     if (kinds & (1 << 30) && testBit(LARGE, largeKey(lin, 30))) return flushTlbAll();

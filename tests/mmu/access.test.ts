@@ -78,6 +78,33 @@ access("a hit needs no page tables; INVLPG and CR3 writes make it walk again", (
   assert.is(read(LIN), `#PF(0) at ${LIN.toString(16)}`);
 });
 
+access("INVLPG of any address also drops what is known about page tables (paging-structure caches)", () => {
+  map(LIN, 0x50000, U);
+  map(LIN + 0x1000n, 0x51000, U);
+  rig.longMode(PML4);
+  assert.is(read(LIN), rig.host(0x50000)); // the page table is known now
+  const pde = 0x60000; // a new page table for the region
+  rig.guest.set64(pde + 8 * Number(((LIN + 0x1000n) >> 12n) & 511n), 0x52000n | U);
+  let table = PML4;
+  for (const shift of [39n, 30n]) table = Number(rig.guest.get64(table + 8 * Number((LIN >> shift) & 511n)) & 0xffff_f000n);
+  rig.guest.set64(table + 8 * Number((LIN >> 21n) & 511n), BigInt(pde) | U);
+  rig.core.invlpg(KERNEL);
+  assert.is(read(LIN + 0x1000n), rig.host(0x52000));
+  assert.is(read(LIN), rig.host(0x50000), "its own translation is another matter");
+});
+
+access("a refusal is never due to an old copy of an upper level alone", () => {
+  map(LIN, 0x50000, U);
+  map(LIN + 0x1000n, 0x51000, U);
+  const pml4e = PML4 + 8 * Number((LIN >> 39n) & 511n);
+  rig.guest.set64(pml4e, rig.guest.get64(pml4e) & ~2n); // read-only, as a whole
+  rig.longMode(PML4);
+  assert.is(read(LIN), rig.host(0x50000));
+  assert.is(write(LIN + 0x1000n), `#PF(3) at ${(LIN + 0x1000n).toString(16)}`);
+  rig.guest.set64(pml4e, rig.guest.get64(pml4e) | 2n);
+  assert.is(write(LIN + 0x1000n), rig.host(0x51000));
+});
+
 access("global pages survive CR3 writes only under CR4.PGE, and never INVLPG or a full flush", () => {
   map(KERNEL, 0x50000, S | G);
   for (const pge of [0, Cr4.PGE]) {

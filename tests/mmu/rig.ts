@@ -23,6 +23,7 @@ export interface Exports {
   flushTlb(): void;
   flushTlbAll(): void;
   invlpg(lin: bigint): void;
+  forgetTables(): void;
   evictWritable(mfn: number): void;
   jumpCacheFilled(entry: number, lin: bigint, global: number): void;
   copyFromGuest(to: number, linLo: number, linHi: number, length: number): number;

@@ -1,0 +1,46 @@
+/** Where the last-level page tables of recently walked 2 MiB regions are, and the rights above them: what the SDM calls
+ *  paging-structure caches. INVLPG and MOV to CR3 drop all of it (SDM Vol.3A "Operations that Invalidate TLBs and
+ *  Paging-Structure Caches"), by changing the generation that is part of each tag.
+ *
+ *  Entry, 16 B: +0 tag u64: linear bits 63..21 | generation; +8 host address of the table u32; +12 rights (WalkOff.upper).
+ *  Only tables in writable memory are here, so that flags can be set in them. */
+import { PcpuOff } from "../abi/layout";
+import { PCPU } from "../cpu/pcpu";
+import { WalkOff } from "./walk_words";
+
+const CACHE: usize = PCPU + PcpuOff.tableCache;
+const SIZE: usize = 64 * 16;
+const REGION: u64 = ~(<u64>0x1fffff);
+const LAST_GENERATION: u32 = 0x1fffff;
+
+@inline function slotOf(lin: u64): usize { return CACHE + ((<usize>(lin >> 21) & 63) << 4); }
+
+@inline function tagOf(lin: u64): u64 { return (lin & REGION) | <u64>load<u32>(PCPU, WalkOff.generation); }
+
+/** Host address of the page table for `lin`, 0 if it is not known. */
+@inline export function cachedTable(lin: u64): usize {
+  const slot = slotOf(lin);
+  return load<u64>(slot) == tagOf(lin) ? <usize>load<u32>(slot, 8) : 0;
+}
+
+/** Rights above the table that cachedTable() gave. */
+@inline export function tableRights(lin: u64): u32 { return load<u32>(slotOf(lin), 12); }
+
+export function cacheTable(lin: u64, table: usize, rights: u32): void {
+  const slot = slotOf(lin);
+  store<u64>(slot, tagOf(lin));
+  store<u32>(slot, table, 8);
+  store<u32>(slot, rights, 12);
+}
+
+@inline export function forgetTable(lin: u64): void { store<u64>(slotOf(lin), 0); }
+
+/** Drops everything. Generation 0 is never in force, so zeroed memory matches nothing. */
+export function forgetTables(): void {
+  let generation = load<u32>(PCPU, WalkOff.generation) + 1;
+  if (generation > LAST_GENERATION) {
+    memory.fill(CACHE, 0, SIZE);
+    generation = 1;
+  }
+  store<u32>(PCPU, generation, WalkOff.generation);
+}
