@@ -12,3 +12,5 @@
 @external("env", "nowNs") export declare function nowNs(): f64;
 /** A notice for the hypervisor log, at most once per (code, a): see Notice. */
 @external("env", "notice") export declare function notice(code: u32, a: u32, b: u32): void;
+/** 32 random bits (RDRAND, RDSEED). */
+@external("env", "random") export declare function random(): u32;

@@ -1,0 +1,77 @@
+/** Debug exceptions (SDM Vol.3B "Debug Exceptions"): single-step, breakpoints on code, data and ports. Conditions that
+ *  trap are collected in PcpuOff.pendingDb as DR6 bits and reported before the next instruction. */
+import { PcpuOff, Seg } from "../../abi/layout";
+import { SystemOff } from "../../abi/apic";
+import { Cr4, Flag, Vector } from "../../abi/x86";
+import { raise, raiseTrap } from "../../fault";
+import { PCPU } from "../pcpu";
+import { cr4, linear32, rflags, segBase, setRflags, mode64 } from "./mode";
+import { SHADOW_SS, shadowed } from "./events";
+
+export const DR6_FIXED: u32 = 0xffff0ff0;
+export const DR6_BD: u32 = 1 << 13;
+export const DR6_BS: u32 = 1 << 14;
+export const DR6_BT: u32 = 1 << 15;
+const DR: usize = PCPU + PcpuOff.dr;
+
+/** DR6.Bn bits of the breakpoints that cover the access: `kind` 0 execution, 1 write, 2 port, 3 read (matches RW = 3). */
+export function breakpointHit(lin: u64, size: i32, kind: u32): u32 {
+  const dr7 = load<u32>(DR, 40);
+  let hit: u32 = 0;
+  for (let i: u32 = 0; i < 4; i++) {
+    if (!((dr7 >> (2 * i)) & 3)) continue;
+    const field = (dr7 >> (16 + 4 * i)) & 15, rw = field & 3;
+    if (rw != kind && !(kind == 1 && rw == 3)) continue;
+    const length: u64 = field >> 2 == 2 ? 8 : (field >> 2) + 1;
+    const start = load<u64>(DR + (<usize>i << 3)) & ~(length - 1);
+    if (lin < start + length && start < lin + size) hit |= 1 << i;
+  }
+  return hit;
+}
+
+/** In Mode.step, before each instruction and with PcpuOff.rip naming it: 1 to go on, or 0 with #DB pending. */
+export function stepHook(): i32 {
+  const rip = load<u64>(PCPU, PcpuOff.rip);
+  let bits = load<u32>(PCPU, PcpuOff.pendingDb);
+  if (load<u32>(PCPU, SystemOff.stepArmed)) bits |= DR6_BS;
+  if (bits && shadowed() != SHADOW_SS) {
+    store<u32>(PCPU, bits, PcpuOff.pendingDb);
+    store<u32>(PCPU, 0, SystemOff.stepArmed);
+    raiseTrap(Vector.DB);
+    return 0;
+  }
+  const flags = rflags();
+  if (flags & Flag.RF) setRflags(flags & ~Flag.RF);
+  else {
+    const hit = breakpointHit(mode64() ? rip : linear32(segBase(Seg.cs) + rip), 1, 0);
+    if (hit) {
+      store<u32>(PCPU, hit, PcpuOff.pendingDb);
+      store<u32>(PCPU, 0, PcpuOff.record);
+      raise(Vector.DB); // a fault: the instruction has not run, and RF will be set in its image
+      return 0;
+    }
+  }
+  store<u32>(PCPU, flags & Flag.TF ? 1 : 0, SystemOff.stepArmed);
+  return 1;
+}
+
+/** DR6 and DR7 as #DB delivery changes them. */
+export function enterDebugException(): void {
+  const bits = load<u32>(PCPU, PcpuOff.pendingDb);
+  store<u32>(PCPU, 0, PcpuOff.pendingDb);
+  store<u32>(PCPU, 0, SystemOff.stepArmed);
+  store<u64>(DR, <u64>(load<u32>(DR, 32) & ~<u32>15 | bits), 32);
+  store<u64>(DR, load<u64>(DR, 40) & ~<u64>(1 << 13), 40); // GD
+}
+
+/** A port access under CR4.DE may hit a breakpoint. */
+export function watchPort(port: u32, size: i32): void {
+  if (!(cr4() & Cr4.DE) || !(load<u32>(DR, 40) & 0xff)) return;
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.pendingDb) | breakpointHit(port, size, 2), PcpuOff.pendingDb);
+}
+
+/** #DB for an access to debug registers while DR7.GD is set. */
+export function raiseGeneralDetect(): usize {
+  store<u32>(PCPU, DR6_BD, PcpuOff.pendingDb);
+  return raise(Vector.DB);
+}

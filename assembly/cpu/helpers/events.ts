@@ -1,0 +1,80 @@
+/** What may interrupt the guest: NMI, Xen event upcalls, the local APIC; and the interrupt shadow.
+ *
+ *  Xen signals a PVH vCPU that `vcpu_info.evtchn_upcall_pending` is set in one of two ways (public/hvm/params.h,
+ *  HVM_PARAM_CALLBACK_TYPE_VECTOR; public/hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector):
+ *  - per-domain vector: level-like and outside the local APIC. While the byte is set and IF = 1 the vector is delivered; the
+ *    guest's handler clears the byte before it scans for events.
+ *  - per-vCPU vector: an edge into the local APIC each time the byte goes from 0 to 1 (whoever sets it then sets
+ *    VcpuRequest.upcall), with priority and EOI like any other.
+ *  `evtchn_upcall_mask` is a PV field; HVM guests mask with IF. */
+import { ApicOff, InitBit, SystemOff } from "../../abi/apic";
+import { DomainOff, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
+import { Flag } from "../../abi/x86";
+import { PCPU, attention } from "../pcpu";
+import { apicPending, apicPost, apicTakePosted } from "./apic";
+import { rflags } from "./mode";
+
+/** Values of PcpuOff.shadow: what holds interrupts off the instruction at SystemOff.shadowRip. */
+export const SHADOW_STI: u32 = 1;
+export const SHADOW_SS: u32 = 2;
+
+/** The instruction at `rip` will not be interrupted. */
+export function setShadow(kind: u32, rip: u64): void {
+  store<u32>(PCPU, kind, PcpuOff.shadow);
+  store<u64>(PCPU, rip, SystemOff.shadowRip);
+}
+
+/** The shadow over the instruction at PcpuOff.rip, 0 if none. */
+export function shadowed(): u32 { return shadowAt(load<u64>(PCPU, PcpuOff.rip)); }
+
+export function shadowAt(rip: u64): u32 {
+  const kind = load<u32>(PCPU, PcpuOff.shadow);
+  return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind : 0;
+}
+
+/** Something new since the run loop last looked, or still waiting: worth a call of takeInterrupt() once IF is set. */
+export function interruptWaiting(): bool {
+  if (load<u32>(PCPU + PcpuOff.apic, ApicOff.irrSummary)) return true;
+  const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+  if (!vcpu) return false;
+  if (atomic.load<i32>(vcpu, VcpuOff.request) & (VcpuRequest.upcall | VcpuRequest.apic)) return true;
+  return domainVector(vcpu) != 0;
+}
+
+/** IF has become 1, or the priority dropped: makes the run loop end its slice after this block and look. */
+export function recheckInterrupts(): void {
+  if ((rflags() & Flag.IF) && interruptWaiting()) attention();
+}
+
+/** The domain's callback vector if its level is asserted for `vcpu`, else 0. */
+export function domainVector(vcpu: usize): u32 {
+  const vector = load<u32>(<usize>load<u32>(PCPU, PcpuOff.domain), DomainOff.callbackVector);
+  if (!vector || load<u32>(vcpu, VcpuOff.callbackVector)) return 0;
+  const info = <usize>load<u32>(vcpu, VcpuOff.infoMaddr);
+  return info && atomic.load<u8>(info) ? vector : 0;
+}
+
+/** Takes what other threads posted: per-vCPU upcall edges, APIC vectors. Returns InitBit bits. */
+export function pollUpcall(): i32 {
+  const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+  if (!vcpu) return 0;
+  const mine = VcpuRequest.upcall | VcpuRequest.apic;
+  if (!(atomic.load<i32>(vcpu, VcpuOff.request) & mine)) return 0;
+  const request = atomic.and<i32>(vcpu, ~mine, VcpuOff.request);
+  if (request & VcpuRequest.upcall) {
+    const vector = load<u32>(vcpu, VcpuOff.callbackVector), info = <usize>load<u32>(vcpu, VcpuOff.infoMaddr);
+    if (vector && info && atomic.load<u8>(info)) apicPost(vector);
+  }
+  if (!(request & VcpuRequest.apic)) return 0;
+  const bits = apicTakePosted(vcpu);
+  if (bits & InitBit.nmi) store<u32>(PCPU, 1, PcpuOff.nmiPending);
+  return bits & ~InitBit.nmi;
+}
+
+/** Would an interrupt be taken if IF were as it is and there were no shadow? HLT asks. */
+export function interruptReady(): bool {
+  if (load<u32>(PCPU, PcpuOff.nmiPending) && !load<u32>(PCPU, PcpuOff.nmiBlocked)) return true;
+  if (!(rflags() & Flag.IF)) return false;
+  const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+  return apicPending() >= 0 || (vcpu != 0 && domainVector(vcpu) != 0);
+}

@@ -1,0 +1,82 @@
+/** Accesses to memory at a width known only at run time, and the stack of slow paths. */
+import { Mode, PcpuOff, Seg } from "../../abi/layout";
+import { Gpr } from "../../abi/x86";
+import { failError } from "../../fault";
+import { ld16, ld32, ld64, ld8, st16, st32, st64, st8, sysLd16, sysLd32, sysLd64, sysSt16, sysSt32, sysSt64 } from "../access";
+import { PCPU } from "../pcpu";
+import { attrOf, baseOf, limitOf } from "./descriptor";
+import { canonical, longActive, mode64 } from "./mode";
+import { checkedEa, withinLimit } from "./segment";
+
+export function ldN(lin: u64, size: i32): u64 {
+  return size == 8 ? <u64>ld64(lin) : size == 4 ? <u64>ld32(lin) : size == 2 ? <u64>ld16(lin) : <u64>ld8(lin);
+}
+
+export function stN(lin: u64, size: i32, value: u64): void {
+  if (size == 8) st64(lin, value);
+  else if (size == 4) st32(lin, <u32>value);
+  else if (size == 2) st16(lin, <u32>value);
+  else st8(lin, <u32>value);
+}
+
+export function sysLdN(lin: u64, size: i32): u64 {
+  return size == 8 ? <u64>sysLd64(lin) : size == 4 ? <u64>sysLd32(lin) : <u64>sysLd16(lin);
+}
+
+export function sysStN(lin: u64, size: i32, value: u64): void {
+  if (size == 8) sysSt64(lin, value);
+  else if (size == 4) sysSt32(lin, <u32>value);
+  else sysSt16(lin, <u32>value);
+}
+
+/** Mask of the stack pointer in force. */
+export function stackMask(): u64 {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  return (mode & Mode.BITS) == Mode.bits64 ? 0xffffffffffffffff : mode & Mode.ss32 ? 0xffffffff : 0xffff;
+}
+
+@inline export function rsp(): u64 { return load<u64>(PCPU, Gpr.rsp * 8); }
+
+/** A 16-bit stack leaves the upper bits of ESP alone. */
+export function setRsp(value: u64, mask: u64): void {
+  if (mask == 0xffff) store<u16>(PCPU, <u16>value, Gpr.rsp * 8);
+  else store<u64>(PCPU, value & mask, Gpr.rsp * 8);
+}
+
+/** The item `size` bytes wide at `depth` bytes above the top of the stack. */
+export function peek(depth: u32, size: i32): u64 {
+  return ldN(checkedEa(Seg.ss, (rsp() + depth) & stackMask(), size, false), size);
+}
+
+/** Writes an item whose end is `depth` bytes below the top of the stack, so the first push has depth `size`. RSP stays. */
+export function poke(depth: u32, size: i32, value: u64): void {
+  stN(checkedEa(Seg.ss, (rsp() - depth) & stackMask(), size, true), size, value);
+}
+
+/** Moves the stack pointer by `delta` bytes. */
+export function moveRsp(delta: i64): void {
+  setRsp(rsp() + delta, stackMask());
+}
+
+/** Mask of a stack pointer for the stack segment `d`. */
+export function maskOf(d: u64): u64 { return (d >> 54) & 1 ? 0xffffffff : 0xffff; }
+
+/** Linear address of `bytes` bytes below `top` on a stack that is not in force yet, limits and type checked:
+ *  `vector`(`code`) otherwise. In long mode `d` is not looked at. */
+export function newStack(d: u64, top: u64, bytes: u32, vector: i32, code: u32): u64 {
+  if (longActive()) {
+    const lin = top - bytes;
+    if (!canonical(lin) || !canonical(top - 1)) failError(vector, code);
+    return lin;
+  }
+  const offset = (top - bytes) & maskOf(d);
+  if (!withinLimit(attrOf(d), limitOf(d), offset, bytes)) failError(vector, code);
+  return (baseOf(d) + offset) & 0xffffffff;
+}
+
+/** Truncation of a stack pointer popped for the outer stack: a 16-bit stack keeps the upper half. */
+export function outerRsp(value: u64, d: u64, to64: bool): u64 {
+  if (to64) return value;
+  return (d >> 54) & 1 ? value & 0xffffffff : (rsp() & 0xffff0000) | (value & 0xffff);
+}
+
