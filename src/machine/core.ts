@@ -2,6 +2,7 @@
  *  unwinding. Everything else about a running vCPU is words of the pCPU block (assembly/abi/layout.ts). */
 import { Exit } from "../../assembly/abi/exit";
 import { PcpuOff } from "../../assembly/abi/layout";
+import { Flag } from "../../assembly/abi/x86";
 import type { Clock } from "./clock";
 import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
@@ -16,10 +17,10 @@ export interface CoreExports {
   pvhStart(entry: number, startInfo: number): void;
   /** Runs the loaded vCPU. */
   run(): number;
-  /** System time in ns at which the loaded vCPU's local APIC timer expires; Infinity if it is not armed. */
+  /** System time in ns at which the loaded vCPU's local APIC timer expires; 0 if it is off. */
   apicNextDeadline(): number;
-  /** Lets the loaded vCPU's local APIC timer expire if it is due. */
-  apicTick(): void;
+  /** Lets the loaded vCPU's local APIC timer expire if it is due at `now`. */
+  apicTick(now: number): void;
   /** Copies between the loaded vCPU's memory at a linear address (low and high half) and a machine address; returns how
    *  many bytes could NOT be copied. */
   copyFromGuest(to: number, linLow: number, linHigh: number, length: number): number;
@@ -109,6 +110,11 @@ export class Core {
     }
   }
 
+  /** System time at which the loaded vCPU's local APIC timer expires, Infinity for never. */
+  get apicDeadline(): number {
+    return this.exports.apicNextDeadline() || Number.POSITIVE_INFINITY;
+  }
+
   /** Address of the vCPU block loaded, 0 if none. */
   get loaded(): number {
     return this.memory.get32(this.base + PcpuOff.vcpu);
@@ -121,6 +127,12 @@ export class Core {
 
   exitArg(n: number): number {
     return Number(this.memory.get64(this.base + PcpuOff.exitArg + 8 * n));
+  }
+
+  /** Interrupts can end a HLT: RFLAGS.IF, which unlike the status flags is always in place, or an NMI that waits. */
+  get interruptible(): boolean {
+    const { memory, base } = this;
+    return (memory.get32(base + PcpuOff.rflags) & Flag.IF) !== 0 || memory.get32(base + PcpuOff.nmiPending) !== 0;
   }
 
   get rip(): bigint {

@@ -26,6 +26,9 @@ export interface Hypercalls {
   /** Lets timers expire that are due at `now`. */
   fireTimers(vcpu: number, now: number): void;
   runstate(vcpu: number, state: Runstate, now: number): void;
+  /** The vCPU has halted with interrupts disabled. Xen takes that for the end of the vCPU, and when all have ended, for a
+   *  power-off (arch/x86/hvm/hvm.c, hvm_hlt). */
+  haltedForGood(vcpu: number): void;
   /** The guest has crashed or the core failed on it: SHUTDOWN_crash. */
   crash(vcpu: number, why: string): void;
 }
@@ -132,11 +135,11 @@ export class Scheduler {
 
   private unload(vcpu: number): void {
     const { memory, core } = this;
-    if (core.loaded === vcpu) core.exports.switchTo(0);
     this.apicDeadline.delete(vcpu);
     this.hypervisor.runstate(vcpu, "offline", this.clock.nowNs());
     memory.and(vcpu + VcpuOff.request, ~VcpuRequest.pause);
-    memory.store(vcpu + VcpuOff.pcpu, -1);
+    if (core.loaded === vcpu) core.exports.switchTo(0);
+    memory.store(vcpu + VcpuOff.pcpu, -1); // from here on it is not ours
     ringControl(memory);
   }
 
@@ -144,7 +147,7 @@ export class Scheduler {
     const { core } = this;
     const loaded = core.loaded;
     if (loaded === vcpu) return;
-    if (loaded !== 0) this.apicDeadline.set(loaded, core.exports.apicNextDeadline());
+    if (loaded !== 0) this.apicDeadline.set(loaded, core.apicDeadline);
     core.exports.switchTo(vcpu);
     this.apicDeadline.delete(vcpu);
     if (this.memory.exchange(vcpu + VcpuOff.start, VcpuStart.image) === VcpuStart.pvh) {
@@ -153,7 +156,7 @@ export class Scheduler {
   }
 
   private deadline(vcpu: number): number {
-    const apic = this.core.loaded === vcpu ? this.core.exports.apicNextDeadline() : (this.apicDeadline.get(vcpu) ?? 0);
+    const apic = this.core.loaded === vcpu ? this.core.apicDeadline : (this.apicDeadline.get(vcpu) ?? 0);
     return Math.min(apic, this.hypervisor.nextDeadline(vcpu)); // 0: not known before it is loaded, so load it
   }
 
@@ -167,10 +170,11 @@ export class Scheduler {
     hypervisor.runstate(vcpu, "running", now);
     try {
       do {
+        memory.and(vcpu + VcpuOff.request, ~VcpuRequest.time); // deadlines are read anew below
         const timers = hypervisor.nextDeadline(vcpu);
         if (timers <= now) hypervisor.fireTimers(vcpu, now);
-        const apic = core.exports.apicNextDeadline();
-        if (apic <= now) core.exports.apicTick();
+        const apic = core.apicDeadline;
+        if (apic <= now) core.exports.apicTick(now);
         const due = Math.min(until, this.deadline(vcpu));
         const stays = this.runOnce(vcpu, Math.min(Math.max(due - now, 0), LONGEST_RUN_NS));
         this.betweenExits?.();
@@ -208,6 +212,7 @@ export class Scheduler {
             return false;
         }
       case Exit.hlt:
+        if (!core.interruptible) hypervisor.haltedForGood(vcpu);
         return this.block(vcpu);
       case Exit.request:
         // Somebody wants a look at the request word. Only the pause bit is ours; the core takes the others.

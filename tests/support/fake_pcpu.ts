@@ -12,6 +12,7 @@ export class FakeCore {
   loaded = 0;
   retired = 0;
   readonly rip = 0n;
+  interruptible = true;
   readonly log: string[] = [];
   readonly apic = new Map<number, number>(); // deadlines
   onTick: (vcpu: number) => void = () => {};
@@ -24,7 +25,6 @@ export class FakeCore {
 
   readonly exports = {
     switchTo: (vcpu: number) => void (this.loaded = vcpu),
-    apicNextDeadline: () => this.apic.get(this.loaded) ?? Number.POSITIVE_INFINITY,
     apicTick: () => {
       this.apic.delete(this.loaded);
       this.onTick(this.loaded);
@@ -32,6 +32,9 @@ export class FakeCore {
     pvhStart: (entry: number, info: number) => void this.log.push(`pvh ${entry} ${info}`),
   };
 
+  get apicDeadline(): number {
+    return this.apic.get(this.loaded) ?? Number.POSITIVE_INFINITY;
+  }
   run(budget: number): Exit {
     return this.scripts.get(this.loaded)!(budget);
   }
@@ -64,6 +67,9 @@ export class FakeHypervisor implements Hypercalls {
   }
   runstate(vcpu: number, state: Runstate): void {
     this.states.set(vcpu, state);
+  }
+  haltedForGood(vcpu: number): void {
+    this.crash(vcpu, "halted for good");
   }
   crash(vcpu: number, why: string): void {
     this.crashes.push(why);
