@@ -270,7 +270,7 @@ function isAlive(lock) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1]?.endsWith(join("guests", "fetch.mjs"))) {
   const names = process.argv.slice(2).filter((word) => !word.startsWith("--"));
   const refresh = process.argv.includes("--refresh");
   if (names.length === 0)

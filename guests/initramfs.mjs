@@ -5,7 +5,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { cpio } from "./cpio.mjs";
 import { CACHE, obtain } from "./fetch.mjs";
 
@@ -42,8 +41,8 @@ if [ -e /sys/class/net/eth0 ]; then
   ip link set lo up
   ip link set eth0 up && udhcpc -b -q -t 3 -i eth0 >/dev/null 2>&1 &
 fi
-[ -e /etc/rc ] && . /etc/rc
-[ -n "$rc" ] && eval "$rc"
+[ -e /etc/rc ] && sh /etc/rc
+[ -n "$rc" ] && sh -c "$rc"
 cd /root
 setsid cttyhack sh -l
 poweroff -f
@@ -173,7 +172,7 @@ export async function obtainLinux(name, options = {}) {
   return { ...guest, ramdisk };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1]?.endsWith(join("guests", "initramfs.mjs"))) {
   const [name = "debian", file] = process.argv.slice(2);
   const { ramdisk } = await obtainLinux(name, { file });
   console.log(ramdisk);

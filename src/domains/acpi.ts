@@ -1,7 +1,7 @@
-/** ACPI tables of a PVH domain (ACPI specification 5.0, chapter 5 "ACPI Software Programming Model"): RSDP -> XSDT -> FADT (-> DSDT), MADT.
- *  The machine has no PM registers, no SCI, no PIC, PIT, RTC, 8042 or VGA, so the FADT says "hardware-reduced": a guest then looks for none of
- *  them. DEVIATION: libxl's FADT is not hardware-reduced and names PM registers that a PVH domain does not have either.
- *  There is no I/O APIC: interrupts are event channels, and the local APICs serve timers and IPIs. */
+/** ACPI tables of a PVH domain (ACPI specification 5.0, chapter 5 "ACPI Software Programming Model"):
+ *  RSDP -> XSDT -> FADT (-> DSDT), MADT. The machine has no PM registers, no SCI, no PIC, PIT, RTC, 8042 or VGA, so the FADT
+ *  says "hardware-reduced": a guest then looks for none of them. There is no I/O APIC: interrupts are event channels,
+ *  and the local APICs serve timers and IPIs. */
 import * as aml from "./aml";
 import { LAPIC_START } from "./memory_map";
 
@@ -11,8 +11,8 @@ export interface AcpiConfig {
   /** vCPUs online at start, and in all; the others can be brought online later. */
   vcpus: number;
   maxVcpus: number;
-  /** I/O port of an ACPI sleep control register, with the status register after it. With it the DSDT has \_S5, without it the guest cannot
-   *  power off through ACPI and halts all vCPUs instead, which Xen takes for a power-off (Linux does so on PVH). */
+  /** I/O port of an ACPI sleep control register, the status register after it. With it the DSDT has \_S5; without, a guest
+   *  that knows no SCHEDOP_shutdown can only halt all vCPUs with interrupts off, which Xen takes for a power-off. */
   sleepPort?: number;
 }
 
@@ -75,7 +75,7 @@ function buildRsdp(xsdt: number): Uint8Array {
 
 function buildXsdt(tables: readonly number[]): Uint8Array {
   return table("XSDT", 1, tables.length * 8, (view) => {
-    tables.forEach((address, n) => view.setBigUint64(HEADER + n * 8, BigInt(address), true));
+    for (const [n, address] of tables.entries()) view.setBigUint64(HEADER + n * 8, BigInt(address), true);
   });
 }
 
@@ -118,8 +118,8 @@ function genericAddress(view: DataView, at: number, port: number): void {
   view.setBigUint64(at + 4, BigInt(port), true);
 }
 
-/** One "Processor Local APIC" entry per vCPU. Xen's APIC ids are twice the vCPU numbers; the ACPI processor id is the vCPU number, which is
- *  what Linux takes for VCPUOP calls. */
+/** One "Processor Local APIC" entry per vCPU. Xen's APIC ids are twice the vCPU numbers; the ACPI processor id is the vCPU
+ *  number, which is what Linux takes for VCPUOP calls. */
 function buildMadt({ vcpus, maxVcpus }: AcpiConfig): Uint8Array {
   return table("APIC", 3, 8 + maxVcpus * 8, (view) => {
     view.setUint32(HEADER, LAPIC_START, true);
@@ -149,7 +149,7 @@ function buildDsdt({ vcpus, maxVcpus, sleepPort }: AcpiConfig): Uint8Array {
     const type = aml.integer(SLEEP_TYPE_S5);
     body.push(...aml.name("\\_S5", aml.pkg(type, type, aml.integer(0), aml.integer(0))));
   }
-  return table("DSDT", 2, body.length, (view) => body.forEach((byte, n) => view.setUint8(HEADER + n, byte)));
+  return table("DSDT", 2, body.length, (view) => new Uint8Array(view.buffer).set(body, HEADER));
 }
 
 const OEM_ID = "Xen";

@@ -11,7 +11,7 @@
  *  4 GiB              RAM that does not fit below
  *  ```
  *  All numbers in the image are checked against the domain's RAM before a byte is copied. */
-import { FrameType, P2m } from "../../assembly/abi/layout";
+import { DomainOff, FrameType, P2m } from "../../assembly/abi/layout";
 import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
@@ -83,7 +83,8 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
   const ramdiskGpa = pageUp(Math.max(...segments.map(({ paddr, memSize }) => paddr + memSize)));
   const startInfoGpa = pageUp(ramdiskGpa + (ramdisk?.length ?? 0));
   const rsdpGpa = wantsBiosRsdp(kernel) ? BIOS_RSDP : ACPI_START + rsdpInAcpi;
-  const startInfo = encodeStartInfo(startInfoGpa, rsdpGpa, memoryMap, config.cmdline ?? "", ramdisk && { ramdiskGpa, size: ramdisk.length });
+  const module = ramdisk && { gpa: ramdiskGpa, size: ramdisk.length };
+  const startInfo = encodeStartInfo(startInfoGpa, rsdpGpa, memoryMap, config.cmdline ?? "", module);
   const needed = startInfoGpa + startInfo.length;
   if (needed > memoryMap[0].size)
     throw new ConfigError(
@@ -109,7 +110,8 @@ function loadable({ elf, file }: KernelImage): ElfSegment[] {
   const segments = elf.segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
   if (segments.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
   for (const { paddr, memSize } of segments)
-    if (!Number.isSafeInteger(paddr + memSize)) throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);
+    if (!Number.isSafeInteger(paddr + memSize))
+      throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);
   return segments;
 }
 
@@ -131,6 +133,7 @@ function populate(mem: MachineMemory, domid: number, domain: number, map: readon
       pages++;
     }
   }
+  mem.add(domain + DomainOff.totPages, pages);
   return pages;
 }
 
@@ -140,7 +143,7 @@ function encodeStartInfo(
   rsdpGpa: number,
   memoryMap: readonly MemoryRegion[],
   cmdline: string,
-  ramdisk: { ramdiskGpa: number; size: number } | undefined,
+  ramdisk: { gpa: number; size: number } | undefined,
 ): Uint8Array {
   const modules = ramdisk ? 1 : 0;
   const memmap = encodeMemoryMap(memoryMap);
@@ -156,7 +159,7 @@ function encodeStartInfo(
   view.setUint32(12, modules, true);
   if (ramdisk) {
     address(16, base + modulesAt);
-    address(modulesAt, ramdisk.ramdiskGpa);
+    address(modulesAt, ramdisk.gpa);
     address(modulesAt + 8, ramdisk.size);
   }
   address(24, base + cmdlineAt);

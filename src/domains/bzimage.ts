@@ -38,7 +38,7 @@ export function bzImagePayload(bytes: Uint8Array, file: string): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint16(Setup.version, true);
   if (version < PAYLOAD_VERSION)
-    throw new ImageError(file, `its boot protocol ${version >> 8}.${version & 0xff} is older than 2.8 and does not say where the kernel is.`);
+    throw new ImageError(file, `its boot protocol ${version >> 8}.${version & 0xff} is older than 2.8, which first says where the kernel is.`);
   const start = ((bytes[Setup.setup_sects] || 4) + 1) * 512 + view.getUint32(Setup.payload_offset, true);
   const length = view.getUint32(Setup.payload_length, true);
   if (length === 0 || start + length > bytes.length) throw new ImageError(file, "its kernel payload lies outside the file.");
@@ -50,7 +50,11 @@ export async function loadKernel(bytes: Uint8Array, file: string): Promise<Kerne
   let image = isBzImage(bytes) ? bzImagePayload(bytes, file) : bytes;
   if (!isElf(image)) {
     if (compressionOf(image) === null) throw new ImageError(file, "this is neither an ELF file nor a bzImage.");
-    image = await decompress(image, file);
+    const packed = image;
+    image = await decompress(packed, file);
+    // The last word of a bzImage's payload is the unpacked size (arch/x86/boot/compressed/mkpiggy.c): the only check lz4 has.
+    if (packed !== bytes && new DataView(packed.buffer, packed.byteOffset + packed.length - 4, 4).getUint32(0, true) !== image.length)
+      throw new ImageError(file, "its kernel payload is damaged: it unpacks to another size than it says.");
     if (!isElf(image)) throw new ImageError(file, "what it holds compressed is not an ELF file.");
   }
   const elf = parseElf(image, file);

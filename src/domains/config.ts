@@ -46,8 +46,8 @@ export function domainConfig(raw: RawConfig, warn: (message: string) => void = (
   const keys = new Keys(raw);
   const name = keys.text("name");
   if (!name) throw keys.error("name", "every domain needs a name.");
-  if (name.length > MAX_NAME || /[\x00-\x1f/\x7f]/.test(name) || /^\d+$/.test(name))
-    throw keys.error("name", `"${name}" cannot be a domain's name: that is up to ${MAX_NAME} characters without "/", and not a number.`);
+  if (name.length > MAX_NAME || /[\p{Cc}/]/u.test(name) || /^\d+$/.test(name))
+    throw keys.error("name", `"${name}" is no domain name: those have up to ${MAX_NAME} characters without "/" and are not numbers.`);
   const uuid = keys.text("uuid")?.toLowerCase();
   if (uuid !== undefined && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid))
     throw keys.error("uuid", `"${uuid}" is not of the form 00112233-4455-6677-8899-aabbccddeeff.`);
@@ -91,7 +91,10 @@ export function readConfig(text: string, overrides: readonly string[] = [], warn
 }
 
 /** A configuration from a plain object with the same keys, as programs have it. */
-export function configFromObject(settings: Readonly<Record<string, ConfigValue | undefined>>, warn?: (message: string) => void): DomainConfig {
+export function configFromObject(
+  settings: Readonly<Record<string, ConfigValue | undefined>>,
+  warn?: (message: string) => void,
+): DomainConfig {
   const raw: RawConfig = new Map();
   for (const [key, value] of Object.entries(settings)) if (value !== undefined) raw.set(key, { value, line: undefined });
   return domainConfig(raw, warn);
@@ -99,7 +102,8 @@ export function configFromObject(settings: Readonly<Record<string, ConfigValue |
 
 /** The kernel's path of a domain that can be built, else an error saying why it cannot. */
 export function buildableKernel(config: DomainConfig): string {
-  if (config.type !== "pvh") throw new ConfigError("type", `${config.type.toUpperCase()} domains are not supported yet; write type = "pvh".`);
+  const { type } = config;
+  if (type !== "pvh") throw new ConfigError("type", `${type.toUpperCase()} domains are not supported yet; write type = "pvh".`);
   if (!config.kernel) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
   return config.kernel;
 }
@@ -142,7 +146,8 @@ class Keys {
 
   text(key: string): string | undefined {
     const value = this.value(key);
-    if (value !== undefined && typeof value !== "string") throw this.error(key, `a string is expected, not ${described(value)}.`);
+    if (value !== undefined && typeof value !== "string")
+      throw this.error(key, `a string is expected, not ${described(value)}.`);
     if (value?.includes("\0")) throw this.error(key, "a string with a zero byte cannot be used.");
     return value;
   }
@@ -152,7 +157,8 @@ class Keys {
     const value = this.value(key);
     if (value === undefined) return undefined;
     const number = typeof value === "string" && /^(0x[0-9a-f]+|\d+)$/i.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !Number.isInteger(number)) throw this.error(key, `a whole number is expected, not ${described(value)}.`);
+    if (typeof number !== "number" || !Number.isInteger(number))
+      throw this.error(key, `a whole number is expected, not ${described(value)}.`);
     if (number < least || number > most)
       throw this.error(key, `${number} is ${number < least ? `less than ${least}` : `more than ${most}`}.`);
     return number;

@@ -39,13 +39,20 @@ export function parseConfig(text: string): RawConfig {
 export function applyOverrides(raw: RawConfig, overrides: readonly string[]): RawConfig {
   const merged = new Map(raw);
   for (const text of overrides) {
-    const [, key, , rest] = /^\s*([A-Za-z_][\w-]*)\s*(\+?=)\s*(.*)$/s.exec(text) ?? [];
+    const [, key, rest] = /^\s*([A-Za-z_][\w-]*)\s*=\s*(.*)$/s.exec(text) ?? [];
     if (key === undefined) throw new ConfigError("", `"${text}" is not of the form key=value.`);
-    const isLiteral = /^(['"[]|-?\d+\s*;?\s*$|-?0[xX][\da-fA-F]+\s*;?\s*$)/.test(rest);
-    const parsed = isLiteral ? [...parseConfig(text)] : [[key, { value: rest, line: undefined }] as const];
-    for (const [name, { value }] of parsed) merged.set(name, { value, line: undefined });
+    for (const [name, value] of overriding(key, rest, text)) merged.set(name, { value, line: undefined });
   }
   return merged;
+}
+
+function overriding(key: string, rest: string, text: string): [string, ConfigValue][] {
+  try {
+    return [...parseConfig(text)].map(([name, { value }]) => [name, value]);
+  } catch (error) {
+    if (/^['"[]/.test(rest)) throw error;
+    return [[key, rest]];
+  }
 }
 
 function joined(key: string, line: number, before: ConfigValue, value: ConfigValue): ConfigValue {

@@ -115,7 +115,7 @@ export class LzmaDecoder {
 
   /** Decodes symbols until output position `end`; true if an end marker came first. */
   private symbols(output: Output, end: number, to: number, marker: boolean): boolean {
-    const { probs, reps, base, pbMask, lpMask, lc } = this;
+    const { reps, base, pbMask, lpMask, lc } = this;
     const out = output.bytes;
     let pos = output.length;
     let state = this.state;
