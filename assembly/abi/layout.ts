@@ -298,6 +298,7 @@ export const enum SchedOff {
   slots = 0xc0008, // i32, high-water mark of the queue
   idleNs = 0xc0010, // f64, time spent waiting
   queue = 0xc1000, // u32[Region.MAX_VCPUS], addresses of the vCPU blocks that run here, 0 = empty slot
+  scratch = 0xc2000, // a page for hypercall arguments on their way (src/hypervisor/caller)
 }
 
 export const enum TlbClass {
