@@ -46,7 +46,7 @@ export const X87: readonly InsnSpec[] = [
   named("D9 /0 reg", "fld", "STi", "fld_sti"),
   named("D9 /1 reg", "fxch", "STi"),
   named("D9 D0", "fnop"),
-  named("D9 /3 reg", "fstp1", "STi", "fstp_sti"),
+  named("D9 /3 reg", "fstp1", "STi", "fstp1_sti"),
   named("D9 E0", "fchs"),
   named("D9 E1", "fabs"),
   named("D9 E4", "ftst"),

@@ -44,12 +44,12 @@ static void putLong(long double x) { memcpy(&pool[poolCount++], &x, 10); }
 static Range since(int first) { return (Range){ first, poolCount - first }; }
 
 /* Significands whose low bits make rounding interesting at 24, 53 and 64 bits. */
-static uint64_t significand(void) {
+static uint64_t mantissa(void) {
   uint64_t s = rnd() | 1ull << 63;
   switch (below(10)) {
     case 0: return s & ~0ull << 40;
     case 1: return (s & ~0ull << 40) | 1ull << 39;
-    case 2: return (s & ~0ull << 40) | (1ull << 39) - 1;
+    case 2: return (s & ~0ull << 40) | ((1ull << 39) - 1);
     case 3: return s & ~0ull << 11;
     case 4: return (s & ~0ull << 11) | 1ull << 10;
     case 5: return ~0ull << below(64);
@@ -76,14 +76,14 @@ static void fillPool(void) {
     put(n | 0x3fff, top | 1); put(n | 0x3ffe, ~0ull); put(n | 0x3ffe, ~0ull << 11); put(n | 0x3ffe, ~0ull << 40);
   }
   SPECIAL = since(f); f = poolCount;
-  for (int i = 0; i < 160; i++) put(sign() | (0x3ffb + below(9)), significand());
+  for (int i = 0; i < 160; i++) put(sign() | (0x3ffb + below(9)), mantissa());
   NEAR = since(f); f = poolCount;
-  for (int i = 0; i < 120; i++) put(sign() | (0x3fff - 70 + below(140)), significand());
+  for (int i = 0; i < 120; i++) put(sign() | (0x3fff - 70 + below(140)), mantissa());
   WIDE = since(f); f = poolCount;
-  for (int i = 0; i < 80; i++) put(sign() | (rnd() & 1 ? 1 + below(80) : 0x7ffe - below(80)), significand());
+  for (int i = 0; i < 80; i++) put(sign() | (rnd() & 1 ? 1 + below(80) : 0x7ffe - below(80)), mantissa());
   for (int i = 0; i < 20; i++) put(sign(), rnd() >> (1 + below(63)));
-  for (int i = 0; i < 40; i++) put(sign() | (0x1fff + below(130)), significand());
-  for (int i = 0; i < 40; i++) put(sign() | (0x5fff - below(130)), significand());
+  for (int i = 0; i < 40; i++) put(sign() | (0x1fff + below(130)), mantissa());
+  for (int i = 0; i < 40; i++) put(sign() | (0x5fff - below(130)), mantissa());
   EXTREME = since(f); f = poolCount;
   for (int i = 0; i < 64; i++) { /* integers and ties at every magnitude */
     putLong((sign() ? -1.0L : 1.0L) * (long double)(1ull << i));
@@ -100,12 +100,12 @@ static void fillPool(void) {
     static const int edge[] = { 0x3fff - 127, 0x3fff - 126, 0x3fff - 149, 0x3fff - 150, 0x3fff + 127, 0x3fff + 128,
       0x3fff - 1023, 0x3fff - 1022, 0x3fff - 1074, 0x3fff - 1075, 0x3fff + 1023, 0x3fff + 1024, 0x3fff - 140, 0x3fff - 1050 };
     for (int i = 0; i < 14; i++) for (int k = 0; k < 9; k++)
-      put(sign() | edge[i], k == 0 ? top : k == 1 ? ~0ull : k == 2 ? ~0ull << 40 : k == 3 ? ~0ull << 11 : k == 4 ? ~0ull << 39 : k == 5 ? ~0ull << 10 : significand());
+      put(sign() | edge[i], k == 0 ? top : k == 1 ? ~0ull : k == 2 ? ~0ull << 40 : k == 3 ? ~0ull << 11 : k == 4 ? ~0ull << 39 : k == 5 ? ~0ull << 10 : mantissa());
   }
   SMALL = since(f); f = poolCount;
-  for (int i = 0; i < 150; i++) put(sign() | (0x3fff - 20 + below(26)), significand());
-  for (int i = 0; i < 60; i++) put(sign() | (0x3fff + 4 + below(61)), significand());
-  for (int i = 0; i < 40; i++) put(sign() | (0x3fff - 80 + below(60)), significand());
+  for (int i = 0; i < 150; i++) put(sign() | (0x3fff - 20 + below(26)), mantissa());
+  for (int i = 0; i < 60; i++) put(sign() | (0x3fff + 4 + below(61)), mantissa());
+  for (int i = 0; i < 40; i++) put(sign() | (0x3fff - 80 + below(60)), mantissa());
   for (int i = 1; i < 60; i++) { /* close to multiples of pi/2 */
     long double k = i < 30 ? i : (long double)(rnd() >> below(60));
     putLong(k * 1.57079632679489661923132169163975144L * (sign() ? -1 : 1));
@@ -113,7 +113,7 @@ static void fillPool(void) {
   put(0x403e, top); put(0xc03e, top); put(0x403d, ~0ull); put(0x403e, ~0ull); put(0x3ffe, 0xc90fdaa22168c234);
   put(0x3ffe, 0xc90fdaa22168c235); put(0x3ffe, 0xc90fdaa22168c233); put(0x3fff, 0xc90fdaa22168c235);
   ANGLES = since(f); f = poolCount;
-  for (int i = 0; i < 150; i++) put(sign() | (0x3ffe - (below(3) ? below(4) : below(75))), significand());
+  for (int i = 0; i < 150; i++) put(sign() | (0x3ffe - (below(3) ? below(4) : below(75))), mantissa());
   for (int i = 0; i < 40; i++) putLong((long double)(int)(below(129) - 64) / 64);
   UNIT = since(f); f = poolCount;
   for (int i = 0; i < 100; i++) putLong(1.0L + (long double)(int64_t)rnd() / 9223372036854775808.0L / (1ull << below(62)) * 0.9L);

@@ -1,7 +1,7 @@
 /** Conversions between the 80-bit format and memory formats: single, double, 16/32/64-bit integers, 18-digit BCD (SDM
  *  Vol.1 "x87 FPU Data Types", "Masked Responses to Invalid Arithmetic Operations"). */
 import {
-  controlWord, Fcw, flag, flagged, Fsw, INDEFINITE_SIG, INTEGER_BIT, QUIET_BIT, Round, setSe, Work,
+  controlWord, Fcw, flag, Fsw, INTEGER_BIT, QUIET_BIT, Round, setSe, Work,
 } from "./x87_state";
 import { invalid, isNan, isSignaling, isUnsupported, roundAt } from "./x87_soft80";
 import { PCPU } from "../pcpu";
@@ -100,7 +100,7 @@ function toBinary(se: u32, sig: u64, width: u32, bias: i32): u64 {
   }
   if (e > bias << 1) {
     if (!(cw & Fsw.OE)) {
-      flag(Fsw.OE | load<u32>(PCPU, Work.rounding));
+      flag(Fsw.OE);
       return 0;
     }
     flag(Fsw.OE | Fsw.PE);
@@ -113,7 +113,7 @@ function toBinary(se: u32, sig: u64, width: u32, bias: i32): u64 {
     return signBit | (<u64>e << fractionBits) | ((r >> drop) & fractionMask);
   }
   if (!(cw & Fsw.UE)) {
-    flag(Fsw.UE | load<u32>(PCPU, Work.rounding));
+    flag(Fsw.UE);
     return 0;
   }
   const shift = 1 - exp;
@@ -139,8 +139,8 @@ export function toDouble(se: u32, sig: u64): u64 {
   return toBinary(se, sig, 53, 1023);
 }
 
-/** Magnitude rounded to an integer in mode `rc`, PE and C1 in Work.rounding. Values of 2^64 and above, infinities and
- *  NaNs give false in the first bit: see tooLarge. */
+/** Magnitude below 2^64 rounded to an integer in mode `rc`, PE and C1 in Work.rounding. No carry gets lost: where bit 63
+ *  is in use there is no fraction. */
 function roundMagnitude(se: u32, sig: u64, rc: u32): u64 {
   const shift = 0x403e - <i32>(se & 0x7fff), sign = se & 0x8000;
   if (shift <= 0) {
@@ -161,8 +161,7 @@ export function toInteger(se: u32, sig: u64, bits: u32, rc: u32): i64 {
     return indefinite;
   }
   const magnitude = roundMagnitude(se, sig, rc), limit: u64 = (<u64>1) << (bits - 1);
-  const wrapped = magnitude == 0 && (se & 0x7fff) == 0x403e; // cannot happen: no fraction at this exponent
-  if (wrapped || magnitude > limit || (magnitude == limit && sign == 0)) {
+  if (magnitude > limit || (magnitude == limit && sign == 0)) {
     flag(Fsw.IE);
     return indefinite;
   }

@@ -17,10 +17,11 @@ import { fldcw, fldenv, fnsave, fnstenv, frstor } from "./x87_env";
 import { extract, remainder, scale } from "./x87_remainder";
 import { add80, compare80, div80, isNan, isUnsupported, mul80, nanResult1, noteDenormal, sqrt80 } from "./x87_soft80";
 import {
-  controlWord, Fcw, flagged, fninit, Fsw, INDEFINITE_SE, INDEFINITE_SIG, INTEGER_BIT, inUse, pop, push, put, refreshSummary, resultSe, Round,
+  controlWord, Fcw, flagged, fninit, Fsw, INDEFINITE_SE, INDEFINITE_SIG, INTEGER_BIT, inUse, pop, push, put, resultSe, Round,
   seAt, setEmpty, setInUse, setSe, settle, sigAt, stackFault, stAt, statusWord, turn, Work,
 } from "./x87_state";
-import { cosine, exp2m1, logarithm, logarithm1p, arctangent, sine, sineAndCosine, tangent } from "./x87_trans";
+import { exp2m1, logarithm, logarithm1p } from "./x87_log";
+import { arctangent, cosine, sine, sineAndCosine, tangent } from "./x87_trans";
 import { performFxsave } from "./fxsave";
 
 /** Two-operand arithmetic; `r` forms have the operands reversed. */
@@ -200,6 +201,13 @@ function perform(u: usize, op: i32): bool {
     case Op.fbstp: storeBcd(u); break;
     case Op.fst_sti: storeSt(rmField(u) & 7, false); break;
     case Op.fstp_sti: storeSt(rmField(u) & 7, true); break;
+    case Op.fstp1_sti: // no stack fault: an empty ST(0) is popped and leaves ST(i) alone
+      if (inUse(0)) storeSt(rmField(u) & 7, true);
+      else {
+        clearC1();
+        pop();
+      }
+      break;
     case Op.fxch: exchange(rmField(u) & 7); break;
     case Op.fcmovb: moveIf(u, carry() != 0); break;
     case Op.fcmovnb: moveIf(u, carry() == 0); break;
@@ -219,8 +227,8 @@ function perform(u: usize, op: i32): bool {
 
     case Op.fincstp: turn(1); clearC1(); break;
     case Op.fdecstp: turn(-1); clearC1(); break;
-    case Op.ffree: setEmpty(rmField(u) & 7); break;
-    case Op.ffreep: setEmpty(rmField(u) & 7); pop(); break;
+    case Op.ffree: setEmpty(rmField(u) & 7); clearC1(); break;
+    case Op.ffreep: setEmpty(rmField(u) & 7); clearC1(); pop(); break;
     case Op.fnop: break;
     default: return false;
   }
@@ -231,6 +239,10 @@ function perform(u: usize, op: i32): bool {
 
 function clearC1(): void {
   store<u16>(PCPU, statusWord() & ~Fsw.C1, PcpuOff.fsw);
+}
+
+function clearC2(): void {
+  store<u16>(PCPU, statusWord() & ~Fsw.C2, PcpuOff.fsw);
 }
 
 function setCondition(bits: u32): void {
@@ -299,6 +311,7 @@ function indefinite(i: u32): void {
 
 function unary(op: i32): void {
   const at = stAt(0), se = seAt(at), sig = sigAt(at);
+  if (op == Op.fsin || op == Op.fcos) clearC2();
   if (!inUse(0)) {
     if (stackFault(false)) indefinite(0);
     return;
@@ -317,12 +330,12 @@ function unary(op: i32): void {
     case Op.fsin: result = sine(se, sig); break;
     default: result = cosine(se, sig);
   }
-  if (op == Op.fsin || op == Op.fcos) setCondition(statusWord() & (Fsw.C3 | Fsw.C0));
   finish(at, result);
 }
 
 function binary(op: i32, popping: bool): void {
   const a = stAt(0), b = stAt(1);
+  if (op == Op.fprem || op == Op.fprem1) clearC2();
   if (!inUse(0) || !inUse(1)) {
     if (!stackFault(false)) return;
     indefinite(popping ? 1 : 0);
@@ -339,13 +352,13 @@ function binary(op: i32, popping: bool): void {
     case Op.fyl2xp1: result = logarithm1p(aSe, aSig, bSe, bSig); break;
     default: result = arctangent(aSe, aSig, bSe, bSig);
   }
-  if (op == Op.fprem || op == Op.fprem1) setCondition(0);
   if (finish(popping ? b : a, result) && popping) pop();
 }
 
 /** FXTRACT, FPTAN, FSINCOS: the second result replaces ST(0), the first is pushed. */
 function unaryTwo(op: i32): void {
   const at = stAt(0), used = inUse(0), full = inUse(7);
+  if (op != Op.fxtract) clearC2();
   if (!used || full) {
     if (!stackFault(used)) return;
     indefinite(0);
@@ -355,10 +368,7 @@ function unaryTwo(op: i32): void {
   }
   let result: u64;
   if (op == Op.fxtract) result = extract(seAt(at), sigAt(at));
-  else {
-    result = op == Op.fptan ? tangent(seAt(at), sigAt(at)) : sineAndCosine(seAt(at), sigAt(at));
-    setCondition(statusWord() & (Fsw.C3 | Fsw.C0));
-  }
+  else result = op == Op.fptan ? tangent(seAt(at), sigAt(at)) : sineAndCosine(seAt(at), sigAt(at));
   const se = resultSe();
   if (flagged() & Fsw.C2) { // out of range: nothing changes
     settle();
@@ -401,20 +411,22 @@ function popTimes(n: i32): void {
   while (n-- > 0) pop();
 }
 
-/** FCOMI and its kin: ZF PF CF from the comparison, OF SF AF cleared. */
+/** FCOMI and its kin: ZF PF CF from the comparison, OF SF AF cleared, also where an unmasked exception forbids the pop.
+ *  C1 changes in a stack fault only (both as AMD processors do it; the manuals leave it open). */
 function compareToFlags(i: u32, quiet: bool, popping: bool): void {
-  let bits = UNORDERED;
+  let bits = UNORDERED, keep = true;
   const a = stAt(0), b = stAt(i);
-  if (!inUse(0) || !inUse(i)) {
-    if (!stackFault(false)) return;
-  } else {
+  if (!inUse(0) || !inUse(i)) keep = stackFault(false);
+  else {
     bits = compare80(seAt(a), sigAt(a), seAt(b), sigAt(b), quiet);
     if (flagged()) {
-      if (settle() & BEFORE) return;
-    } else clearC1();
+      const c1 = statusWord() & Fsw.C1;
+      keep = (settle() & BEFORE) == 0;
+      store<u16>(PCPU, statusWord() | c1, PcpuOff.fsw);
+    }
   }
   setStatus((bits & Fsw.C3 ? Flag.ZF : 0) | (bits & Fsw.C2 ? Flag.PF : 0) | (bits & Fsw.C0 ? Flag.CF : 0));
-  if (popping) pop();
+  if (popping && keep) pop();
 }
 
 /** FXAM: C1 = sign; C3 C2 C0 class: unsupported 000, NaN 001, normal 010, infinity 011, zero 100, empty 101, denormal 110. */
@@ -438,7 +450,7 @@ function loadValue(sig: u64): void {
     return;
   }
   if (flagged()) {
-    if (settle() & BEFORE) return;
+    if (settle() & Fsw.IE) return; // a denormal is loaded even if that is an unmasked exception
   } else clearC1();
   push(resultSe(), sig);
 }
@@ -455,10 +467,10 @@ function loadConstant(se: u32, sig: u64, side: u32): void {
 
 function loadSt(i: u32): void {
   const at = stAt(i);
-  if (inUse(7)) {
-    if (stackFault(true)) push(INDEFINITE_SE, INDEFINITE_SIG);
-  } else if (!inUse(i)) {
+  if (!inUse(i)) {
     if (stackFault(false)) push(INDEFINITE_SE, INDEFINITE_SIG);
+  } else if (inUse(7)) {
+    if (stackFault(true)) push(INDEFINITE_SE, INDEFINITE_SIG);
   } else {
     clearC1();
     push(seAt(at), sigAt(at));
@@ -569,8 +581,5 @@ function moveIf(u: usize, wanted: bool): void {
   const i: u32 = rmField(u) & 7, from = stAt(i), to = stAt(0);
   if (!inUse(0) || !inUse(i)) {
     if (stackFault(false)) indefinite(0);
-  } else {
-    clearC1();
-    if (wanted) put(to, seAt(from), sigAt(from));
-  }
+  } else if (wanted) put(to, seAt(from), sigAt(from));
 }

@@ -1,8 +1,9 @@
 /** FPREM, FPREM1, FSCALE, FXTRACT (SDM Vol.2A): exact operations, which precision control does not touch. */
-import { controlWord, Fcw, flag, Fsw, INTEGER_BIT, setSe, Work } from "./x87_state";
+import { controlWord, Fcw, flag, flagged, Fsw, INTEGER_BIT, setSe, Work } from "./x87_state";
 import {
   divide128, exponentOf, infinity, invalid, nanResult, nanResult1, noteDenormal, roundPackAs, zero,
 } from "./x87_soft80";
+import { PcpuOff } from "../../abi/layout";
 import { PCPU } from "../pcpu";
 
 @inline function exactPack(sign: u32, exp: i32, sig: u64): u64 {
@@ -17,6 +18,8 @@ export function remainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, nearest: boo
   if ((aSe & 0x7fff) == 0x7fff || bSig == 0) return invalid();
   noteDenormal(aSe, aSig);
   noteDenormal(bSe, bSig);
+  if (flagged() & ~controlWord() & Fsw.DE) return aSig; // will not be stored
+  store<u16>(PCPU, load<u16>(PCPU, PcpuOff.fsw) & ~(Fsw.C0 | Fsw.C3), PcpuOff.fsw);
   let sign = aSe & 0x8000;
   if (aSig == 0 || (bSe & 0x7fff) == 0x7fff) {
     setSe(aSe);
@@ -97,28 +100,27 @@ export function scale(aSe: u32, aSig: u64, bSe: u32, bSig: u64): u64 {
   return exactPack(sign, exp + n, aSig << clz(aSig));
 }
 
-/** Exponent as the returned value, significand in Work.second and Work.secondSe. */
+/** Significand as the returned value, exponent in Work.second and Work.secondSe. */
 export function extract(se: u32, sig: u64): u64 {
   const sign = se & 0x8000;
   const nan = nanResult1(se, sig);
   if (nan) return both(nan);
   if (se == 0x7fff || se == 0xffff) {
-    second(se, sig);
-    setSe(0x7fff);
+    second(0x7fff, INTEGER_BIT);
+    setSe(se);
     return sig;
   }
   if (sig == 0) {
     flag(Fsw.ZE);
-    second(se, 0);
-    return infinity(0x8000);
+    second(0xffff, INTEGER_BIT);
+    return zero(sign);
   }
   noteDenormal(se, sig);
-  second(sign | 0x3fff, sig << clz(sig));
-  const exp = exponentOf(se, sig) - 0x3fff;
-  if (exp == 0) return zero(0);
-  const magnitude = <u64>(exp < 0 ? -exp : exp), shift = <u32>clz(magnitude);
-  setSe((exp < 0 ? 0x8000 : 0) | (0x403e - shift));
-  return magnitude << shift;
+  const exp = exponentOf(se, sig) - 0x3fff, magnitude = <u64>(exp < 0 ? -exp : exp), shift = <u32>clz(magnitude);
+  if (exp == 0) second(0, 0);
+  else second((exp < 0 ? 0x8000 : 0) | (0x403e - shift), magnitude << shift);
+  setSe(sign | 0x3fff);
+  return sig << clz(sig);
 }
 
 export function second(se: u32, sig: u64): void {

@@ -103,7 +103,10 @@ export function roundPackAs(sign: u32, exp: i32, sig: u64, extra: u64, cw: u32):
     if (!(cw & Fsw.OE)) {
       flag(Fsw.OE | load<u32>(PCPU, Work.rounding));
       e -= WRAP;
-      if (e > 0x7ffe) return infinity(sign); // only FSCALE gets this far
+      if (e > 0x7ffe) { // only FSCALE gets this far
+        flag(Fsw.PE | Fsw.C1);
+        return infinity(sign);
+      }
       setSe(sign | e);
       return r;
     }
@@ -118,7 +121,10 @@ export function roundPackAs(sign: u32, exp: i32, sig: u64, extra: u64, cw: u32):
   if (!(cw & Fsw.UE)) {
     flag(Fsw.UE | load<u32>(PCPU, Work.rounding));
     e += WRAP;
-    if (e < 1) return zero(sign);
+    if (e < 1) {
+      flag(Fsw.PE);
+      return zero(sign);
+    }
     setSe(sign | e);
     return r;
   }

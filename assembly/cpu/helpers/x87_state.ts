@@ -14,7 +14,8 @@ export const enum Work {
   lo = PcpuOff.x87 + 16, // u64, low half of a 128-bit result whose high half is returned
   second = PcpuOff.x87 + 24, // u64, significand of a second result
   secondSe = PcpuOff.x87 + 32, // u32
-  wide = PcpuOff.x87 + 64, // x87_wide's variables
+  exp = PcpuOff.x87 + 36, // i32, exponent of a wide result (x87_wide)
+  quadrant = PcpuOff.x87 + 40, // u32, of a reduced angle; bit 2: the remainder is negative
   area = PcpuOff.x87 + 256, // 576 B + alignment: images being assembled
 }
 
@@ -103,7 +104,10 @@ export function push(se: u32, sig: u64): void {
 /** Folds the gathered exceptions and C1 into FSW; returns those that are unmasked (SDM Vol.1 "x87 FPU Exception
  *  Handling"). An unmasked one is reported by the next waiting instruction. */
 export function settle(): u32 {
-  const exc = flagged(), unmasked = exc & ~controlWord() & Fsw.EXCEPTIONS;
+  let exc = flagged();
+  const unmasked = exc & ~controlWord() & Fsw.EXCEPTIONS;
+  // Unmasked IE, DE and ZE stop the operation: it does not get as far as rounding.
+  if (unmasked & (Fsw.IE | Fsw.DE | Fsw.ZE)) exc &= exc & Fsw.SF ? ~0 : ~(Fsw.OE | Fsw.UE | Fsw.PE | Fsw.CONDITION);
   let fsw = (statusWord() & ~Fsw.C1) | exc;
   if (unmasked) fsw |= Fsw.ES | Fsw.B;
   store<u16>(PCPU, fsw, PcpuOff.fsw);
