@@ -146,10 +146,11 @@ export const enum VcpuOff {
   polled = 4228, // i32, SCHEDOP_poll in progress: number of ports
   home = 4232, // i32, pCPU whose run queue holds it, -1 none (src/machine/scheduler)
   start = 4236, // u32 VcpuStart: what the pCPU does when it first loads the vCPU
-  startEntry = 4240, // u32
-  startInfo = 4244, // u32
   apicPosted = 4240, // u32[8] atomic bits: vectors posted to its local APIC by other threads
   apicInit = 4272, // i32 atomic: bit 8 INIT, bit 9 SIPI (vector in bits 0..7), bit 10 NMI, from other vCPUs
+  startEntry = 4280, // u32, see VcpuStart
+  startInfo = 4284, // u32
+  down = 4288, // i32, 1: halted with interrupts off, which only an NMI could end
   hv = 4352, // src/hypervisor's own, to the end
   SIZE = 8192,
 }
