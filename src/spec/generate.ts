@@ -130,8 +130,9 @@ function encode(row: InsnSpec, group: number): Encoded[] {
     if (tokens[0] === "0F") {
       tokens.shift();
       map = 1;
-      if (tokens.length > 0 && (tokens[0] === "38" || tokens[0] === "3A") && tokens.length > 1 && /^[0-9A-F]{2}/.test(tokens[1])) {
-        map = tokens[0] === "38" ? 2 : 3;
+      const escape: string = tokens[0] ?? "";
+      if (/^3[8A]$/.test(escape) && /^[0-9A-F]{2}/.test(tokens[1] ?? "")) {
+        map = escape === "38" ? 2 : 3;
         tokens.shift();
       }
     }
