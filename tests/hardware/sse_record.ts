@@ -22,8 +22,8 @@ function record(form: Form): { cases: number; out: Uint8Array } {
     const at = i * CASE;
     const code = [...form.bytes, ...(form.hasImmediate ? [c.immediate] : []), 0xc3];
     input.set(code, at);
-    c.xmm.forEach((x, n) => view.setBigUint64(at + 16 + n * 8, x, true));
-    [c.mm1, c.mm2, c.rax, c.rcx, c.rdx].forEach((x, n) => view.setBigUint64(at + 64 + n * 8, x, true));
+    c.xmm.forEach((x, n) => void view.setBigUint64(at + 16 + n * 8, x, true));
+    [c.mm1, c.mm2, c.rax, c.rcx, c.rdx].forEach((x, n) => void view.setBigUint64(at + 64 + n * 8, x, true));
     view.setUint32(at + 104, c.mxcsr, true);
   });
   const raw = execFileSync("build/sse_native", { input, maxBuffer: 1 << 28 });

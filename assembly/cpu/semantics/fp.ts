@@ -51,16 +51,21 @@ function isExact<T>(op: i32, a: T, b: T, r: T): bool {
   return trailingZeros(<f64>r) + trailingZeros(<f64>b) >= 53 && <f64>r * <f64>b == <f64>a;
 }
 
-/** One element of ADD, SUB, MUL, DIV. */
-export function binary<T>(op: i32, a: T, b: T): T {
-  const r = compute<T>(op, a, b);
-  if (isPlain<T>(a) && isPlain<T>(b)) {
-    // A zero is exact as a sum, as a product with zero, and as a quotient of zero.
-    const ranged = isSafe<T>(r) || (r == 0 && (op <= Arith.sub || a == 0 || (op == Arith.mul && b == 0)));
-    if (ranged && (inexactIsSettled() || (rounding() == Rounding.nearest && isExact<T>(op, a, b, r)))) return r;
-  }
+/** a op b where r is the rounded result, the short way having failed on range or inexactness. */
+function binarySlow<T>(op: i32, a: T, b: T, r: T, ranged: bool): T {
+  if (ranged && rounding() == Rounding.nearest && isExact<T>(op, a, b, r)) return r;
   return fromBits<T>(arith(op, bits<T>(a), bits<T>(b), <i32>sizeof<T>()));
 }
+
+/** One element of ADD, SUB, MUL, DIV. */
+@inline export function binaryInline<T>(op: i32, a: T, b: T): T {
+  const r = compute<T>(op, a, b);
+  // A zero is exact as a sum, as a product with zero, and as a quotient of zero.
+  const ranged = isPlain<T>(a) && isPlain<T>(b)
+    && (isSafe<T>(r) || (r == 0 && (op <= Arith.sub || a == 0 || (op == Arith.mul && b == 0))));
+  return ranged && inexactIsSettled() ? r : binarySlow<T>(op, a, b, r, ranged);
+}
+export function binary<T>(op: i32, a: T, b: T): T { return binaryInline<T>(op, a, b); }
 
 export function root<T>(x: T): T {
   const r = <T>(sizeof<T>() == 8 ? <T>sqrt<f64>(<f64>x) : <T>sqrt<f32>(<f32>x));

@@ -69,12 +69,16 @@ function roundOff(s: u64, drop: i32, negative: bool): u64 {
 function round(negative: bool, e: i32, s: u64, w: i32): u64 {
   const f = fractionBits(w), drop = 63 - f, least = 1 - bias(w);
   const sign = negative ? signBit(w) : 0;
+  const loses = (s & (((<u64>1) << <u64>drop) - 1)) != 0;
   if (e < least) {
     // Tininess is detected after rounding as if the exponent had no bound (SDM Vol.1 "Numeric Underflow Exception (#U)").
     const tiny = e < least - 1 || !(roundOff(s, drop, negative) >> <u64>(f + 1));
     if (tiny) {
-      if (!(mxcsr() & Csr.UM)) note(Csr.UE);
-      else if (mxcsr() & Csr.FTZ) {
+      if (!(mxcsr() & Csr.UM)) {
+        note(loses ? Csr.UE | Csr.PE : Csr.UE); // precision of the result with unbounded exponent: nothing is delivered
+        return sign;
+      }
+      if (mxcsr() & Csr.FTZ) {
         note(Csr.UE | Csr.PE);
         return sign;
       }
@@ -86,12 +90,12 @@ function round(negative: bool, e: i32, s: u64, w: i32): u64 {
   const r = roundOff(s, drop, negative);
   const field = e + bias(w) + <i32>(r >> <u64>(f + 1));
   if (field >= exponentMask(w)) {
-    note(Csr.OE | Csr.PE);
+    note(loses || (mxcsr() & Csr.OM) != 0 ? Csr.OE | Csr.PE : Csr.OE);
     const rc = rounding();
     const toInfinity = rc == Rounding.nearest || (rc == Rounding.up && !negative) || (rc == Rounding.down && negative);
     return sign | (toInfinity ? infinity(w) : largest(w));
   }
-  if (s & (((<u64>1) << <u64>drop) - 1)) note(Csr.PE);
+  if (loses) note(Csr.PE);
   const fraction = r >> (r >> <u64>(f + 1)) & (((<u64>1) << <u64>f) - 1);
   return sign | (<u64>field << <u64>f) | fraction;
 }

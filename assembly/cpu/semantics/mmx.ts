@@ -5,7 +5,7 @@ import { Cr0, Vector } from "../../abi/x86";
 import { raise } from "../../fault";
 import { ld32, st32, st64, st8 } from "../access";
 import { checkedEa } from "../helpers/segment";
-import { mmxTransition } from "../helpers/x87_env";
+import { mmxTransition } from "../helpers/x87_state";
 import { Op } from "../opcodes.gen";
 import { addressSize, ea, imm, isMem, opSize, regField, rmField } from "../operand";
 import { PCPU } from "../pcpu";

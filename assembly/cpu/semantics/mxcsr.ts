@@ -20,6 +20,7 @@ export const enum Csr {
   FLAGS = 0x3f,
   DAZ = 1 << 6,
   MASK_SHIFT = 7,
+  OM = 1 << 10,
   UM = 1 << 11,
   PM = 1 << 12,
   RC_SHIFT = 13,

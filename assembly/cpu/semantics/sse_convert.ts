@@ -2,7 +2,7 @@
 import { RecOff } from "../../abi/record";
 import { Vector } from "../../abi/x86";
 import { raise } from "../../fault";
-import { mmxTransition } from "../helpers/x87_env";
+import { mmxTransition } from "../helpers/x87_state";
 import { Op } from "../opcodes.gen";
 import { isMem, opSize, regField } from "../operand";
 import { demote, integerSource32, integerSource64, integerTo32, integerTo64, promote, toInteger } from "./fp";

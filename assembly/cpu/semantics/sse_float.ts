@@ -6,7 +6,7 @@ import { Op } from "../opcodes.gen";
 import { imm, regField } from "../operand";
 import { PCPU } from "../pcpu";
 import {
-  Compare, addsubPd, addsubPs, binary, binaryPd, binaryPs, comparePd, comparePs, orderFlags, reciprocal, reciprocalRoot, root, rootPd,
+  Compare, addsubPd, addsubPs, binary, binaryInline, binaryPd, binaryPs, comparePd, comparePs, orderFlags, reciprocal, reciprocalRoot, root, rootPd,
   rootPs, roundToIntegral,
 } from "./fp";
 import { Arith } from "./ieee";
@@ -31,8 +31,8 @@ function scalar32(u: usize, r: f32): usize {
 @inline function v64f(u: usize): f64 { return reinterpret<f64>(vReg64(u)); }
 @inline function v32f(u: usize): f32 { return reinterpret<f32>(vReg32(u)); }
 
-function arithSd(u: usize, op: i32): usize { return scalar64(u, binary<f64>(op, v64f(u), w64f(u))); }
-function arithSs(u: usize, op: i32): usize { return scalar32(u, binary<f32>(op, v32f(u), w32f(u))); }
+@inline function arithSd(u: usize, op: i32): usize { return scalar64(u, binaryInline<f64>(op, v64f(u), w64f(u))); }
+@inline function arithSs(u: usize, op: i32): usize { return scalar32(u, binaryInline<f32>(op, v32f(u), w32f(u))); }
 function arithPd(u: usize, op: i32): usize { return vector(u, binaryPd(op, vReg(u), w128(u))); }
 function arithPs(u: usize, op: i32): usize { return vector(u, binaryPs(op, vReg(u), w128(u))); }
 
@@ -67,14 +67,17 @@ function horizontalPd(u: usize, op: i32): usize {
   return vector(u, binaryPd(op, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)));
 }
 
-/** DPPS: products chosen by immediate bits 7..4, summed pairwise, to the elements chosen by bits 3..0. */
+/** DPPS: products chosen by immediate bits 7..4, summed pairwise, to the elements chosen by bits 3..0. Each step may stop
+ *  the instruction by itself. */
 function dotPs(u: usize): usize {
   const n = imm(u), zero = i32x4.splat(0);
   const chosen = i32x4.ne(v128.and(i32x4.splat(n), i32x4(16, 32, 64, 128)), zero);
   const a = vReg(u), b = w128(u);
   const products = v128.and(binaryPs(Arith.mul, v128.and(a, chosen), v128.and(b, chosen)), chosen);
+  if (!settle()) return 0;
   const low = binary<f32>(Arith.add, f32x4.extract_lane(products, 0), f32x4.extract_lane(products, 1));
   const high = binary<f32>(Arith.add, f32x4.extract_lane(products, 2), f32x4.extract_lane(products, 3));
+  if (!settle()) return 0;
   const sum = f32x4.splat(binary<f32>(Arith.add, low, high));
   return vector(u, v128.and(sum, i32x4.ne(v128.and(i32x4.splat(n), i32x4(1, 2, 4, 8)), zero)));
 }
@@ -83,6 +86,7 @@ function dotPd(u: usize): usize {
   const chosen = i64x2.ne(v128.and(i64x2.splat(n), i64x2(16, 32)), zero);
   const a = vReg(u), b = w128(u);
   const products = v128.and(binaryPd(Arith.mul, v128.and(a, chosen), v128.and(b, chosen)), chosen);
+  if (!settle()) return 0;
   const sum = f64x2.splat(binary<f64>(Arith.add, f64x2.extract_lane(products, 0), f64x2.extract_lane(products, 1)));
   return vector(u, v128.and(sum, i64x2.ne(v128.and(i64x2.splat(n), i64x2(1, 2)), zero)));
 }

@@ -4,13 +4,12 @@ import { RecOff } from "../../abi/record";
 import { Flag } from "../../abi/x86";
 import { setStatus } from "../flags";
 import { Op } from "../opcodes.gen";
-import { imm, opSize, regField, rmField } from "../operand";
+import { imm, isMem, opSize, regField, rmField } from "../operand";
 import { PCPU } from "../pcpu";
 import { packed, shiftArithmetic16, shiftArithmetic32, shiftLeft16, shiftLeft32, shiftLeft64, shiftRight16, shiftRight32, shiftRight64 } from "./packed";
 import { performSseFloat } from "./sse_float";
 import { intoE } from "./sse_move";
 import { e16, e32, e64, e8, intoV, next, setGpr, setXmm, vReg, w128, w16, w32, w64, xmm, xmmAt } from "./xmm";
-import { isMem } from "../operand";
 
 const FIRST_PACKED = Op.punpcklbw, LAST_PACKED = Op.pabsd;
 
@@ -96,9 +95,12 @@ function shiftByImmediate(u: usize, op: i32): usize {
   return next(u);
 }
 
+/** The operations of PACKED (src/spec/mmx.ts). */
+export function performPacked(u: usize, op: i32): usize { return intoV(u, packed(op, vReg(u), w128(u))); }
+
 export function performSseInteger(u: usize): usize {
   const op = <i32>load<u16>(u, RecOff.op);
-  if (op >= FIRST_PACKED && op <= LAST_PACKED) return intoV(u, packed(op, vReg(u), w128(u)));
+  if (op >= FIRST_PACKED && op <= LAST_PACKED) return performPacked(u, op);
   switch (op) {
     case Op.psrlw_imm: case Op.psraw_imm: case Op.psllw_imm: case Op.psrld_imm: case Op.psrad_imm: case Op.pslld_imm:
     case Op.psrlq_imm: case Op.psllq_imm: case Op.psrldq_imm: case Op.pslldq_imm:

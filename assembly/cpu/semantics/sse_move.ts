@@ -4,7 +4,7 @@ import { RecOff } from "../../abi/record";
 import { Vector } from "../../abi/x86";
 import { raise } from "../../fault";
 import { st16, st32, st64, st8, stv, stvAligned } from "../access";
-import { mmxTransition } from "../helpers/x87_env";
+import { mmxTransition } from "../helpers/x87_state";
 import { Op } from "../opcodes.gen";
 import { ea, imm, isMem, opSize, regField, rmField } from "../operand";
 import { mmxRefused, storeSelected } from "./mmx";

@@ -1,6 +1,6 @@
 /** The MMX and SSE semantics without the rest of the processor: registers are set, one record is performed, registers are
  *  read. Memory operands reach 64 bytes at MEMORY, nothing else (fixture/access.ts). */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
 import { RecFlag, RecOff } from "../../../assembly/abi/record";
@@ -8,18 +8,18 @@ import { buildFixture, env, fixtureMemory, Unwound } from "../../support/asc_fix
 import type { Form, Place } from "./forms";
 
 const root: string = (globalThis as { XENOLITH_ROOT?: string }).XENOLITH_ROOT ?? process.cwd();
-const GENERATED = "assembly/cpu/opcodes.gen.ts";
-const opcodes = existsSync(join(root, GENERATED)) ? GENERATED : "build/tmp_ops.ts";
 
 /** `enum Op` as compiled into the fixture. */
 const OP = new Map(
-  [...readFileSync(join(root, opcodes), "utf8").split("enum Op {")[1].split("}")[0].matchAll(/(\w+) = (\d+)/g)].map((m) => [m[1], Number(m[2])]),
+  [...readFileSync(join(root, "assembly/cpu/opcodes.gen.ts"), "utf8").split("enum Op {")[1].split("}")[0].matchAll(/(\w+) = (\d+)/g)].map((m) => [
+    m[1],
+    Number(m[2]),
+  ]),
 );
 
 export const MEMORY = 0x7000000;
 export const MEMORY_SIZE = 64;
 const RECORD = 0x6f00000;
-const MASK = RecOff.mask;
 
 export class SseMachine {
   readonly view: DataView;
@@ -35,8 +35,7 @@ export class SseMachine {
       replace: {
         "assembly/cpu/access.ts": "tests/cpu/sse/fixture/access.ts",
         "assembly/cpu/helpers/segment.ts": "tests/cpu/sse/fixture/segment.ts",
-        "assembly/cpu/helpers/x87_env.ts": "tests/cpu/sse/fixture/x87_env.ts",
-        ...(opcodes === GENERATED ? {} : { [GENERATED]: opcodes }),
+        "assembly/cpu/helpers/x87_state.ts": "tests/cpu/sse/fixture/x87_state.ts",
       },
     });
     const memory = fixtureMemory();
@@ -102,7 +101,7 @@ export class SseMachine {
     view.setUint8(RECORD + RecOff.base, PcpuOff.zero);
     view.setUint8(RECORD + RecOff.index, PcpuOff.zero);
     view.setInt32(RECORD + RecOff.disp, address, true);
-    view.setBigUint64(RECORD + MASK, 0xffffffffffffffffn, true);
+    view.setBigUint64(RECORD + RecOff.mask, 0xffffffffffffffffn, true);
   }
 
   /** Performs the encoded record. True if it went on, false with a fault pending. */
