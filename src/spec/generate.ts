@@ -88,7 +88,7 @@ function templateOf(row: InsnSpec): readonly [number, number] {
   if (m === "movsxd") return [T.movx, 6];
   if (m === "bt_imm") return [T.bitTest, 0];
   if (m === "cbw" || m === "cwd") return [T.widen, m === "cbw" ? 0 : 1];
-  if (m === "xchg") return [T.xchg, 0];
+  if (m === "xchg" || m === "xchg_rax") return [T.xchg, 0];
   for (const name of ["mov", "lea", "push", "pop", "ret", "imul", "nop", "leave"] as const) if (m === name) return [T[name], 0];
   if (m === "pause") return [T.nop, 0];
   return [T.none, 0];
