@@ -4,7 +4,7 @@
 import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, FrameType } from "../../assembly/abi/layout";
 import { GrantEntryV1Off, Xen } from "../../assembly/abi/xen";
-import { allocFrame } from "../machine/frames";
+import { allocFrame, NO_GFN } from "../machine/frames";
 import { type MachineMemory, PAGE_SHIFT } from "../machine/memory";
 import { controlDomain, domainByDomid } from "./domain_table";
 import {
@@ -16,7 +16,7 @@ import {
   takeControlEvents,
 } from "./event_channel";
 import { growGrantTable, mapGrant, releaseMapping, sharedEntryAddr } from "./grant_table";
-import { HvDomain, NO_GFN } from "./state";
+import { HvDomain } from "./state";
 
 /** The control domain's event channels. */
 export class ControlPort {

@@ -7,7 +7,7 @@
 import { DomainOff, VcpuOff } from "../../assembly/abi/layout";
 import { SharedInfo32Off, SharedInfoOff, VcpuInfo32Off, VcpuInfoOff } from "../../assembly/abi/xen";
 import { type MachineMemory, PAGE_SHIFT } from "../machine/memory";
-import { markUpcall } from "./event_port";
+import { markUpcall } from "./upcall";
 
 function pendingWord(mem: MachineMemory, domain: number, port: number): number {
   const info = (mem.get32(domain + DomainOff.sharedInfo) << PAGE_SHIFT) >>> 0;

@@ -14,9 +14,9 @@ import { FifoControlOff, Xen } from "../../assembly/abi/xen";
 import { getPage, putPage } from "../machine/frames";
 import { type MachineMemory, PAGE_SHIFT, PAGE_SIZE } from "../machine/memory";
 import { vcpuAddr } from "./domain_table";
-import { markUpcall } from "./event_port";
 import { frameOfGfn } from "./guest_frame";
 import { HvDomain, HvVcpu, PortOff } from "./state";
+import { markUpcall } from "./upcall";
 
 const PENDING = 1 << Xen.EVTCHN_FIFO_PENDING;
 const MASKED = 1 << Xen.EVTCHN_FIFO_MASKED;

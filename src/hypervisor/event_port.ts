@@ -3,15 +3,16 @@
  *  A domain's ports live in frames of FrameType.hv, 256 to a frame, found through HvDomain.evtDir. The two delivery
  *  formats are in event_2l.ts and event_fifo.ts; the control domain, which runs no guest, has a bitmap of its own. */
 import { Errno } from "../../assembly/abi/errno";
-import { DomainOff, FrameType, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
+import { DomainOff, FrameType, VcpuOff } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { allocFrame } from "../machine/frames";
-import { kick, ringControl } from "../machine/kick";
+import { ringControl } from "../machine/kick";
 import { type MachineMemory, PAGE_SHIFT } from "../machine/memory";
 import { has32BitInfo, isControl, vcpuAddr } from "./domain_table";
 import * as twoLevel from "./event_2l";
 import * as fifo from "./event_fifo";
 import { EvtchnAbi, HvDomain, HvVcpu, PORT_RESERVED, PORTS_PER_FRAME, PortOff } from "./state";
+import { wakeVcpu } from "./upcall";
 
 const CONTROL_PORTS = 32768; // bits of one frame
 const PORTS_2L = 4096;
@@ -105,19 +106,6 @@ export function unmask(mem: MachineMemory, domain: number, port: number): void {
   if (usesFifo(mem, domain)) {
     if (fifo.unmask(mem, domain, port)) setPending(mem, domain, port);
   } else twoLevel.unmask(mem, domain, vcpu, port);
-}
-
-/** Raises evtchn_upcall_pending and, if that is news, brings the vCPU to look at it. */
-export function markUpcall(mem: MachineMemory, vcpu: number): void {
-  const info = mem.get32(vcpu + VcpuOff.infoMaddr);
-  if (info && (mem.or(info, 1) & 0xff) === 0) wakeVcpu(mem, vcpu);
-}
-
-/** Ends any wait of the vCPU: HLT, SCHEDOP_block or SCHEDOP_poll. */
-export function wakeVcpu(mem: MachineMemory, vcpu: number): void {
-  mem.store(vcpu + VcpuOff.polled, 0);
-  mem.store(vcpu + VcpuOff.runnable, 1);
-  kick(mem, vcpu, VcpuRequest.upcall);
 }
 
 function wakePollers(mem: MachineMemory, domain: number, port: number): void {

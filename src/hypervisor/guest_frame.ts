@@ -1,31 +1,28 @@
 /** From guest frame numbers to frames, with the checks invariant 1 of the design asks for. */
-import { DomainOff, FrameOff, FrameType, P2m, Region } from "../../assembly/abi/layout";
+import { DomainOff, FrameOff, FrameType, P2m } from "../../assembly/abi/layout";
+import { frameEntry, ownerOf, putPage } from "../machine/frames";
 import type { MachineMemory } from "../machine/memory";
-import { p2mGet } from "../machine/p2m";
-import { NO_GFN } from "./state";
-
-/** gfns a p2m can hold. */
-export const GFN_LIMIT = 2 ** 30;
-
-export function frameEntry(mfn: number): number {
-  return Region.FRAME_TABLE + mfn * FrameOff.SIZE;
-}
+import { P2M_FRAMES, p2mGet, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 
 /** p2m entry of `gfn`, 0 for none and for numbers no p2m can hold. */
 export function p2mEntry(mem: MachineMemory, domain: number, gfn: number): number {
-  return gfn < GFN_LIMIT ? p2mGet(mem, domain, gfn) : 0;
+  return gfn < P2M_FRAMES ? p2mGet(mem, domain, gfn) : 0;
 }
 
 /** mfn of the domain's own writable frame of type `type` at `gfn`, 0 if there is none. */
 export function frameOfGfn(mem: MachineMemory, domain: number, gfn: number, type = FrameType.ram): number {
   const entry = p2mEntry(mem, domain, gfn);
-  if (entry >>> P2m.TYPE_SHIFT !== P2m.ram_rw) return 0;
-  const mfn = entry & P2m.MFN_MASK;
+  if (p2mType(entry) !== P2m.ram_rw) return 0;
+  const mfn = p2mMfn(entry);
   return isOwn(mem, domain, mfn) && mem.get8(frameEntry(mfn) + FrameOff.type) === type ? mfn : 0;
 }
 
 export function isOwn(mem: MachineMemory, domain: number, mfn: number): boolean {
-  return mem.get16(frameEntry(mfn) + FrameOff.owner) === mem.get32(domain + DomainOff.domid);
+  return ownerOf(mem, mfn) === mem.get32(domain + DomainOff.domid);
+}
+
+export function frameType(mem: MachineMemory, mfn: number): FrameType {
+  return mem.get8(frameEntry(mfn) + FrameOff.type);
 }
 
 /** Machine-to-physical: where the owner sees the frame, NO_GFN nowhere. */
@@ -33,8 +30,28 @@ export function gfnOfFrame(mem: MachineMemory, mfn: number): number {
   return mem.get32(frameEntry(mfn) + FrameOff.gfn);
 }
 
-export function setGfnOfFrame(mem: MachineMemory, mfn: number, gfn: number): void {
-  mem.set32(frameEntry(mfn) + FrameOff.gfn, gfn);
+/** Changes to a p2m that depend on what is there happen under the domain's lock. */
+export function p2mLocked<T>(mem: MachineMemory, domain: number, body: () => T): T {
+  return mem.locked(domain + DomainOff.lock, body);
 }
 
-export { NO_GFN };
+/** Under the domain's lock: takes the domain's own page off `gfn`. Memory is given back to the machine (once nobody
+ *  holds it any more), pages of the hypervisor are only unhooked. False if there is no page of the domain's own. The
+ *  caller flushes. */
+export function removeGuestPage(mem: MachineMemory, domain: number, gfn: number): boolean {
+  const entry = p2mEntry(mem, domain, gfn);
+  const type = p2mType(entry);
+  const mfn = p2mMfn(entry);
+  if ((type !== P2m.ram_rw && type !== P2m.ram_ro) || !isOwn(mem, domain, mfn)) return false;
+  p2mSet(mem, domain, gfn, 0, P2m.none);
+  if (frameType(mem, mfn) === FrameType.ram) {
+    mem.add(domain + DomainOff.totPages, -1);
+    putPage(mem, mfn);
+  }
+  return true;
+}
+
+/** Under the domain's lock: makes room at `gfn`. False if what is there may not go that way (grants, devices). */
+export function vacate(mem: MachineMemory, domain: number, gfn: number): boolean {
+  return p2mType(p2mEntry(mem, domain, gfn)) === P2m.none || removeGuestPage(mem, domain, gfn);
+}

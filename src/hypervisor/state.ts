@@ -36,7 +36,6 @@ export const enum HvDomain {
 
 export const CONSOLE_LINE = 512;
 export const NO_HANDLE = 0xffffffff;
-export const NO_GFN = 0xffffffff;
 
 export const enum EvtchnAbi {
   twoLevel = 0,
@@ -52,10 +51,11 @@ export const enum HvVcpu {
   initialised = infoMfn + 4, // u32
   areas = initialised + 4, // u32 VcpuArea
   pollPort = areas + 4, // u32, the port waited for, 0 any of several
-  pollDeadline = pollPort + 4, // f64 ns, 0 none
+  pollDeadline = pollPort + 8, // f64 ns, 0 none; f64 and u64 are at multiples of 8 (tests/hypervisor/state)
   runstateLin = pollDeadline + 8, // u64
   timeLin = runstateLin + 8, // u64
-  SIZE = timeLin + 8 - VcpuOff.hv,
+  timePublished = timeLin + 8, // f64 ns, when its time words were last written, 0 never
+  SIZE = timePublished + 8 - VcpuOff.hv,
 }
 
 /** Bits of HvVcpu.areas. */
