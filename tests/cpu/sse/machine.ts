@@ -10,7 +10,7 @@ import type { Form, Place } from "./forms";
 const root: string = (globalThis as { XENOLITH_ROOT?: string }).XENOLITH_ROOT ?? process.cwd();
 
 /** `enum Op` as compiled into the fixture. */
-const OP = new Map(
+export const OP = new Map(
   [...readFileSync(join(root, "assembly/cpu/opcodes.gen.ts"), "utf8").split("enum Op {")[1].split("}")[0].matchAll(/(\w+) = (\d+)/g)].map((m) => [
     m[1],
     Number(m[2]),
