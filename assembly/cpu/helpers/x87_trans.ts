@@ -151,7 +151,7 @@ export function tangent(se: u32, sig: u64): u64 {
   let sign = se & 0x8000;
   if (quadrant & 1) sign ^= 0x8000;
   if (quadrant & NEGATIVE) sign ^= 0x8000;
-  if (exp < -64 && !(quadrant & 1)) return tangentOf(sign, h, l, exp); // x + x^3/3: just above x
+  if (exp < -40 && !(quadrant & 1)) return tangentOf(sign, h, l, exp); // x + x^3/3: just above x
   const s = sineOf(h, l, exp), sl = low(), sExp = exponent();
   const c = cosineOf(h, l, exp), cl = low();
   const t = quadrant & 1 ? divideWide(c, cl, s, sl, -sExp) : divideWide(s, sl, c, cl, sExp);

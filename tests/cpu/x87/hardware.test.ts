@@ -12,6 +12,9 @@ const root = (globalThis as { XENOLITH_ROOT?: string }).XENOLITH_ROOT ?? process
 const { groups, rest } = readVectors(join(root, "tests/cpu/x87/epyc-zen4.bin.gz"));
 const machine = await X87Machine.create();
 
+/** Allowed to transcendentals; 0 lists where we round and the processor does not quite. */
+const ULPS = BigInt(process.env.ULPS ?? 1);
+
 const hex = (bytes: Uint8Array) => [...bytes].reverse().map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const hex4 = (value: number) => value.toString(16).padStart(4, "0");
 
@@ -49,12 +52,12 @@ function replay(group: Group, one: Case): string[] {
   if (fault >= 0) wrong.push(`fault ${fault}`);
 
   const loose = isTranscendental(group.bytes), { after } = one;
-  const mask = undefinedBits(group, one);
+  const mask = loose ? 0x200 : 0; // C1, the direction of a rounding that may itself differ
   const fsw = machine.get16(PcpuOff.fsw);
   if ((fsw ^ after.fsw) & ~mask) wrong.push(`fsw ${hex4(fsw)} not ${hex4(after.fsw)}`);
   for (let n = 0; n < 8; n++) {
     const got = machine.register(n), want = after.registers.get(n) ?? before[n];
-    if (differs(want, got, loose ? BigInt(process.env.ULPS ?? 1) : 0n)) wrong.push(`r${n} ${hex(got)} not ${hex(want)}`);
+    if (differs(want, got, loose ? ULPS : 0n)) wrong.push(`r${n} ${hex(got)} not ${hex(want)}`);
   }
   if (after.memory) {
     const got = machine.operand(group.memorySize);
@@ -66,16 +69,10 @@ function replay(group: Group, one: Case): string[] {
     const ax = machine.get16(PcpuOff.gpr);
     if (group.bytes[0] === 0xdf && group.bytes[1] === 0xe0 && ax !== after.ax) wrong.push(`ax ${hex4(ax)} not ${hex4(after.ax ?? 0)}`);
   }
-  const used = machine.get16(PcpuOff.ftag) & 0xff;
-  let empty = 0;
-  for (let n = 0; n < 8; n++) if (((after.tags >> (2 * n)) & 3) === 3) empty |= 1 << n;
-  if (used !== (~empty & 0xff)) wrong.push(`in use ${used.toString(2)} not ${(~empty & 0xff).toString(2)}`);
+  machine.run([0xd9, 0x36]); // FNSTENV: what the tag word says about the contents
+  const tags = machine.view.getUint16(X87Machine.OPERAND + 8, true);
+  if (tags !== after.tags) wrong.push(`tags ${hex4(tags)} not ${hex4(after.tags)}`);
   return wrong;
-}
-
-/** Status bits the manual leaves undefined. */
-function undefinedBits(group: Group, _one: Case): number {
-  return isTranscendental(group.bytes) ? 0x200 : 0; // C1: the direction of a rounding that may itself differ
 }
 
 const x87 = suite("x87 as on hardware");

@@ -75,8 +75,8 @@ export class X87Machine {
     return this.bytes.subarray(X87Machine.OPERAND, X87Machine.OPERAND + length);
   }
 
-  /** Prepares the record of an instruction whose memory operand, if any, is at OPERAND. */
-  prepare(bytes: readonly number[], operandSize = 4): number {
+  /** Prepares the record of an instruction whose memory operand, if any, is at `at`. */
+  prepare(bytes: readonly number[], operandSize = 4, at = X87Machine.OPERAND): number {
     const op = opOf(bytes);
     if (op === undefined) throw new Error(`no row for ${bytes.map((byte) => byte.toString(16)).join(" ")}`);
     const { view } = this, u = X87Machine.RECORD, modrm = bytes[bytes.length - 1];
@@ -90,16 +90,16 @@ export class X87Machine {
     view.setUint16(u + RecOff.off, 0x123, true);
     view.setUint8(u + RecOff.base, PcpuOff.zero);
     view.setUint8(u + RecOff.index, PcpuOff.zero);
-    view.setInt32(u + RecOff.disp, X87Machine.OPERAND, true);
+    view.setInt32(u + RecOff.disp, at, true);
     view.setBigUint64(u + RecOff.mask, (1n << 64n) - 1n, true);
     view.setUint16(u + RecOff.op, op, true);
     return u;
   }
 
   /** Vector of the fault the instruction raises, -1 if none. */
-  run(bytes: readonly number[], operandSize = 4): number {
+  run(bytes: readonly number[], operandSize = 4, at = X87Machine.OPERAND): number {
     this.set32(PcpuOff.faultVector, -1);
-    const next = this.exports.performX87(this.prepare(bytes, operandSize));
+    const next = this.exports.performX87(this.prepare(bytes, operandSize, at));
     return next === 0 ? this.view.getInt32(Region.PCPUS + PcpuOff.faultVector, true) : -1;
   }
 }
