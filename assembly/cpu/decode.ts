@@ -328,7 +328,12 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   if (form >= 0) {
     if (template == Template.xchg && shape != Shape.EG) {
       // 90+r: with rAX; XCHG rAX,rAX is NOP and must not clear the upper half
-      if (rm == 0) { store<u16>(u, <u16>(Template.nop << 9), RecOff.desc); store<u16>(u, HOT_CASES_at(Template.nop << 9), RecOff.handler); return <u32>len | ends; }
+      if (rm == 0) {
+        const nop = (Template.nop << 9) | (2 << 3);
+        store<u16>(u, <u16>nop, RecOff.desc);
+        store<u16>(u, HOT_CASES_at(nop), RecOff.handler);
+        return <u32>len | ends;
+      }
       a = rm;
       c = 0;
     }
