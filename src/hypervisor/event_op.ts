@@ -52,7 +52,7 @@ export function eventChannelOp(call: Caller): Result {
     case Xen.EVTCHNOP_bind_vcpu:
       return bindVcpuOp(call);
     case Xen.EVTCHNOP_bind_pirq:
-      return call.fetch(call.args[1], BIND_PIRQ.lp64.size) ? -Errno.EINVAL : -Errno.EFAULT; // no guest has any
+      return call.fetch(call.args[1], BIND_PIRQ.lp64.sizeof) ? -Errno.EINVAL : -Errno.EFAULT; // no guest has any
     case Xen.EVTCHNOP_status:
       return statusOp(call);
     case Xen.EVTCHNOP_reset:
@@ -69,7 +69,7 @@ export function eventChannelOp(call: Caller): Result {
 }
 
 function withPort(call: Caller, act: (port: number) => number): Result {
-  return call.fetch(call.args[1], CLOSE.lp64.size) ? act(call.getU32(0)) : -Errno.EFAULT;
+  return call.fetch(call.args[1], CLOSE.lp64.sizeof) ? act(call.getU32(0)) : -Errno.EFAULT;
 }
 
 /** Stores a new port into the OUT field at `offset`, or passes the error on. */
@@ -82,7 +82,7 @@ function givePort(call: Caller, offset: number, port: number): Result {
 
 function allocUnboundOp(call: Caller): Result {
   const o = call.layout(ALLOC_UNBOUND);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(o.dom));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
@@ -92,7 +92,7 @@ function allocUnboundOp(call: Caller): Result {
 
 function bindInterdomainOp(call: Caller): Result {
   const o = call.layout(BIND_INTERDOMAIN);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const remote = domainByAnyId(call.mem, call.domain, call.getU16(o.remote_dom));
   if (!remote) return -Errno.ESRCH;
   return givePort(call, o.local_port, bindInterdomain(call.mem, call.domain, remote, call.getU32(o.remote_port)));
@@ -100,25 +100,25 @@ function bindInterdomainOp(call: Caller): Result {
 
 function bindVirqOp(call: Caller): Result {
   const o = call.layout(BIND_VIRQ);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   return givePort(call, o.port, bindVirq(call.mem, call.domain, call.getU32(o.virq), call.getU32(o.vcpu)));
 }
 
 function bindIpiOp(call: Caller): Result {
   const o = call.layout(BIND_IPI);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   return givePort(call, o.port, bindIpi(call.mem, call.domain, call.getU32(o.vcpu)));
 }
 
 function bindVcpuOp(call: Caller): Result {
   const o = call.layout(BIND_VCPU);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   return bindVcpu(call.mem, call.domain, call.getU32(o.port), call.getU32(o.vcpu));
 }
 
 function statusOp(call: Caller): Result {
   const o = call.layout(STATUS);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(o.dom));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
@@ -129,11 +129,11 @@ function statusOp(call: Caller): Result {
   if (status.state === Xen.EVTCHNSTAT_virq) call.setU32(o.u_dom, status.remotePort);
   else call.setU16(o.u_dom, status.remoteDomid);
   if (status.state === Xen.EVTCHNSTAT_interdomain) call.setU32(o.u_port, status.remotePort);
-  return call.put(call.args[1], o.size) ? 0 : -Errno.EFAULT;
+  return call.put(call.args[1], o.sizeof) ? 0 : -Errno.EFAULT;
 }
 
 function resetOp(call: Caller): Result {
-  if (!call.fetch(call.args[1], RESET.lp64.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], RESET.lp64.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(0));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
@@ -163,7 +163,7 @@ function unmaskOp(call: Caller, port: number): number {
 function initControlOp(call: Caller): Result {
   const { mem, domain } = call;
   const o = call.layout(INIT_CONTROL);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const vcpu = vcpuAddr(mem, domain, call.getU32(o.vcpu));
   if (!vcpu) return -Errno.ENOENT;
   const gfn = Number(call.getU64(o.control_gfn));
@@ -183,12 +183,12 @@ function initControlOp(call: Caller): Result {
   });
   if (result !== 0) return result;
   call.setU8(o.link_bits, Xen.EVTCHN_FIFO_LINK_BITS);
-  return call.put(call.args[1], o.size) ? 0 : -Errno.EFAULT;
+  return call.put(call.args[1], o.sizeof) ? 0 : -Errno.EFAULT;
 }
 
 function expandArrayOp(call: Caller): Result {
   const { mem, domain } = call;
-  if (!call.fetch(call.args[1], EXPAND_ARRAY.lp64.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], EXPAND_ARRAY.lp64.sizeof)) return -Errno.EFAULT;
   const gfn = Number(call.getU64(0));
   return locked(call, () => {
     if (mem.get32(domain + HvDomain.evtAbi) !== EvtchnAbi.fifo) return -Errno.EOPNOTSUPP;
@@ -207,7 +207,7 @@ function expandArrayOp(call: Caller): Result {
 function setPriorityOp(call: Caller): Result {
   const { mem, domain } = call;
   const o = call.layout(SET_PRIORITY);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const port = call.getU32(o.port);
   const priority = call.getU32(o.priority);
   return locked(call, () => {

@@ -43,6 +43,7 @@ export const COPY = cStruct({
   dest_u: "long",
   dest_domid: "u16",
   dest_offset: "u16",
+  dest_end: "end",
   len: "u16",
   flags: "u16",
   status: "i16",
@@ -84,15 +85,15 @@ export function grantTableOp(call: Caller): Result {
 function batch<F>(call: Caller, struct: CStruct<F>, one: (call: Caller, at: number, o: Layout<F>) => boolean): Result {
   const o = call.layout(struct);
   const count = call.u32(2);
-  const n = Math.min(count, BATCH, Math.floor(SCRATCH_SIZE / o.size));
+  const n = Math.min(count, BATCH, Math.floor(SCRATCH_SIZE / o.sizeof));
   if (n === 0) return 0;
-  if (!call.fetch(call.args[1], n * o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], n * o.sizeof)) return -Errno.EFAULT;
   let changed = false;
-  for (let k = 0; k < n; k++) changed = one(call, k * o.size, o) || changed;
+  for (let k = 0; k < n; k++) changed = one(call, k * o.sizeof, o) || changed;
   if (changed) p2mChanged(call.mem, call.domain);
-  if (!call.put(call.args[1], n * o.size)) return -Errno.EFAULT;
+  if (!call.put(call.args[1], n * o.sizeof)) return -Errno.EFAULT;
   if (n === count) return 0;
-  call.args[1] += BigInt(n * o.size);
+  call.args[1] += BigInt(n * o.sizeof);
   call.args[2] = BigInt(count - n);
   return CONTINUE;
 }
@@ -216,7 +217,7 @@ function setupTable(call: Caller): Result {
   const { mem } = call;
   const o = call.layout(SETUP_TABLE);
   const ptr = call.args[1];
-  if (!call.fetch(ptr, o.size)) return -Errno.EFAULT;
+  if (!call.fetch(ptr, o.sizeof)) return -Errno.EFAULT;
   const frames = call.getU32(o.nr_frames);
   const list = call.getLong(o.frame_list);
   const domain = domainByAnyId(mem, call.domain, call.getU16(o.dom));
@@ -228,9 +229,9 @@ function setupTable(call: Caller): Result {
     for (let n = 0; n < frames; n++) {
       const gfn = gfnOfFrame(mem, grantFrameMfn(mem, domain, n));
       const value = gfn === NO_GFN ? BigInt.asUintN(64, -1n) : BigInt(gfn);
-      call.setLong(o.size + n * call.longSize, value);
+      call.setLong(o.sizeof + n * call.longSize, value);
     }
-    if (!call.put(list, frames * call.longSize, o.size)) status = Xen.GNTST_bad_virt_addr;
+    if (!call.put(list, frames * call.longSize, o.sizeof)) status = Xen.GNTST_bad_virt_addr;
   }
   return call.putField(ptr + BigInt(o.status), 2, status) ? 0 : -Errno.EFAULT;
 }
@@ -239,7 +240,7 @@ function querySize(call: Caller): Result {
   const { mem } = call;
   const o = call.layout(QUERY_SIZE);
   const ptr = call.args[1];
-  if (!call.fetch(ptr, o.size)) return -Errno.EFAULT;
+  if (!call.fetch(ptr, o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(mem, call.domain, call.getU16(o.dom));
   if (!domain) call.setU16(o.status, Xen.GNTST_bad_domain);
   else if (domain !== call.domain) call.setU16(o.status, Xen.GNTST_permission_denied);
@@ -248,12 +249,12 @@ function querySize(call: Caller): Result {
     call.setU32(o.max_nr_frames, mem.get32(domain + HvDomain.grantMax));
     call.setU16(o.status, Xen.GNTST_okay);
   }
-  return call.put(ptr, o.size) ? 0 : -Errno.EFAULT;
+  return call.put(ptr, o.sizeof) ? 0 : -Errno.EFAULT;
 }
 
 /** Version 1 only, as Xen with gnttab=max-ver:1. The version in force is reported either way. */
 function setVersion(call: Caller): Result {
-  if (!call.fetch(call.args[1], SET_VERSION.lp64.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], SET_VERSION.lp64.sizeof)) return -Errno.EFAULT;
   const version = call.getU32(0);
   const result = version === 1 ? 0 : version === 2 ? -Errno.ENOSYS : -Errno.EINVAL;
   return call.putField(call.args[1], 4, 1) ? result : -Errno.EFAULT;
@@ -261,7 +262,7 @@ function setVersion(call: Caller): Result {
 
 function getVersion(call: Caller): Result {
   const o = call.layout(GET_VERSION);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(o.dom));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;

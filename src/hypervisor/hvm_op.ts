@@ -74,8 +74,8 @@ export function hvmOp(call: Caller): Result {
       return 0;
     case Xen.HVMOP_xentrace: {
       const o = call.layout(XENTRACE);
-      if (!call.fetch(arg, o.size)) return -Errno.EFAULT;
-      return call.getU16(o.extra_bytes) > o.size - o.extra ? -Errno.EINVAL : 0;
+      if (!call.fetch(arg, o.sizeof)) return -Errno.EFAULT;
+      return call.getU16(o.extra_bytes) > o.sizeof - o.extra ? -Errno.EINVAL : 0;
     }
     case Xen.HVMOP_guest_request_vm_event:
       return arg === 0n ? 0 : -Errno.EINVAL;
@@ -96,7 +96,7 @@ function param(call: Caller): Result {
   const { mem } = call;
   const o = call.layout(HVM_PARAM);
   const isSet = call.u32(0) === Xen.HVMOP_set_param;
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const index = call.getU32(o.index);
   const value = call.getU64(o.value);
   if (index >= Xen.HVM_NR_PARAMS) return -Errno.EINVAL;
@@ -127,7 +127,7 @@ function setCallback(call: Caller, value: bigint): void {
 
 function setUpcallVector(call: Caller): Result {
   const o = call.layout(UPCALL_VECTOR);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const vector = call.getU8(o.vector);
   if (vector < LOWEST_VECTOR) return -Errno.EINVAL;
   const vcpu = vcpuAddr(call.mem, call.domain, call.getU32(o.vcpu));
@@ -145,7 +145,7 @@ function raiseAgain(call: Caller, vcpu: number): void {
 
 function memType(call: Caller): Result {
   const o = call.layout(GET_MEM_TYPE);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(o.domid));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;

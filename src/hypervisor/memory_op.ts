@@ -78,7 +78,7 @@ export function memoryOp(call: Caller): Result {
     case Xen.XENMEM_reserved_device_memory_map:
       return reservedDeviceMemoryMap(call);
     case Xen.XENMEM_get_vnumainfo: {
-      if (!call.fetch(call.args[1], call.layout(VNUMA_TOPOLOGY_INFO).size)) return -Errno.EFAULT;
+      if (!call.fetch(call.args[1], call.layout(VNUMA_TOPOLOGY_INFO).sizeof)) return -Errno.EFAULT;
       const domain = domainByAnyId(call.mem, call.domain, call.getU16(0));
       return !domain ? -Errno.ESRCH : domain !== call.domain ? -Errno.EPERM : -Errno.EOPNOTSUPP; // no vNUMA
     }
@@ -106,7 +106,7 @@ export function memoryOp(call: Caller): Result {
 function adjustReservation(call: Caller, op: number, start: number): Result {
   const { mem } = call;
   const o = call.layout(RESERVATION);
-  if (!call.fetch(call.args[1], o.size)) return start;
+  if (!call.fetch(call.args[1], o.sizeof)) return start;
   const list = call.getLong(o.extent_start);
   const extents = Number(call.getLong(o.nr_extents));
   const order = call.getU32(o.extent_order);
@@ -194,7 +194,7 @@ function decrease(call: Caller, gfn: number, order: number): boolean {
 
 function askDomain(call: Caller, op: number): Result {
   const { mem } = call;
-  if (!call.fetch(call.args[1], MEMORY_DOMAIN.lp64.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], MEMORY_DOMAIN.lp64.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(mem, call.domain, call.getU16(0));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
@@ -207,7 +207,7 @@ function memoryMap(call: Caller): Result {
   const o = call.layout(MEMORY_MAP);
   const mfn = mem.get32(call.domain + HvDomain.memoryMap);
   if (!mfn) return -Errno.ENOSYS;
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const entries = Math.min(call.getU32(o.nr_entries), mem.get32(call.domain + HvDomain.memoryMapCount));
   const buffer = call.getLong(o.buffer);
   const at = (mfn << PAGE_SHIFT) >>> 0;
@@ -219,7 +219,7 @@ function memoryMap(call: Caller): Result {
 function removeFromPhysmap(call: Caller): Result {
   const { mem } = call;
   const o = call.layout(REMOVE_FROM_PHYSMAP);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const domain = domainByAnyId(mem, call.domain, call.getU16(o.domid));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
@@ -237,7 +237,7 @@ function removeFromPhysmap(call: Caller): Result {
 
 function reservedDeviceMemoryMap(call: Caller): Result {
   const o = call.layout(RESERVED_DEVICE_MEMORY_MAP);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   if (call.getU32(o.flags) & ~Xen.XENMEM_RDM_ALL) return -Errno.EINVAL;
   return call.putField(call.args[1] + BigInt(o.nr_entries), 4, 0) ? 0 : -Errno.EFAULT;
 }

@@ -26,7 +26,7 @@ export function multicall(call: Caller, dispatch: (op: bigint) => Result): Resul
   call.inMulticall = true;
   try {
     for (let n = 0; n < ENTRIES && left > 0; n++) {
-      if (!call.fetch(lin, o.size)) return -Errno.EFAULT;
+      if (!call.fetch(lin, o.sizeof)) return -Errno.EFAULT;
       for (let k = 0; k < 6; k++) call.args[k] = call.getLong(o.arg0 + k * call.longSize);
       const result = dispatch(call.getLong(o.op));
       if (result === CONTINUE) {
@@ -36,7 +36,7 @@ export function multicall(call: Caller, dispatch: (op: bigint) => Result): Resul
       }
       const value = BigInt.asUintN(64, BigInt(result as number | bigint));
       if (!call.putLong(lin + BigInt(o.result), call.compat ? value & 0xffff_ffffn : value)) return -Errno.EFAULT;
-      lin += BigInt(o.size);
+      lin += BigInt(o.sizeof);
       left--;
       if (call.outcome !== "continue") break;
     }

@@ -30,7 +30,7 @@ const MOST_START = 0xffff;
 export function addToPhysmap(call: Caller, start: number): Result {
   if (start > MOST_START) return -Errno.EDOM;
   const o = call.layout(ADD_TO_PHYSMAP);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const space = call.getU32(o.space);
   if (space === Xen.XENMAPSPACE_gmfn_foreign) return -Errno.ENOSYS; // only in batches
   const refused = permission(call, call.getU16(o.domid));
@@ -65,7 +65,7 @@ function permission(call: Caller, domid: number): number {
 export function addBatchToPhysmap(call: Caller, start: number): Result {
   if (start > MOST_START) return -Errno.EDOM;
   const o = call.layout(ADD_TO_PHYSMAP_BATCH);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const space = call.getU16(o.space);
   if (space === Xen.XENMAPSPACE_gmfn_range) return -Errno.EOPNOTSUPP;
   const refused = permission(call, call.getU16(o.domid));

@@ -37,11 +37,11 @@ export function readRunstate(mem: MachineMemory, vcpu: number, now: number): Run
 export function putRunstate(call: Caller, lin: bigint, vcpu: number, compat: boolean, now: number): boolean {
   const o = compat ? RUNSTATE_INFO.ilp32 : RUNSTATE_INFO.lp64;
   const { state, entryTime, time } = readRunstate(call.mem, vcpu, now);
-  call.clear(0, o.size);
+  call.clear(0, o.sizeof);
   call.setU32(o.state, state);
   call.setU64(o.state_entry_time, BigInt(Math.floor(entryTime)));
   for (let n = 0; n < 4; n++) call.setU64(o.time + 8 * n, BigInt(Math.floor(time[n])));
-  return call.put(lin, o.size);
+  return call.put(lin, o.sizeof);
 }
 
 /** Brings the registered area of the vCPU on this pCPU up to date. It may be out of reach, then nothing happens. */

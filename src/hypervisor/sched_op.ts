@@ -28,18 +28,18 @@ export function schedOp(call: Caller): Result {
     case Xen.SCHEDOP_shutdown:
       return shutdown(call);
     case Xen.SCHEDOP_shutdown_code:
-      if (!call.fetch(call.args[1], SHUTDOWN.lp64.size)) return -Errno.EFAULT;
+      if (!call.fetch(call.args[1], SHUTDOWN.lp64.sizeof)) return -Errno.EFAULT;
       call.mem.compareExchange(call.domain + HvDomain.shutdownCode, -1, call.getU32(0) & 0xff);
       return 0;
     case Xen.SCHEDOP_poll:
       return poll(call);
     case Xen.SCHEDOP_remote_shutdown: {
-      if (!call.fetch(call.args[1], REMOTE_SHUTDOWN.lp64.size)) return -Errno.EFAULT;
+      if (!call.fetch(call.args[1], REMOTE_SHUTDOWN.lp64.sizeof)) return -Errno.EFAULT;
       return domainByDomid(call.mem, call.getU16(0)) ? -Errno.EPERM : -Errno.ESRCH;
     }
     case Xen.SCHEDOP_watchdog: {
       const o = call.layout(WATCHDOG);
-      if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+      if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
       return setWatchdog(call.mem, call.domain, call.getU32(o.id), call.getU32(o.timeout), call.now());
     }
     case Xen.SCHEDOP_pin_override:
@@ -62,7 +62,7 @@ function block(call: Caller): Result {
 }
 
 function shutdown(call: Caller): Result {
-  if (!call.fetch(call.args[1], SHUTDOWN.lp64.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], SHUTDOWN.lp64.sizeof)) return -Errno.EFAULT;
   const reason = shutdownDomain(call.mem, call.domain, call.getU32(0) & 0xff);
   call.host.shutdown?.(call.domid, reason);
   call.outcome = "shutdown";
@@ -73,7 +73,7 @@ function shutdown(call: Caller): Result {
 function poll(call: Caller): Result {
   const { mem, vcpu, domain } = call;
   const o = call.layout(POLL);
-  if (!call.fetch(call.args[1], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[1], o.sizeof)) return -Errno.EFAULT;
   const count = call.getU32(o.nr_ports);
   const list = call.getLong(o.ports);
   const timeout = Number(BigInt.asIntN(64, call.getU64(o.timeout)));

@@ -48,7 +48,7 @@ export function vcpuOp(call: Caller): Result {
     case Xen.VCPUOP_register_runstate_memory_area:
       return registerRunstate(call, vcpu);
     case Xen.VCPUOP_set_periodic_timer: {
-      if (!call.fetch(arg, SET_PERIODIC_TIMER.lp64.size)) return -Errno.EFAULT;
+      if (!call.fetch(arg, SET_PERIODIC_TIMER.lp64.sizeof)) return -Errno.EFAULT;
       const period = Number(call.getU64(0));
       return period === 0 ? -Errno.EINVAL : setPeriodicTimer(mem, vcpu, period, call.now());
     }
@@ -79,7 +79,7 @@ export function vcpuOp(call: Caller): Result {
 function initialise(call: Caller, vcpu: number): Result {
   const { mem } = call;
   if (mem.get32(vcpu + HvVcpu.initialised)) return -Errno.EEXIST;
-  if (!call.fetch(call.args[2], call.layout(VCPU_HVM_CONTEXT).size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[2], call.layout(VCPU_HVM_CONTEXT).sizeof)) return -Errno.EFAULT;
   const result = setContext(call, vcpu);
   if (result === 0) mem.set32(vcpu + HvVcpu.initialised, 1);
   return result;
@@ -107,7 +107,7 @@ function down(call: Caller, vcpu: number): Result {
 function setSingleshot(call: Caller, vcpu: number): Result {
   const o = call.layout(SET_SINGLESHOT_TIMER);
   if (vcpu !== call.vcpu) return -Errno.EINVAL;
-  if (!call.fetch(call.args[2], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[2], o.sizeof)) return -Errno.EFAULT;
   const at = Number(BigInt.asIntN(64, call.getU64(o.timeout_abs_ns)));
   if (call.getU32(o.flags) & Xen.VCPU_SSHOTTMR_future && at < call.now()) return -Errno.ETIME;
   arm(call.mem, vcpu, at > 0 ? at : 1); // past: fires at once
@@ -116,7 +116,7 @@ function setSingleshot(call: Caller, vcpu: number): Result {
 
 function registerRunstate(call: Caller, vcpu: number): Result {
   const { mem } = call;
-  if (!call.fetch(call.args[2], call.layout(REGISTER_AREA).size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[2], call.layout(REGISTER_AREA).sizeof)) return -Errno.EFAULT;
   const lin = call.getLong(0);
   const now = call.now();
   const areas = mem.get32(vcpu + HvVcpu.areas) & ~(VcpuArea.runstate | VcpuArea.runstate32);
@@ -131,7 +131,7 @@ function registerRunstate(call: Caller, vcpu: number): Result {
 function registerInfo(call: Caller, vcpu: number): Result {
   const { mem, domain } = call;
   const o = call.layout(REGISTER_VCPU_INFO);
-  if (!call.fetch(call.args[2], o.size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[2], o.sizeof)) return -Errno.EFAULT;
   const offset = call.getU32(o.offset);
   // DEVIATION: Xen takes any offset; ours must suit 32-bit atomic operations, as every real guest's does.
   if (offset > PAGE_SIZE - VcpuInfoOff.SIZE || offset & 3) return -Errno.EINVAL;
@@ -158,7 +158,7 @@ function registerInfo(call: Caller, vcpu: number): Result {
 
 function registerTime(call: Caller, vcpu: number): Result {
   const { mem } = call;
-  if (!call.fetch(call.args[2], call.layout(REGISTER_AREA).size)) return -Errno.EFAULT;
+  if (!call.fetch(call.args[2], call.layout(REGISTER_AREA).sizeof)) return -Errno.EFAULT;
   const lin = call.getLong(0);
   mem.set64(vcpu + HvVcpu.timeLin, lin);
   const areas = mem.get32(vcpu + HvVcpu.areas);

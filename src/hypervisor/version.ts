@@ -79,8 +79,8 @@ function putText(call: Caller, lin: bigint, fields: readonly (readonly [string, 
 
 function features(call: Caller, lin: bigint): Result {
   const o = call.layout(FEATURE_INFO);
-  if (!call.fetch(lin, o.size)) return -Errno.EFAULT;
+  if (!call.fetch(lin, o.sizeof)) return -Errno.EFAULT;
   if (call.getU32(o.submap_idx) >= Xen.XENFEAT_NR_SUBMAPS) return -Errno.EINVAL;
   call.setU32(o.submap, FEATURES);
-  return call.put(lin, o.size) ? 0 : -Errno.EFAULT;
+  return call.put(lin, o.sizeof) ? 0 : -Errno.EFAULT;
 }
