@@ -1,21 +1,26 @@
 /** Runs single x87 instructions on the core: encodes nothing, looks the bytes up in the rows of src/spec/x87. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
 import { RecFlag, RecOff } from "../../../assembly/abi/record";
 import { X87 } from "../../../src/spec/x87";
 import { buildFixture, env, fixtureMemory } from "../../support/asc_fixture";
-import { Op } from "./fixture/opcodes";
 
 const MODULE = buildFixture("tests/cpu/x87/fixture/x87.ts", {
   replace: {
     "assembly/cpu/access.ts": "tests/cpu/x87/fixture/access.ts",
     "assembly/cpu/helpers/segment.ts": "tests/cpu/x87/fixture/segment.ts",
     "assembly/cpu/helpers/mode.ts": "tests/cpu/x87/fixture/mode.ts",
-    "assembly/cpu/opcodes.gen.ts": "tests/cpu/x87/fixture/opcodes.ts",
   },
 });
 
+/** `enum Op` of assembly/cpu/opcodes.gen.ts, which is no module TypeScript could run. */
+const root = (globalThis as { XENOLITH_ROOT?: string }).XENOLITH_ROOT ?? process.cwd();
+const generated = readFileSync(join(root, "assembly/cpu/opcodes.gen.ts"), "utf8").match(/enum Op \{([^}]*)\}/)?.[1] ?? "";
+const OPS = new Map([...generated.matchAll(/(\w+) = (\d+)/g)].map(([, name, number]) => [name, Number(number)]));
+
 /** The Op of an encoding without its prefixes, or undefined where no row has it. */
-export function opOf(bytes: readonly number[]): Op | undefined {
+export function opOf(bytes: readonly number[]): number | undefined {
   const row = X87.find(({ opcode }) => {
     const parts = opcode.replace("NP ", "").split(" ");
     const fixed = parts.filter((part) => /^[0-9A-F]{2}$/.test(part)).map((part) => Number.parseInt(part, 16));
@@ -25,7 +30,7 @@ export function opOf(bytes: readonly number[]): Op | undefined {
     const modrm = bytes[fixed.length];
     return ((modrm >> 3) & 7) === Number(field[1]) && (parts.includes("mem") ? modrm < 0xc0 : modrm >= 0xc0);
   });
-  return row && Op[row.op as keyof typeof Op];
+  return row && OPS.get(row.op ?? row.mnemonic);
 }
 
 export class X87Machine {
