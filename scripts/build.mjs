@@ -24,7 +24,7 @@ function run(command, args) {
 export async function wasm() {
   mkdirSync(at("build"), { recursive: true });
   const asc = at("node_modules/assemblyscript/bin/asc.js");
-  const target = (name) => run(process.execPath, ["--max-old-space-size=4096", asc, "--config", "asconfig.json", "--target", name]);
+  const target = (name) => run(process.execPath, ["--max-old-space-size=4096", asc, "--config", "asconfig.json", "--target", name, "--disableWarning", "112"]);
   await Promise.all([target("shared"), target("unshared")]);
 }
 

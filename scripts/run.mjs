@@ -1,5 +1,6 @@
 // Bundles one TypeScript program for Node and runs it: node scripts/run.mjs src/spec/generate.ts [arguments].
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -15,6 +16,7 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  define: { XENOLITH_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version) },
   sourcemap: "inline",
   logLevel: "error",
   banner: { js: `globalThis.XENOLITH_ROOT ??= ${JSON.stringify(root)};` },

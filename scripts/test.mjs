@@ -1,7 +1,7 @@
 // Bundles every tests/**/*.test.ts (or those whose path contains an argument) and runs them under uvu, one process a
 // file, printing the runner's own totals last.
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
 
@@ -26,6 +26,7 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  define: { XENOLITH_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version) },
   sourcemap: "inline",
   outExtension: { ".js": ".mjs" },
   logLevel: "error",

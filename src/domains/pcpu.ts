@@ -2,21 +2,17 @@
 import { DomainOff, PcpuOff, SchedOff, VcpuOff } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { domainByDomid, vcpuAddr } from "../hypervisor/domain_table";
-import { Hypervisor } from "../hypervisor/hypercalls";
-import { enterRunstate, RUNSTATES } from "../hypervisor/runstate";
+import { Hypervisor, type HypervisorHost } from "../hypervisor/hypercalls";
 import { shutdownDomain } from "../hypervisor/shutdown";
-import { publishTime } from "../hypervisor/time";
-import { fireTimers, nextDeadline } from "../hypervisor/timer";
 import { type AccessSize, PioBus } from "../io/bus";
 import { DEBUG_PORT, DebugPort } from "../io/debug_port";
 import { Core } from "../machine/core";
 import { pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
-import { type Hypercalls, Scheduler } from "../machine/scheduler";
-import type { PcpuFactory, PcpuParts } from "../machine/vcpu_worker";
+import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
+import type { PcpuFactory } from "../machine/vcpu_worker";
 
-export const makePcpu: PcpuFactory = async (parts) => {
-  const { memory, module, pcpu, clock, log } = parts;
+export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log }) => {
   const base = pcpuBase(pcpu);
   const ports = new DomainPorts(memory, log);
   const domid = () => memory.get32(base + PcpuOff.domid);
@@ -29,70 +25,49 @@ export const makePcpu: PcpuFactory = async (parts) => {
     notice: (code, a, b) => log(domid(), `notice ${code}: 0x${a.toString(16)} 0x${b.toString(16)}`),
     random: () => crypto.getRandomValues(new Uint32Array(1))[0],
   });
-  return new Scheduler(memory, core, new PcpuHypervisor(parts, core, ports), clock);
-};
-
-/** The hypervisor as this pCPU's scheduler sees it. */
-class PcpuHypervisor implements Hypercalls {
-  private readonly hypervisor: Hypervisor;
-  private readonly base: number;
-
-  constructor(
-    private readonly parts: PcpuParts,
-    core: Core,
-    private readonly ports: DomainPorts,
-  ) {
-    const { memory, pcpu, clock, log } = parts;
-    const { copyFromGuest, copyToGuest } = core.exports;
-    this.base = pcpuBase(pcpu);
-    this.hypervisor = new Hypervisor(memory, {
-      copyFromGuest: (lin, at, length) => copyFromGuest(at, Number(lin & 0xffffffffn), Number(lin >> 32n), length) >>> 0,
-      copyToGuest: (lin, at, length) => copyToGuest(Number(lin & 0xffffffffn), Number(lin >> 32n), at, length) >>> 0,
-      scratch: this.base + SchedOff.scratch,
+  const { copyFromGuest, copyToGuest } = core.exports;
+  const hypervisor = new PcpuHypervisor(
+    memory,
+    {
+      copyFromGuest: (lin, at, length) => copyFromGuest(at, Number(lin & LOW), Number(lin >> 32n), length) >>> 0,
+      copyToGuest: (lin, at, length) => copyToGuest(Number(lin & LOW), Number(lin >> 32n), at, length) >>> 0,
+      scratch: base + SchedOff.scratch,
       nowNs: () => clock.nowNs(),
       log,
       vcpuUp: () => ringControl(memory), // the control thread finds it a pCPU
-    });
+    },
+    ports,
+  );
+  return new Scheduler(memory, core, hypervisor, clock);
+};
+
+const LOW = 0xffffffffn;
+
+/** The hypervisor as this pCPU's scheduler sees it. */
+class PcpuHypervisor extends Hypervisor implements Hypercalls {
+  constructor(
+    memory: MachineMemory,
+    host: HypervisorHost,
+    private readonly ports: DomainPorts,
+  ) {
+    super(memory, host);
   }
 
-  hypercall(vcpu: number) {
-    return this.hypervisor.hypercall(vcpu, this.base);
-  }
-
-  nextDeadline(vcpu: number): number {
-    return nextDeadline(this.parts.memory, vcpu);
-  }
-
-  fireTimers(vcpu: number, now: number): void {
-    fireTimers(this.parts.memory, vcpu, now);
-  }
-
-  runstate(vcpu: number, state: keyof typeof RUNSTATES, now: number): void {
-    const { memory } = this.parts;
-    enterRunstate(memory, vcpu, RUNSTATES[state], now);
-    if (state === "running") {
-      memory.store(vcpu + VcpuOff.down, 0);
-      publishTime(memory, vcpu, this.base, now);
-    }
-    if (state === "offline") this.ports.ended(memory.get32(vcpu + VcpuOff.domain));
+  override runstate(vcpu: number, state: Runstate, now: number): void {
+    if (state === "running") this.mem.store(vcpu + VcpuOff.down, 0);
+    if (state === "offline") this.ports.ended(this.mem.get32(vcpu + VcpuOff.domain));
+    super.runstate(vcpu, state, now);
   }
 
   haltedForGood(vcpu: number): void {
-    const { memory } = this.parts;
-    memory.store(vcpu + VcpuOff.down, 1);
-    const domain = memory.get32(vcpu + VcpuOff.domain);
-    for (let id = 0; id < memory.get32(domain + DomainOff.vcpus); id++) {
-      const each = vcpuAddr(memory, domain, id);
-      if (memory.load(each + VcpuOff.online) !== 0 && memory.load(each + VcpuOff.down) === 0) return;
+    const { mem } = this;
+    mem.store(vcpu + VcpuOff.down, 1);
+    const domain = mem.get32(vcpu + VcpuOff.domain);
+    for (let id = 0; id < mem.get32(domain + DomainOff.vcpus); id++) {
+      const each = vcpuAddr(mem, domain, id);
+      if (mem.load(each + VcpuOff.online) !== 0 && mem.load(each + VcpuOff.down) === 0) return;
     }
-    shutdownDomain(memory, domain, Xen.SHUTDOWN_poweroff);
-  }
-
-  crash(vcpu: number, why: string): void {
-    const { memory, log } = this.parts;
-    const domain = memory.get32(vcpu + VcpuOff.domain);
-    log(memory.get32(domain + DomainOff.domid), `crashed: ${why}`);
-    shutdownDomain(memory, domain, Xen.SHUTDOWN_crash);
+    shutdownDomain(mem, domain, Xen.SHUTDOWN_poweroff);
   }
 }
 

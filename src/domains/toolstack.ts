@@ -94,7 +94,9 @@ export class Machine {
         for (const domain of [...machine.live.values()]) domain.lost(pcpu);
       },
     });
-    machine.events = new ControlEvents(new ControlPort(machine.hardware.memory));
+    const control = new ControlPort(machine.hardware.memory);
+    control.close(control.allocUnbound(0)); // its port table exists from now on, so that free memory is the guests' affair
+    machine.events = new ControlEvents(control);
     return machine;
   }
 
