@@ -16,9 +16,11 @@ export { hostWroteFrame } from "./mmu/code_pages";
 /** Brings a zeroed pCPU block into its first state: no vCPU, empty caches. */
 export function initPcpu(): void {
   store<i32>(PCPU, -1, PcpuOff.faultVector);
-  const index = <u32>((PCPU - Region.PCPUS) / Region.PCPU_STRIDE);
-  store<u32>(PCPU, index, PcpuOff.index);
-  store<u32>(PCPU, Region.PCPUS + load<u32>(Region.MACHINE, MachineOff.pcpus) * Region.PCPU_STRIDE + index * Region.CODE_SIZE, PcpuOff.codeBase);
+  // Index and record cache are initMachine's (src/machine/frames.ts): computed here they would be made of constants that
+  // relocation changes. A bare memory, as in tests, gets those of pCPU 0.
+  if (!load<u32>(PCPU, PcpuOff.codeBase)) {
+    store<u32>(PCPU, <u32>PCPU + max<u32>(1, load<u32>(Region.MACHINE, MachineOff.pcpus)) * Region.PCPU_STRIDE, PcpuOff.codeBase);
+  }
   initCode();
   flushTlbAll();
 }
