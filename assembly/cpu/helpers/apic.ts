@@ -208,18 +208,19 @@ export function apicSetDeadline(tsc: u64): void {
   else {
     const at = tsc <= readTsc() ? nowNs() : nsOfTsc(tsc);
     store<f64>(APIC, at > 1 ? at : 1, ApicOff.timerNext);
-    apicTick(nowNs());
+    apicTick();
   }
 }
 
-/** Machine time of the next timer interrupt, 0 if the timer is off. */
+/** Machine time of the next timer interrupt, Infinity if there will be none. */
 export function apicNextDeadline(): f64 {
-  return lvt(Lvt.timer) & MASKED && timerMode() != TimerMode.periodic ? 0 : load<f64>(APIC, ApicOff.timerNext);
+  const next = load<f64>(APIC, ApicOff.timerNext);
+  return next == 0 || lvt(Lvt.timer) & MASKED ? Infinity : next;
 }
 
 /** Posts the timer interrupt if it is due. */
-export function apicTick(now: f64): void {
-  const next = load<f64>(APIC, ApicOff.timerNext);
+export function apicTick(): void {
+  const next = load<f64>(APIC, ApicOff.timerNext), now = nowNs();
   if (next == 0 || now < next) return;
   let again: f64 = 0;
   if (timerMode() == TimerMode.periodic) {

@@ -1,0 +1,211 @@
+/** One vCPU on the real core with 4 MiB of memory, and the tables x86 system tests need: GDT, IDT, TSS, page tables. Code
+ *  is bytes, run until HLT or another exit. */
+import { Exit } from "../../../assembly/abi/exit";
+import { DomainOff, FrameOff, FrameType, MachineOff, P2m, PcpuOff, Region, Seg, VcpuOff } from "../../../assembly/abi/layout";
+import { buildFixture, env, fixtureMemory, Unwound } from "../../support/asc_fixture";
+
+interface Exports {
+  initPcpu(): void;
+  switchTo(vcpu: number): void;
+  setBudget(instructions: number): void;
+  run(): number;
+  dropCode(): void;
+  resetVcpu(): void;
+  pvhStart(entry: number, startInfo: number): void;
+  updateMode(): void;
+  materialize(): bigint;
+  apicPost(vector: number): void;
+  apicPending(): number;
+  apicAck(vector: number): void;
+  apicRead(offset: number): number;
+  apicWrite(offset: number, value: number): void;
+  apicNextDeadline(): number;
+  apicTick(): void;
+}
+
+const FRAMES = 1024;
+const RAM_MFN = 0x8000;
+const TABLES_MFN = 0x7ff0;
+const VCPU = Region.VCPUS + VcpuOff.SIZE;
+const DOMAIN = Region.DOMAINS + DomainOff.SIZE;
+const P = Region.PCPUS;
+
+export const GPR = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const;
+export type GprName = (typeof GPR)[number];
+
+/** Segment descriptor words: `attr` is bits 40..47 and, above 8, 52..55. */
+export function descriptor(base: number, limit: number, attr: number): bigint {
+  const low = BigInt(limit & 0xffff) | (BigInt(base & 0xffffff) << 16n) | (BigInt(attr & 0xff) << 40n);
+  return low | (BigInt((limit >>> 16) & 15) << 48n) | (BigInt((attr >>> 12) & 15) << 52n) | (BigInt(base >>> 24) << 56n);
+}
+
+/** Gate of the IDT or a call gate; `type` with DPL and P as the access byte. */
+export function gate(selector: number, offset: number, access: number, low = 0): bigint {
+  return BigInt(offset & 0xffff) | (BigInt(selector) << 16n) | (BigInt(low) << 32n) | (BigInt(access) << 40n) | (BigInt(offset >>> 16) << 48n);
+}
+
+export class Guest {
+  readonly view: DataView;
+  now = 0;
+  readonly out: [port: number, size: number, value: number][] = [];
+  readonly notices: number[] = [];
+
+  private constructor(
+    readonly memory: WebAssembly.Memory,
+    readonly core: Exports,
+  ) {
+    this.view = new DataView(memory.buffer);
+  }
+
+  static async create(): Promise<Guest> {
+    const module = await buildFixture("tests/cpu/system/fixture/system.ts");
+    const memory = fixtureMemory(140);
+    let guest: Guest;
+    const imports = env(memory, {
+      nowNs: () => guest.now,
+      random: () => 0x12345678,
+      pioRead: (port: number, size: number) => (port << 16) | size,
+      pioWrite: (port: number, size: number, value: number) => void guest.out.push([port, size, value >>> 0]),
+      notice: (code: number, a: number) => void guest.notices.push(code, a >>> 0),
+    });
+    const instance = await WebAssembly.instantiate(module, imports);
+    guest = new Guest(memory, instance.exports as unknown as Exports);
+    guest.boot();
+    return guest;
+  }
+
+  private boot(): void {
+    const set = (at: number, value: number) => this.view.setUint32(at, value, true);
+    set(Region.MACHINE + MachineOff.frames, RAM_MFN + FRAMES);
+    set(Region.MACHINE + MachineOff.pcpus, 1);
+    set(Region.MACHINE + MachineOff.tscKhz, 2_000_000);
+    for (let i = 0; i < FRAMES; i++) {
+      const frame = Region.FRAME_TABLE + (RAM_MFN + i) * FrameOff.SIZE;
+      this.view.setUint16(frame + FrameOff.owner, 1, true);
+      this.view.setUint8(frame + FrameOff.type, FrameType.ram);
+    }
+    const leaf = TABLES_MFN + 2;
+    set(TABLES_MFN << 12, TABLES_MFN + 1);
+    set((TABLES_MFN + 1) << 12, leaf);
+    for (let i = 0; i < FRAMES; i++) set((leaf << 12) + i * 4, (RAM_MFN + i) | (P2m.ram_rw << P2m.TYPE_SHIFT));
+    set(DOMAIN + DomainOff.domid, 1);
+    set(DOMAIN + DomainOff.p2mRoot, TABLES_MFN);
+    set(DOMAIN + DomainOff.vcpus, 1);
+    set(DOMAIN + DomainOff.firstVcpu, VCPU);
+    set(VCPU + VcpuOff.domain, DOMAIN);
+    this.view.setInt32(VCPU + VcpuOff.home, -1, true);
+    this.core.initPcpu();
+    this.core.switchTo(VCPU);
+    this.reset();
+  }
+
+  reset(): void {
+    this.core.resetVcpu();
+    this.now = 0;
+    this.out.length = 0;
+    this.notices.length = 0;
+    new Uint8Array(this.memory.buffer, VCPU + VcpuOff.request, 4).fill(0);
+    new Uint8Array(this.memory.buffer, VCPU + VcpuOff.apicPosted, 40).fill(0);
+    this.view.setUint32(DOMAIN + DomainOff.callbackVector, 0, true);
+    this.view.setUint32(VCPU + VcpuOff.callbackVector, 0, true);
+    this.view.setUint32(VCPU + VcpuOff.infoMaddr, 0, true);
+    new Uint8Array(this.memory.buffer, RAM_MFN << 12, FRAMES << 12).fill(0);
+  }
+
+  /* Guest memory, by guest-physical address. */
+  private at(gpa: number): number {
+    return (RAM_MFN << 12) + gpa;
+  }
+  bytes(gpa: number, ...code: readonly number[]): void {
+    new Uint8Array(this.memory.buffer, this.at(gpa), code.length).set(code);
+  }
+  hex(gpa: number, code: string): void {
+    this.bytes(gpa, ...code.trim().split(/\s+/).map((byte) => Number.parseInt(byte, 16)));
+  }
+  u16(gpa: number): number {
+    return this.view.getUint16(this.at(gpa), true);
+  }
+  u32(gpa: number): number {
+    return this.view.getUint32(this.at(gpa), true);
+  }
+  u64(gpa: number): bigint {
+    return this.view.getBigUint64(this.at(gpa), true);
+  }
+  set16(gpa: number, value: number): void {
+    this.view.setUint16(this.at(gpa), value, true);
+  }
+  set32(gpa: number, value: number): void {
+    this.view.setUint32(this.at(gpa), value, true);
+  }
+  set64(gpa: number, value: bigint): void {
+    this.view.setBigUint64(this.at(gpa), value, true);
+  }
+
+  /* Processor state. */
+  gpr(name: GprName): bigint {
+    return this.view.getBigUint64(P + PcpuOff.gpr + GPR.indexOf(name) * 8, true);
+  }
+  setGpr(name: GprName, value: bigint): void {
+    this.view.setBigUint64(P + PcpuOff.gpr + GPR.indexOf(name) * 8, value, true);
+  }
+  field(offset: number): bigint {
+    return this.view.getBigUint64(P + offset, true);
+  }
+  setField(offset: number, value: bigint): void {
+    this.view.setBigUint64(P + offset, value, true);
+  }
+  word(offset: number): number {
+    return this.view.getUint32(P + offset, true);
+  }
+  setWord(offset: number, value: number): void {
+    this.view.setUint32(P + offset, value, true);
+  }
+  vcpuWord(offset: number): number {
+    return this.view.getUint32(VCPU + offset, true);
+  }
+  setVcpuWord(offset: number, value: number): void {
+    this.view.setUint32(VCPU + offset, value, true);
+  }
+  setDomainWord(offset: number, value: number): void {
+    this.view.setUint32(DOMAIN + offset, value, true);
+  }
+  infoAt(gpa: number): void {
+    this.setVcpuWord(VcpuOff.infoMaddr, this.at(gpa));
+  }
+  selector(seg: Seg): number {
+    return this.word(PcpuOff.segSel + seg * 4);
+  }
+  get rip(): number {
+    return Number(this.field(PcpuOff.rip));
+  }
+  get flags(): number {
+    return Number(this.core.materialize());
+  }
+  get cpl(): number {
+    return this.word(PcpuOff.cpl);
+  }
+
+  segment(seg: Seg, selector: number, base: number, limit: number, attr: number): void {
+    this.setWord(PcpuOff.segSel + seg * 4, selector);
+    this.setWord(PcpuOff.segLimit + seg * 4, limit);
+    this.setWord(PcpuOff.segAttr + seg * 4, attr);
+    if (seg < Seg.ldtr) this.setField(PcpuOff.segBase + seg * 8, BigInt(base));
+    else this.setField(PcpuOff.ldtBase + (seg - Seg.ldtr) * 8, BigInt(base));
+  }
+
+  /** Runs from `rip` until an exit. */
+  run(rip = this.rip, budget = 100_000): Exit {
+    this.setField(PcpuOff.rip, BigInt(rip));
+    this.core.dropCode(); // the test may have written other code there
+    this.core.updateMode();
+    this.core.setBudget(budget);
+    for (let entries = 0; entries < 10_000; entries++) {
+      try {
+        return this.core.run();
+      } catch (error) {
+        if (!(error instanceof Unwound)) throw error;
+      }
+    }
+    throw new Error("unwinds without end");
+  }
+}
