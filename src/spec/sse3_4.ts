@@ -1,5 +1,5 @@
-/** SSE3, SSSE3, SSE4.1 and SSE4.2 on XMM registers. Performed by assembly/cpu/semantics/sse.ts. FISTTP, MONITOR, MWAIT,
- *  POPCNT and CRC32 stand with the x87, system and integer rows. */
+/** SSE3, SSSE3, SSE4.1 and SSE4.2 on XMM registers. Performed by assembly/cpu/semantics/sse.ts. FISTTP, MONITOR, MWAIT
+ *  and POPCNT stand with the x87, system and integer rows. */
 import { type InsnSpec, insn } from "./row";
 
 const x38 = (opcode: string, name: string, operands = "Vx,Wx"): InsnSpec => insn(`66 0F 38 ${opcode}`, name, operands);
@@ -73,7 +73,9 @@ export const SSE3_4: readonly InsnSpec[] = [
   x3a("61 /r", "pcmpestri", "Vdq,Wdq,Ib"),
   x3a("62 /r", "pcmpistrm", "Vdq,Wdq,Ib"),
   x3a("63 /r", "pcmpistri", "Vdq,Wdq,Ib"),
-  // AES, PCLMULQDQ and SHA
+  insn("F2 0F 38 F0 /r", "crc32", "Gy,Eb", { op: "crc32_byte" }),
+  insn("F2 0F 38 F1 /r", "crc32", "Gv,Ev"),
+  // AES and PCLMULQDQ
   x38("DB /r", "aesimc"),
   x38("DC /r", "aesenc"),
   x38("DD /r", "aesenclast"),

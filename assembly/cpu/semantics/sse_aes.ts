@@ -6,6 +6,7 @@ import { raise } from "../../fault";
 import { Op } from "../opcodes.gen";
 import { imm } from "../operand";
 import { PCPU } from "../pcpu";
+import { performCrc32 } from "./crc32";
 import { intoV, vReg, w128 } from "./xmm";
 
 const SBOX: usize = memory.data<u8>([
@@ -87,6 +88,7 @@ export function performSseAes(u: usize): usize {
     case Op.aesdeclast: return intoV(u, v128.xor(substitute(inverseShiftRows(vReg(u)), INVERSE_SBOX), w128(u)));
     case Op.aesimc: return intoV(u, inverseMixColumns(w128(u)));
     case Op.aeskeygenassist: return intoV(u, keyAssist(w128(u), imm(u) & 0xff));
+    case Op.crc32: case Op.crc32_byte: return performCrc32(u);
     default: return raise(Vector.UD);
   }
 }

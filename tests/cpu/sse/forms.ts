@@ -59,7 +59,7 @@ const EXCLUDED = /^(rcp|rsqrt|maskmov|emms)/;
 
 function formsOf(row: InsnSpec, mmx: boolean): Form[] {
   if (/ mem$/.test(row.opcode) || EXCLUDED.test(row.mnemonic)) return [];
-  const widths = /[EG]y/.test(row.operands) ? [false, true] : [false];
+  const widths = /[EG][yv]/.test(row.operands) ? [false, true] : [false];
   if (row.mnemonic.startsWith("pcmpestr")) widths.push(true);
   return widths.map((wide) => {
     const kind = kindOf(row);

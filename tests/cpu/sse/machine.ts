@@ -86,13 +86,13 @@ export class SseMachine {
   }
 
   /** Writes the record of `form` with reg = 1 and rm = 2, or with a memory operand at `address`. */
-  encode(form: Pick<Form, "op" | "mmx" | "wide">, immediate: number, address?: number): void {
+  encode(form: Pick<Form, "op" | "mmx" | "wide">, immediate: number, address?: number, size = form.wide ? 8 : 4): void {
     const { view } = this;
     const op = OP.get(form.op);
     if (op === undefined) throw new Error(`no Op.${form.op}`);
     for (let i = 0; i < RecOff.SIZE; i += 4) view.setUint32(RECORD + i, 0, true);
     view.setUint16(RECORD + RecOff.op, op, true);
-    view.setUint16(RECORD + RecOff.desc, (form.wide ? 8 : 4) | 0x80, true);
+    view.setUint16(RECORD + RecOff.desc, size | 0x80, true);
     view.setUint8(RECORD + RecOff.reg, 1);
     view.setUint8(RECORD + RecOff.rm, 2);
     view.setInt32(RECORD + RecOff.imm, (immediate << 24) >> 24, true);

@@ -32,7 +32,7 @@ const form = (op: string, key = ""): Form => {
 function memoryBytes(f: Form): number {
   const operand = f.row.operands.split(",").find((o) => /^[WQE]/.test(o));
   const size = operand?.slice(1) ?? "";
-  if (size === "y") return f.wide ? 8 : 4;
+  if (size === "y" || size === "v") return f.wide ? 8 : 4;
   return { b: 1, w: 2, d: 4, ss: 4, q: 8, sd: 8, x: 16, ps: 16, pd: 16, dq: 16 }[size] ?? 0;
 }
 const isStore = (f: Form) => /^[WQE]/.test(f.row.operands);
@@ -164,6 +164,24 @@ operands("an unmasked exception is #XM, or #UD without CR4.OSXMMEXCPT", () => {
     assert.is(machine.takeFault(), vector);
     assert.is(machine.u32(PcpuOff.mxcsr) & 0x3f, 4);
     assert.is(machine.u64(PcpuOff.xmm + 16), 0x3ff0000000000000n);
+  }
+});
+
+/** Check value of CRC-32C: the digits 1 to 9 give E3069283h. */
+operands("CRC32 accumulates CRC-32C in every width, whatever CR0 and CR4 say", () => {
+  machine.setU64(PcpuOff.cr0, 0x8000003dn);
+  machine.setU64(PcpuOff.cr4, 0x20n);
+  const digits = [0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39];
+  for (const [first, rest] of [[8, 1], [4, 1], [2, 1], [1, 1]] as const) {
+    machine.setU64(PcpuOff.gpr + 8, 0xffff_ffff_ffff_ffffn);
+    memory().set(digits);
+    for (let at = 0; at < 9; ) {
+      const size = 9 - at >= first ? first : rest;
+      machine.encode({ op: size === 1 ? "crc32_byte" : "crc32", mmx: false, wide: size === 8 }, 0, MEMORY + at, size);
+      assert.ok(machine.perform(false));
+      at += size;
+    }
+    assert.is(machine.u64(PcpuOff.gpr + 8) ^ 0xffffffffn, 0xe3069283n);
   }
 });
 
