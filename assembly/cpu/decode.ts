@@ -275,6 +275,8 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         else if (shape == Shape.ZI) { form = Form.ri; a = rm; }
         else if (shape == Shape.accI) { form = Form.ri; a = 0; }
         if (template == Template.bitTest && form == Form.mi) form = Form.mr;
+        // operands are compared sign-extended
+        if (w == 1 && immCode == ImmCode.Ib) store<i32>(u, <i32>(<i8>imm), RecOff.imm);
         break;
       case Template.shift:
         if (immCode == ImmCode.CL || op == 2 || op == 3 || (op < 2 && w < 4)) break;
