@@ -221,6 +221,7 @@ export class Hypervisor {
     const domain = mem.get32(vcpu + VcpuOff.domain);
     const domid = mem.get32(domain + DomainOff.domid);
     host.log(domid, `vCPU ${mem.get32(vcpu + VcpuOff.id)}: ${why}`);
-    host.shutdown?.(domid, shutdownDomain(mem, domain, Xen.SHUTDOWN_crash));
+    const reason = shutdownDomain(mem, domain, Xen.SHUTDOWN_crash); // whether or not somebody listens
+    host.shutdown?.(domid, reason);
   }
 }
