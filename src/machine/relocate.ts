@@ -21,7 +21,7 @@ export interface Relocated {
   readonly offsets: number;
 }
 
-const LOW = Region.PCPUS;
+const LOW = Region.PCPUS - 256; // binaryen turns PCPU + (n - 1) * 8 into n * 8 + (PCPU - 8); nothing else is there
 const HIGH = Region.PCPUS + PcpuOff.SIZE; // inclusive: the end of the block is a legitimate bound
 
 /** A copy of the module `wasm` whose pCPU block is number `pcpu`. */

@@ -48,7 +48,8 @@ const body = (...code: number[]) => module([10, code.length + 4, 1, code.length 
 test("constants, offsets and negated constants move; neighbours outside the block do not", () => {
   //       number                                     moves by (in strides)
   const CASES = [
-    [Region.PCPUS - 1, 0],
+    [Region.PCPUS - 257, 0],
+    [Region.PCPUS - 8, 1], // (n - 1) * 8 from the start of the block
     [Region.PCPUS, 1],
     [Region.PCPUS + PcpuOff.SIZE, 1],
     [Region.PCPUS + PcpuOff.SIZE + 1, 0],
