@@ -3,7 +3,7 @@
 import {
   controlWord, Fcw, flag, Fsw, INTEGER_BIT, QUIET_BIT, Round, setSe, Work,
 } from "./x87_state";
-import { invalid, isNan, isSignaling, isUnsupported, roundAt } from "./x87_soft80";
+import { isNan, isSignaling, isUnsupported, roundAt } from "./x87_soft80";
 import { PCPU } from "../pcpu";
 
 const TEN_18: u64 = 1000000000000000000;
@@ -131,12 +131,31 @@ function toBinary(se: u32, sig: u64, width: u32, bias: i32): u64 {
   return signBit | (r >> drop); // a carry into bit 63 becomes exponent 1 by itself
 }
 
-export function toSingle(se: u32, sig: u64): u32 { return <u32>toBinary(se, sig, 24, 127); }
+/** Both have a short way: a normal value and result, rounded to nearest. The carry of the fraction into the exponent
+ *  comes by itself, as the integer bit does. */
+export function toSingle(se: u32, sig: u64): u32 {
+  const exp = (se & 0x7fff) - (0x3fff - 127);
+  if (<i64>sig >= 0 || exp - 1 >= 0xfd || !nearest()) return <u32>toBinary(se, sig, 24, 127);
+  return ((se & 0x8000) << 16) | (((exp - 1) << 23) + <u32>toNearest(sig, 40));
+}
+
 export function toDouble(se: u32, sig: u64): u64 {
-  const exp = <i32>(se & 0x7fff) - (0x3fff - 1023);
-  if (<i64>sig < 0 && <u32>(exp - 1) < 0x7fe && (sig & 0x7ff) == 0) // normal and exact
-    return (<u64>(se & 0x8000) << 48) | (<u64>exp << 52) | ((sig << 1) >> 12);
-  return toBinary(se, sig, 53, 1023);
+  const exp = (se & 0x7fff) - (0x3fff - 1023);
+  if (<i64>sig >= 0 || exp - 1 >= 0x7fd || !nearest()) return toBinary(se, sig, 53, 1023);
+  return (<u64>(se & 0x8000) << 48) | ((<u64>(exp - 1) << 52) + toNearest(sig, 11));
+}
+
+@inline function nearest(): bool { return (controlWord() & (3 << Fcw.RC_SHIFT)) == 0; }
+
+@inline function toNearest(sig: u64, drop: u32): u64 {
+  const unit: u64 = (<u64>1) << drop, rest = sig & (unit - 1), half = unit >> 1;
+  if (rest == 0) return sig >> drop;
+  if (rest > half || (rest == half && (sig & unit) != 0)) {
+    flag(Fsw.PE | Fsw.C1);
+    return (sig >> drop) + 1;
+  }
+  flag(Fsw.PE);
+  return sig >> drop;
 }
 
 /** Magnitude below 2^64 rounded to an integer in mode `rc`, PE and C1 in Work.rounding. No carry gets lost: where bit 63

@@ -19,7 +19,7 @@ import { ld16, ldBytes, stBytes } from "../access";
 import { ea, opSize } from "../operand";
 import { PCPU } from "../pcpu";
 import { realMode, segBase, v86Mode } from "./mode";
-import { Fcw, fninit, Fsw, INTEGER_BIT, physical, refreshSummary, registerAt, seAt, sigAt, Work } from "./x87_state";
+import { fninit, Fsw, INTEGER_BIT, physical, refreshSummary, registerAt, seAt, sigAt, Work } from "./x87_state";
 
 const IMAGE: usize = PCPU + Work.area;
 
@@ -60,7 +60,8 @@ function environmentSize(u: usize): i32 { return opSize(u) == 2 ? 14 : 28; }
 
 function buildEnvironment(u: usize): void {
   const wide = opSize(u) != 2, real = realFormat(), opcode = <u32>load<u16>(PCPU, PcpuOff.fop) & 0x7ff;
-  let ip = load<u32>(PCPU, PcpuOff.fip), dp = load<u32>(PCPU, PcpuOff.fdp), cs = <u32>load<u16>(PCPU, PcpuOff.fcs), ds = <u32>load<u16>(PCPU, PcpuOff.fds);
+  let ip = load<u32>(PCPU, PcpuOff.fip), dp = load<u32>(PCPU, PcpuOff.fdp);
+  let cs = <u32>load<u16>(PCPU, PcpuOff.fcs), ds = <u32>load<u16>(PCPU, PcpuOff.fds);
   if (real) {
     ip += <u32>segBase(Seg.cs);
     dp += <u32>segBase(Seg.ds);

@@ -1,0 +1,388 @@
+/** Operands and the register stack around the arithmetic of x87_soft80, x87_convert, x87_remainder, x87_trans and x87_log
+ *  (SDM Vol.1 "Programming with the x87 FPU").
+ *
+ *  Order within an instruction: memory operand (which may unwind), stack fault, operation, exceptions that forbid a result,
+ *  result, pop. */
+import { PcpuOff } from "../../abi/layout";
+import { Flag } from "../../abi/x86";
+import { st16, st32, st64, stBytes } from "../access";
+import { setStatus } from "../flags";
+import { Op } from "../opcodes.gen";
+import { ea, rmField } from "../operand";
+import { PCPU } from "../pcpu";
+import { roundToInteger, toBcd, toDouble, toInteger, toSingle } from "./x87_convert";
+import { extract, remainder, scale } from "./x87_remainder";
+import { add80, compare80, div80, isNan, isUnsupported, mul80, nanResult1, noteDenormal, sqrt80 } from "./x87_soft80";
+import {
+  controlWord, Fcw, flagged, Fsw, INDEFINITE_SE, INDEFINITE_SIG, inUse, pop, push, put, resultSe, Round, seAt,
+  setInUse, setSe, settle, sigAt, stackFault, stAt, statusWord, turn, Work,
+} from "./x87_state";
+import { exp2m1, logarithm, logarithm1p } from "./x87_log";
+import { arctangent, cosine, sine, sineAndCosine, tangent } from "./x87_trans";
+
+/** Two-operand arithmetic; `r` forms have the operands reversed. */
+const enum Kind { add, mul, sub, subr, div, divr }
+
+/** Exceptions after which there is no result: the operands are left as they were. */
+const BEFORE: u32 = Fsw.IE | Fsw.DE | Fsw.ZE;
+const UNORDERED: u32 = Fsw.C3 | Fsw.C2 | Fsw.C0;
+
+@inline export function rounding(): u32 { return (controlWord() >> Fcw.RC_SHIFT) & 3; }
+
+@inline export function clearC1(): void {
+  const fsw = statusWord();
+  if (fsw & Fsw.C1) store<u16>(PCPU, fsw & ~Fsw.C1, PcpuOff.fsw);
+}
+
+function clearC2(): void {
+  store<u16>(PCPU, statusWord() & ~Fsw.C2, PcpuOff.fsw);
+}
+
+function setCondition(bits: u32): void {
+  store<u16>(PCPU, (statusWord() & ~Fsw.CONDITION) | bits, PcpuOff.fsw);
+}
+
+/* Arithmetic. */
+
+@inline function operate(kind: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u64 {
+  switch (kind) {
+    case Kind.add: return add80(aSe, aSig, bSe, bSig, 0);
+    case Kind.mul: return mul80(aSe, aSig, bSe, bSig);
+    case Kind.sub: return add80(aSe, aSig, bSe, bSig, 0x8000);
+    case Kind.subr: return add80(bSe, bSig, aSe, aSig, 0x8000);
+    case Kind.div: return div80(aSe, aSig, bSe, bSig);
+    default: return div80(bSe, bSig, aSe, aSig);
+  }
+}
+
+/** Stores a register result unless an unmasked exception forbids it; true if stored. */
+@inline function finish(at: usize, sig: u64): bool {
+  if (flagged()) {
+    if (settle() & BEFORE) return false;
+  } else clearC1();
+  put(at, resultSe(), sig);
+  return true;
+}
+
+@inline function between(to: u32, from: u32, kind: i32, popping: bool): void {
+  const at = stAt(to), b = stAt(from);
+  if (!inUse(to) || !inUse(from)) {
+    if (!stackFault(false)) return;
+    put(at, INDEFINITE_SE, INDEFINITE_SIG);
+    setInUse(to);
+  } else if (!finish(at, operate(kind, seAt(at), sigAt(at), seAt(b), sigAt(b)))) return;
+  if (popping) pop();
+}
+
+@inline function withValue(kind: i32, sig: u64): void {
+  const at = stAt(0);
+  if (!inUse(0)) {
+    if (!stackFault(false)) return;
+    put(at, INDEFINITE_SE, INDEFINITE_SIG);
+    setInUse(0);
+    return;
+  }
+  finish(at, operate(kind, seAt(at), sigAt(at), resultSe(), sig));
+}
+
+/* One function for each operation, so that each is straight-line code. */
+export function addBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.add, popping); }
+export function mulBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.mul, popping); }
+export function subBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.sub, popping); }
+export function subrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.subr, popping); }
+export function divBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.div, popping); }
+export function divrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.divr, popping); }
+export function addValue(sig: u64): void { withValue(Kind.add, sig); }
+export function mulValue(sig: u64): void { withValue(Kind.mul, sig); }
+export function subValue(sig: u64): void { withValue(Kind.sub, sig); }
+export function subrValue(sig: u64): void { withValue(Kind.subr, sig); }
+export function divValue(sig: u64): void { withValue(Kind.div, sig); }
+export function divrValue(sig: u64): void { withValue(Kind.divr, sig); }
+
+export function signed(toggle: u32, clear: u32): void {
+  const at = stAt(0);
+  if (inUse(0)) {
+    clearC1();
+    put(at, (seAt(at) & ~clear) ^ toggle, sigAt(at));
+  } else if (stackFault(false)) indefinite(0);
+}
+
+function indefinite(i: u32): void {
+  setInUse(i);
+  put(stAt(i), INDEFINITE_SE, INDEFINITE_SIG);
+}
+
+export function unary(op: i32): void {
+  const at = stAt(0), se = seAt(at), sig = sigAt(at);
+  if (op == Op.fsin || op == Op.fcos) clearC2();
+  if (!inUse(0)) {
+    if (stackFault(false)) indefinite(0);
+    return;
+  }
+  let result: u64;
+  switch (op) {
+    case Op.fsqrt: result = sqrt80(se, sig); break;
+    case Op.frndint:
+      result = nanResult1(se, sig);
+      if (!result) {
+        noteDenormal(se, sig);
+        result = roundToInteger(se, sig);
+      }
+      break;
+    case Op.f2xm1: result = exp2m1(se, sig); break;
+    case Op.fsin: result = sine(se, sig); break;
+    default: result = cosine(se, sig);
+  }
+  finish(at, result);
+}
+
+export function binary(op: i32, popping: bool): void {
+  const a = stAt(0), b = stAt(1);
+  if (op == Op.fprem || op == Op.fprem1) clearC2();
+  if (!inUse(0) || !inUse(1)) {
+    if (!stackFault(false)) return;
+    indefinite(popping ? 1 : 0);
+    if (popping) pop();
+    return;
+  }
+  const aSe = seAt(a), aSig = sigAt(a), bSe = seAt(b), bSig = sigAt(b);
+  let result: u64;
+  switch (op) {
+    case Op.fprem: result = remainder(aSe, aSig, bSe, bSig, false); break;
+    case Op.fprem1: result = remainder(aSe, aSig, bSe, bSig, true); break;
+    case Op.fscale: result = scale(aSe, aSig, bSe, bSig); break;
+    case Op.fyl2x: result = logarithm(aSe, aSig, bSe, bSig); break;
+    case Op.fyl2xp1: result = logarithm1p(aSe, aSig, bSe, bSig); break;
+    default: result = arctangent(aSe, aSig, bSe, bSig);
+  }
+  if (finish(popping ? b : a, result) && popping) pop();
+}
+
+/** FXTRACT, FPTAN, FSINCOS: the second result replaces ST(0), the first is pushed. */
+export function unaryTwo(op: i32): void {
+  const at = stAt(0), used = inUse(0), full = inUse(7);
+  if (op != Op.fxtract) clearC2();
+  if (!used || full) {
+    if (!stackFault(used)) return;
+    indefinite(0);
+    turn(-1);
+    indefinite(0);
+    return;
+  }
+  let result: u64;
+  if (op == Op.fxtract) result = extract(seAt(at), sigAt(at));
+  else result = op == Op.fptan ? tangent(seAt(at), sigAt(at)) : sineAndCosine(seAt(at), sigAt(at));
+  const se = resultSe();
+  if (flagged() & Fsw.C2) { // out of range: nothing changes
+    settle();
+    return;
+  }
+  if (flagged()) {
+    if (settle() & BEFORE) return;
+  } else clearC1();
+  put(at, load<u32>(PCPU, Work.secondSe), load<u64>(PCPU, Work.second));
+  push(se, result);
+}
+
+/* Comparison. */
+
+export function compareWith(sig: u64, quiet: bool, pops: i32): void {
+  const at = stAt(0);
+  if (!inUse(0)) return compareFault(pops);
+  compareEnd(compare80(seAt(at), sigAt(at), resultSe(), sig, quiet), pops);
+}
+
+export function compareSt(i: u32, quiet: bool, pops: i32): void {
+  if (!inUse(0) || !inUse(i)) return compareFault(pops);
+  const a = stAt(0), b = stAt(i);
+  compareEnd(compare80(seAt(a), sigAt(a), seAt(b), sigAt(b), quiet), pops);
+}
+
+function compareFault(pops: i32): void {
+  setCondition(UNORDERED);
+  if (!stackFault(false)) return;
+  popTimes(pops);
+}
+
+function compareEnd(bits: u32, pops: i32): void {
+  setCondition(bits);
+  if (flagged() && settle() & BEFORE) return;
+  popTimes(pops);
+}
+
+function popTimes(n: i32): void {
+  while (n-- > 0) pop();
+}
+
+/** FCOMI and its kin: ZF PF CF from the comparison, OF SF AF cleared, also where an unmasked exception forbids the pop.
+ *  C1 changes in a stack fault only (both as AMD processors do it; the manuals leave it open). */
+export function compareToFlags(i: u32, quiet: bool, popping: bool): void {
+  let bits = UNORDERED, keep = true;
+  const a = stAt(0), b = stAt(i);
+  if (!inUse(0) || !inUse(i)) keep = stackFault(false);
+  else {
+    bits = compare80(seAt(a), sigAt(a), seAt(b), sigAt(b), quiet);
+    if (flagged()) {
+      const c1 = statusWord() & Fsw.C1;
+      keep = (settle() & BEFORE) == 0;
+      store<u16>(PCPU, statusWord() | c1, PcpuOff.fsw);
+    }
+  }
+  setStatus((bits & Fsw.C3 ? Flag.ZF : 0) | (bits & Fsw.C2 ? Flag.PF : 0) | (bits & Fsw.C0 ? Flag.CF : 0));
+  if (popping && keep) pop();
+}
+
+/** FXAM: C1 = sign; C3 C2 C0 class: unsupported 000, NaN 001, normal 010, infinity 011, zero 100, empty 101, denormal 110. */
+export function examine(): void {
+  const at = stAt(0), se = seAt(at), sig = sigAt(at), exp = se & 0x7fff;
+  let bits: u32 = se & 0x8000 ? Fsw.C1 : 0;
+  if (!inUse(0)) bits |= Fsw.C3 | Fsw.C0;
+  else if (isUnsupported(se, sig)) bits |= 0;
+  else if (exp == 0x7fff) bits |= isNan(se, sig) ? Fsw.C0 : Fsw.C2 | Fsw.C0;
+  else if (sig == 0) bits |= Fsw.C3;
+  else bits |= exp == 0 ? Fsw.C3 | Fsw.C2 : Fsw.C2;
+  setCondition(bits);
+}
+
+/* Loads and stores. */
+
+/** Pushes the value `sig`, Work.se after its conversion. */
+export function loadValue(sig: u64): void {
+  if (inUse(7)) {
+    if (stackFault(true)) push(INDEFINITE_SE, INDEFINITE_SIG);
+    return;
+  }
+  if (flagged()) {
+    if (settle() & Fsw.IE) return; // a denormal is loaded even if that is an unmasked exception
+  } else clearC1();
+  push(resultSe(), sig);
+}
+
+/** A constant stored rounded to nearest, which lies `side` of the exact value: modes that go the other way differ by one
+ *  unit. `side` 0: exact. */
+export function loadConstant(se: u32, sig: u64, side: u32): void {
+  const rc = rounding();
+  if (side == Round.up && rc == Round.up) sig++;
+  if (side == Round.down && (rc == Round.down || rc == Round.chop)) sig--;
+  setSe(se);
+  loadValue(sig);
+}
+
+export function loadSt(i: u32): void {
+  const at = stAt(i);
+  if (!inUse(i)) {
+    if (stackFault(false)) push(INDEFINITE_SE, INDEFINITE_SIG);
+  } else if (inUse(7)) {
+    if (stackFault(true)) push(INDEFINITE_SE, INDEFINITE_SIG);
+  } else {
+    clearC1();
+    push(seAt(at), sigAt(at));
+  }
+}
+
+/** Memory results come first and may unwind; then status and pop. */
+@inline function storeAllowed(): bool { return (flagged() & ~controlWord() & (BEFORE | Fsw.OE | Fsw.UE)) == 0; }
+
+/** ST(0) empty: true if the indefinite is to be stored. */
+function emptyStore(): bool {
+  store<u32>(PCPU, Fsw.IE | Fsw.SF, Work.exc);
+  return (controlWord() & Fsw.IE) != 0;
+}
+
+export function storeSingle(u: usize, popping: bool): void {
+  const lin = ea(u, 4, true), at = stAt(0);
+  let value: u32 = 0xffc00000;
+  if (inUse(0)) value = toSingle(seAt(at), sigAt(at));
+  else emptyStore();
+  const allowed = storeAllowed();
+  if (allowed) st32(lin, value);
+  settle();
+  if (allowed && popping) pop();
+}
+
+export function storeDouble(u: usize, popping: bool): void {
+  const lin = ea(u, 8, true), at = stAt(0);
+  let value: u64 = 0xfff8000000000000;
+  if (inUse(0)) value = toDouble(seAt(at), sigAt(at));
+  else emptyStore();
+  const allowed = storeAllowed();
+  if (allowed) st64(lin, value);
+  settle();
+  if (allowed && popping) pop();
+}
+
+export function storeExtended(u: usize): void {
+  const lin = ea(u, 10, true), at = stAt(0);
+  if (inUse(0)) stBytes(lin, at + PcpuOff.fpr, 10);
+  else if (emptyStore()) storeTen(lin, INDEFINITE_SE, INDEFINITE_SIG);
+  const allowed = storeAllowed();
+  settle();
+  if (allowed) pop();
+}
+
+function storeTen(lin: u64, se: u32, sig: u64): void {
+  store<u64>(PCPU, sig, Work.area);
+  store<u16>(PCPU, <u16>se, Work.area + 8);
+  stBytes(lin, PCPU + Work.area, 10);
+}
+
+export function storeInteger(u: usize, size: i32, rc: u32, popping: bool): void {
+  const lin = ea(u, size, true), at = stAt(0);
+  let value = <i64>(-1) << (size * 8 - 1);
+  if (inUse(0)) value = toInteger(seAt(at), sigAt(at), size * 8, rc);
+  else emptyStore();
+  const allowed = storeAllowed();
+  if (allowed) {
+    if (size == 2) st16(lin, value);
+    else if (size == 4) st32(lin, value);
+    else st64(lin, value);
+  }
+  settle();
+  if (allowed && popping) pop();
+}
+
+export function storeBcd(u: usize): void {
+  const lin = ea(u, 10, true), at = stAt(0);
+  let low: u64 = 0xc000000000000000;
+  if (inUse(0)) low = toBcd(seAt(at), sigAt(at));
+  else {
+    emptyStore();
+    setSe(0xffff);
+  }
+  const allowed = storeAllowed();
+  if (allowed) storeTen(lin, resultSe(), low);
+  settle();
+  if (allowed) pop();
+}
+
+export function storeSt(i: u32, popping: bool): void {
+  const from = stAt(0), to = stAt(i);
+  if (inUse(0)) {
+    clearC1();
+    put(to, seAt(from), sigAt(from));
+  } else {
+    if (!stackFault(false)) return;
+    put(to, INDEFINITE_SE, INDEFINITE_SIG);
+  }
+  setInUse(i);
+  if (popping) pop();
+}
+
+export function exchange(i: u32): void {
+  const a = stAt(0), b = stAt(i);
+  if (!inUse(0) || !inUse(i)) {
+    if (!stackFault(false)) return;
+    if (!inUse(0)) indefinite(0);
+    if (!inUse(i)) indefinite(i);
+  } else clearC1();
+  const se = seAt(a), sig = sigAt(a);
+  put(a, seAt(b), sigAt(b));
+  put(b, se, sig);
+}
+
+export function moveIf(u: usize, wanted: bool): void {
+  const i: u32 = rmField(u) & 7, from = stAt(i), to = stAt(0);
+  if (!inUse(0) || !inUse(i)) {
+    if (stackFault(false)) indefinite(0);
+  } else if (wanted) put(to, seAt(from), sigAt(from));
+}
