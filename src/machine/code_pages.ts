@@ -21,7 +21,7 @@ export function dropCode(mem: MachineMemory, mfn: number): void {
     const pcpu = pcpuBase(n);
     mem.locked(pcpu + PcpuOff.dropLock, () => enqueue(mem, pcpu, mfn));
     const vcpu = mem.get32(pcpu + PcpuOff.vcpu);
-    if (vcpu) kick(mem, vcpu, VcpuRequest.code);
+    if (vcpu) kick(mem, vcpu, VcpuRequest.apic); // nothing is posted: just a look between two instructions
   }
 }
 
