@@ -45,7 +45,7 @@ export class Terminal {
     if (this.raw) {
       (stdin as ReadStream).setRawMode(false);
       this.raw = false;
-      if (!this.atLineStart) stdout.write("\r\n");
+      if (!this.atLineStart) stdout.write("\n");
     }
     stdin.pause();
     stdin.unref?.();
