@@ -45,16 +45,20 @@ export function portState(mem: MachineMemory, domain: number, port: number): num
 /** A free port, now reserved for the caller to fill in, or a negative error number. */
 export function takePort(mem: MachineMemory, domain: number): number {
   const limit = maxPorts(mem, domain);
+  let busy = 0; // first port passed over that will be free soon
   for (let port = Math.max(1, mem.get32(domain + HvDomain.evtHint)); port < limit; port++) {
     if (port >= mem.get32(domain + HvDomain.evtPorts) && !growPorts(mem, domain)) return -Errno.ENOMEM;
     const at = portAddr(mem, domain, port);
     if (mem.get8(at + PortOff.state) !== Xen.EVTCHNSTAT_closed) continue;
-    if (usesFifo(mem, domain) && fifo.isBusy(mem, domain, port)) continue;
+    if (usesFifo(mem, domain) && fifo.isBusy(mem, domain, port)) {
+      busy ||= port;
+      continue;
+    }
     mem.u8.fill(0, at, at + PortOff.SIZE);
     mem.set8(at + PortOff.state, PORT_RESERVED);
     mem.set8(at + PortOff.priority, Xen.EVTCHN_FIFO_PRIORITY_DEFAULT);
     mem.set8(at + PortOff.lastPriority, Xen.EVTCHN_FIFO_PRIORITY_DEFAULT);
-    mem.set32(domain + HvDomain.evtHint, port + 1);
+    mem.set32(domain + HvDomain.evtHint, busy || port + 1);
     return port;
   }
   return -Errno.ENOSPC;

@@ -127,12 +127,9 @@ function adjustReservation(call: Caller, op: number, start: number): Result {
           : newPages(call, 1 << order) !== null; // pages without a place, out of the guest's reach: as Xen does it
     if (!ok) break;
   }
-  if (withList && done > 0) p2mChanged(mem, call.domain);
+  if (withList) p2mChanged(mem, call.domain);
   const next = start + done;
-  if (done < count || next === extents) {
-    if (done < count && withList) p2mChanged(mem, call.domain); // part of an extent may have gone
-    return next;
-  }
+  if (done < count || next === extents) return next;
   call.args[0] = BigInt(op) | (BigInt(next) << BigInt(EXTENT_SHIFT));
   return CONTINUE;
 }
