@@ -15,9 +15,10 @@ export const CPU_SIGNATURE: u32 = 0x00a10f11;
 
 /** State after RESET or INIT. What runs on other threads' behalf (VcpuOff) stays. */
 export function resetVcpu(): void {
-  const tscOffset = load<u64>(PCPU, PcpuOff.tscOffset);
+  const tscOffset = load<u64>(PCPU, PcpuOff.tscOffset), tscAdjust = load<u64>(PCPU, SystemOff.tscAdjust);
   memory.fill(PCPU, 0, PcpuOff.STATE_SIZE);
   store<u64>(PCPU, tscOffset, PcpuOff.tscOffset);
+  store<u64>(PCPU, tscAdjust, SystemOff.tscAdjust);
   store<u64>(PCPU, <u64>CPU_SIGNATURE, Gpr.rdx * 8);
   store<u64>(PCPU, Flag.R1, PcpuOff.rflags);
   store<u64>(PCPU, <u64>(Cr0.ET | Cr0.CD | Cr0.NW), PcpuOff.cr0);

@@ -1,5 +1,6 @@
 /** One vCPU on the real core with 4 MiB of memory, and the tables x86 system tests need: GDT, IDT, TSS, page tables. Code
  *  is bytes, run until HLT or another exit. */
+import { SystemOff } from "../../../assembly/abi/apic";
 import { Exit } from "../../../assembly/abi/exit";
 import { DomainOff, FrameOff, FrameType, MachineOff, P2m, PcpuOff, Region, Seg, VcpuOff } from "../../../assembly/abi/layout";
 import { buildFixture, env, fixtureMemory, Unwound } from "../../support/asc_fixture";
@@ -100,6 +101,8 @@ export class Guest {
   }
 
   reset(): void {
+    this.setField(PcpuOff.tscOffset, 0n); // survives INIT
+    this.setField(SystemOff.tscAdjust, 0n);
     this.core.resetVcpu();
     this.now = 0;
     this.out.length = 0;
