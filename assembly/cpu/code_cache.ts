@@ -199,8 +199,8 @@ export function resume(): usize {
 }
 
 /** Successor of a direct branch at page offset `to` relative to the page of `u`; links within the page. */
-function link(u: usize, to: i64, field: usize): usize {
-  const rip = (load<u64>(PCPU, PcpuOff.ripBase) + <u64>to) & ripMask(u);
+function link(u: usize, to: i64, field: usize, mask: u64): usize {
+  const rip = (load<u64>(PCPU, PcpuOff.ripBase) + <u64>to) & mask;
   const mode = load<u32>(PCPU, PcpuOff.mode);
   if (!(mode & Mode.flat)) {
     const limit = (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
@@ -226,11 +226,13 @@ function link(u: usize, to: i64, field: usize): usize {
 }
 
 export function linkTaken(u: usize): usize {
-  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken);
+  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken, ripMask(u));
 }
 
+/** A branch that is not taken does not truncate rip to its operand size. */
 export function linkFall(u: usize): usize {
-  return link(u, <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len), RecOff.fall);
+  const mask = (load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : 0xffffffff;
+  return link(u, <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len), RecOff.fall, mask);
 }
 
 /** Handler.resync: the record was invalidated; look its rip up anew. */

@@ -7,7 +7,7 @@ import { fetchPage } from "../mmu/fetch";
 import { BlockOff, MAX_INSNS, addBlock } from "./code_cache";
 import { Handler } from "./handler";
 import { HOT_CASES } from "./hot.gen";
-import { Group, ImmCode, OPCODE_INDEX, OPCODE_ROWS, RowFlag, RowPrefix, RowRule, Shape, SizeCode, Template } from "./opcodes.gen";
+import { Group, ImmCode, Op, OPCODE_INDEX, OPCODE_ROWS, RowFlag, RowPrefix, RowRule, Shape, SizeCode, Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
 import { Form } from "./semantics/alu";
 
@@ -77,7 +77,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       p += 1;
       map = -1; // VEX.0F: no instruction there without AVX
     }
-    if (!long) { rex &= 8; vvvv &= 7; }
+    if (!long) { rex = 0; vvvv &= 7; }
     opsize = pp == 1;
     rep = pp == 2 ? 0xf3 : pp == 3 ? 0xf2 : 0;
     b = load<u8>(p++);
@@ -227,7 +227,8 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     store<u16>(u, Handler.gp, RecOff.handler);
     return <u32>len | Decoded.ENDS;
   }
-  if (lock && (!(flags & RowFlag.LOCK) || !mem)) {
+  const unusedVvvv = vex && vvvv != 0 && load<u16>(row, Row.op) == Op.rorx;
+  if ((lock && (!(flags & RowFlag.LOCK) || !mem)) || unusedVvvv) {
     store<u16>(u, Handler.ud, RecOff.handler);
     return <u32>len | Decoded.ENDS;
   }
@@ -235,7 +236,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
 
   // segment of the memory operand: most need none, a base alone can ride in the base or index slot
   if (segPrefix >= 0) seg = segPrefix;
-  if (!(mode & Mode.flat) || mode & Mode.align) plain = false;
+  if (!(mode & Mode.flat) || mode & Mode.align || segPrefix == Seg.cs) plain = false; // CS is not writable
   else if (seg >= Seg.fs && !(immCode == ImmCode.O)) {
     const slot = PcpuOff.segBase + seg * 8;
     const reach = long || mode & (seg == Seg.fs ? Mode.flatFs : Mode.flatGs);
@@ -374,7 +375,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   store<u8>(u, <u8>rm, RecOff.rm);
   if (isLocked) store<u8>(u, immCode == ImmCode.none ? 0 : 1, RecOff.rm);
   if (vex) {
-    if (mem) store<u8>(u, <u8>vvvv, RecOff.seg);
+    if (mem) store<u8>(u, <u8>vvvv, RecOff.rm);
     else store<u8>(u, <u8>vvvv, RecOff.disp);
   }
   if (immCode == ImmCode.Jb && group == Group.integer) {

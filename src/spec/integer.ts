@@ -8,14 +8,16 @@ const CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l
 const hex = (value: number) => value.toString(16).toUpperCase().padStart(2, "0");
 
 const alu = ALU.flatMap((name, i): InsnSpec[] => {
-  const lock = name === "cmp" ? {} : ({ lock: true } as const);
+  const logic = name === "or" || name === "and" || name === "xor";
+  const flags = logic ? ({ undefinedFlags: "a" } as const) : {};
+  const lock = name === "cmp" ? {} : ({ ...flags, lock: true } as const);
   return [
     insn(hex(i * 8), name, "Eb,Gb", lock),
     insn(hex(i * 8 + 1), name, "Ev,Gv", lock),
-    insn(hex(i * 8 + 2), name, "Gb,Eb"),
-    insn(hex(i * 8 + 3), name, "Gv,Ev"),
-    insn(hex(i * 8 + 4), name, "AL,Ib"),
-    insn(hex(i * 8 + 5), name, "rAX,Iz"),
+    insn(hex(i * 8 + 2), name, "Gb,Eb", flags),
+    insn(hex(i * 8 + 3), name, "Gv,Ev", flags),
+    insn(hex(i * 8 + 4), name, "AL,Ib", flags),
+    insn(hex(i * 8 + 5), name, "rAX,Iz", flags),
     insn(`80 /${i}`, name, "Eb,Ib", lock),
     insn(`81 /${i}`, name, "Ev,Iz", lock),
     insn(`82 /${i}`, name, "Eb,Ib", { ...lock, mode: "legacy" }),
@@ -23,14 +25,19 @@ const alu = ALU.flatMap((name, i): InsnSpec[] => {
   ];
 });
 
-const shifts = SHIFT.flatMap((name, i): InsnSpec[] => [
-  insn(`C0 /${i}`, name, "Eb,Ib"),
-  insn(`C1 /${i}`, name, "Ev,Ib"),
-  insn(`D0 /${i}`, name, "Eb,1"),
-  insn(`D1 /${i}`, name, "Ev,1"),
-  insn(`D2 /${i}`, name, "Eb,CL", { op: `${name}_cl` }),
-  insn(`D3 /${i}`, name, "Ev,CL", { op: `${name}_cl` }),
-]);
+/** OF is defined for a count of 1 only, CF of SHL and SHR for counts below the width; rotates leave AF alone. */
+const shifts = SHIFT.flatMap((name, i): InsnSpec[] => {
+  const once = i < 4 ? {} : { undefinedFlags: "a" };
+  const many = { undefinedFlags: i < 4 ? "o" : name === "sar" ? "oa" : "oac" };
+  return [
+    insn(`C0 /${i}`, name, "Eb,Ib", many),
+    insn(`C1 /${i}`, name, "Ev,Ib", many),
+    insn(`D0 /${i}`, name, "Eb,1", once),
+    insn(`D1 /${i}`, name, "Ev,1", once),
+    insn(`D2 /${i}`, name, "Eb,CL", { ...many, op: `${name}_cl` }),
+    insn(`D3 /${i}`, name, "Ev,CL", { ...many, op: `${name}_cl` }),
+  ];
+});
 
 const conditional = CC.flatMap((cc, i): InsnSpec[] => [
   insn(hex(0x70 + i), `j${cc}`, "Jb", { endsBlock: true, default64: true }),
@@ -43,14 +50,14 @@ export const INTEGER: readonly InsnSpec[] = [
   ...alu,
   ...shifts,
   ...conditional,
-  insn("84 /r", "test", "Eb,Gb"),
-  insn("85 /r", "test", "Ev,Gv"),
-  insn("A8", "test", "AL,Ib"),
-  insn("A9", "test", "rAX,Iz"),
-  insn("F6 /0", "test", "Eb,Ib"),
-  insn("F6 /1", "test", "Eb,Ib"),
-  insn("F7 /0", "test", "Ev,Iz"),
-  insn("F7 /1", "test", "Ev,Iz"),
+  insn("84 /r", "test", "Eb,Gb", { undefinedFlags: "a" }),
+  insn("85 /r", "test", "Ev,Gv", { undefinedFlags: "a" }),
+  insn("A8", "test", "AL,Ib", { undefinedFlags: "a" }),
+  insn("A9", "test", "rAX,Iz", { undefinedFlags: "a" }),
+  insn("F6 /0", "test", "Eb,Ib", { undefinedFlags: "a" }),
+  insn("F6 /1", "test", "Eb,Ib", { undefinedFlags: "a" }),
+  insn("F7 /0", "test", "Ev,Iz", { undefinedFlags: "a" }),
+  insn("F7 /1", "test", "Ev,Iz", { undefinedFlags: "a" }),
   insn("88 /r", "mov", "Eb,Gb"),
   insn("89 /r", "mov", "Ev,Gv"),
   insn("8A /r", "mov", "Gb,Eb"),
@@ -133,10 +140,10 @@ export const INTEGER: readonly InsnSpec[] = [
   insn("F3 0F BD /r", "lzcnt", "Gv,Ev", { undefinedFlags: "osap" }),
   insn("0F BD /r", "bsr", "Gv,Ev", { undefinedFlags: "osapc" }),
   insn("F3 0F B8 /r", "popcnt", "Gv,Ev"),
-  insn("0F A4 /r", "shld", "Ev,Gv,Ib", { undefinedFlags: "a" }),
-  insn("0F A5 /r", "shld", "Ev,Gv,CL", { op: "shld_cl", undefinedFlags: "a" }),
-  insn("0F AC /r", "shrd", "Ev,Gv,Ib", { undefinedFlags: "a" }),
-  insn("0F AD /r", "shrd", "Ev,Gv,CL", { op: "shrd_cl", undefinedFlags: "a" }),
+  insn("0F A4 /r", "shld", "Ev,Gv,Ib", { undefinedFlags: "oac" }),
+  insn("0F A5 /r", "shld", "Ev,Gv,CL", { op: "shld_cl", undefinedFlags: "oac" }),
+  insn("0F AC /r", "shrd", "Ev,Gv,Ib", { undefinedFlags: "oac" }),
+  insn("0F AD /r", "shrd", "Ev,Gv,CL", { op: "shrd_cl", undefinedFlags: "oac" }),
   insn("0F C8+r", "bswap", "Zv"),
   insn("0F C3 /r mem", "movnti", "My,Gy"),
   insn("0F 38 F0 /r mem", "movbe", "Gv,Mv"),
@@ -161,18 +168,18 @@ export const INTEGER: readonly InsnSpec[] = [
   insn("D4", "aam", "Ib", { mode: "legacy", undefinedFlags: "oac" }),
   insn("D5", "aad", "Ib", { mode: "legacy", undefinedFlags: "oac" }),
   insn("0F 18 /r mem", "prefetch", "M", { op: "nop" }),
-  insn("0F 0D /r", "prefetchw", "Ev", { op: "nop" }),
+  insn("0F 0D /r mem", "prefetchw", "Ev", { op: "nop" }),
   insn("0F 18 /r reg", "hint_nop", "Ev", { op: "nop" }),
   ...["19", "1A", "1B", "1C", "1D", "1E", "1F"].map((byte) => insn(`0F ${byte} /r`, "nop", "Ev")),
-  insn("VEX.0F38 F2 /r", "andn", "Gy,By,Ey"),
-  insn("VEX.0F38 F3 /1", "blsr", "By,Ey"),
-  insn("VEX.0F38 F3 /2", "blsmsk", "By,Ey"),
-  insn("VEX.0F38 F3 /3", "blsi", "By,Ey"),
-  insn("VEX.0F38 F5 /r", "bzhi", "Gy,Ey,By"),
+  insn("VEX.0F38 F2 /r", "andn", "Gy,By,Ey", { undefinedFlags: "ap" }),
+  insn("VEX.0F38 F3 /1", "blsr", "By,Ey", { undefinedFlags: "ap" }),
+  insn("VEX.0F38 F3 /2", "blsmsk", "By,Ey", { undefinedFlags: "ap" }),
+  insn("VEX.0F38 F3 /3", "blsi", "By,Ey", { undefinedFlags: "ap" }),
+  insn("VEX.0F38 F5 /r", "bzhi", "Gy,Ey,By", { undefinedFlags: "ap" }),
   insn("VEX.F3.0F38 F5 /r", "pext", "Gy,By,Ey"),
   insn("VEX.F2.0F38 F5 /r", "pdep", "Gy,By,Ey"),
   insn("VEX.F2.0F38 F6 /r", "mulx", "Gy,By,Ey"),
-  insn("VEX.0F38 F7 /r", "bextr", "Gy,Ey,By"),
+  insn("VEX.0F38 F7 /r", "bextr", "Gy,Ey,By", { undefinedFlags: "sap" }),
   insn("VEX.66.0F38 F7 /r", "shlx", "Gy,Ey,By"),
   insn("VEX.F3.0F38 F7 /r", "sarx", "Gy,Ey,By"),
   insn("VEX.F2.0F38 F7 /r", "shrx", "Gy,Ey,By"),

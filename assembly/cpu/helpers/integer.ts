@@ -146,6 +146,7 @@ function bitOp(u: usize, op: i32, immediate: bool): void {
       at = bitAddress(u, delta, w, write);
       n &= bits - 1;
     }
+    if (write) probeW(at, w);
     x = ldW(at, w);
   } else {
     n &= bits - 1;
@@ -261,8 +262,8 @@ function loopBranch(u: usize, op: i32): usize {
   return enter(rip);
 }
 
-/** VEX.vvvv: a register number where a memory operand's segment or displacement would be. */
-@inline function vvvv(u: usize): i32 { return isMem(u) ? <i32>load<u8>(u, RecOff.seg) : <i32>load<u8>(u, RecOff.disp); }
+/** VEX.vvvv: a register number in the field the form does not need, the rm register or the displacement. */
+@inline function vvvv(u: usize): i32 { return isMem(u) ? <i32>load<u8>(u, RecOff.rm) : <i32>load<u8>(u, RecOff.disp); }
 
 function carryAdd(u: usize, w: i32, flag: u32): void {
   const bit = flag == Flag.CF ? 0 : 11;
