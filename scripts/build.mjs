@@ -56,6 +56,7 @@ export async function js() {
     }),
   ]);
   for (const file of wasmOutputs) copyFileSync(at(file), at(file.replace("build/", "dist/")));
+  await page();
 }
 
 /** Declarations follow the source tree; relative imports get the extension that Node's resolution asks for. */
@@ -72,7 +73,8 @@ export async function types() {
   fix(at("dist/types"));
 }
 
-export async function page() {
+/** The demonstration page, complete in its folder: any web server can serve it. */
+async function page() {
   const { build } = await import("esbuild");
   mkdirSync(at("dist/page"), { recursive: true });
   await build({ ...common(), platform: "browser", entryPoints: { page: "src/page/page.ts" }, outdir: "dist/page" });

@@ -1,7 +1,6 @@
 // Brings a checkout to the point where it runs: dependencies, the WebAssembly core, the JavaScript bundles. Uses only
 // what Node ships until the dependencies are there. Each step is skipped while a digest of its inputs is unchanged.
-//   node scripts/ensure.mjs                  what `npm start` and `npm test` need
-//   node scripts/ensure.mjs --page           and the demonstration page
+//   node scripts/ensure.mjs                  what `npm start`, `npm test` and `npm run page` need
 //   node scripts/ensure.mjs --all            everything that is published (with type declarations)
 //   node scripts/ensure.mjs --install-only   dependencies only
 import { spawnSync } from "node:child_process";
@@ -56,8 +55,9 @@ function npm(...args) {
   }).status;
 }
 
-await step("installing dependencies", "node_modules/.xenolith-lock", digest("package-lock.json", "package.json"), ["node_modules/esbuild"], () => {
-  if (npm("ci") === 0 || npm("install") === 0) return;
+await step("installing dependencies", "node_modules/.xenolith-lock", digest("package-lock.json"), ["node_modules/esbuild"], () => {
+  // `npm ci` would remove node_modules first: right for a fresh clone only.
+  if ((!existsSync(join(root, "node_modules")) && npm("ci") === 0) || npm("install") === 0) return;
   console.error("xenolith: npm could not install the dependencies (its messages are above)");
   process.exit(1);
 });
@@ -66,10 +66,7 @@ if (options.has("--install-only")) process.exit(0);
 const build = await import("./build.mjs");
 const tools = digest("scripts/build.mjs", "package-lock.json");
 await step("building the core (AssemblyScript)", "build/.wasm-stamp", tools + digest("assembly", "asconfig.json"), build.wasmOutputs, build.wasm);
-await step("bundling", "build/.js-stamp", tools + digest("src", "assembly/abi", "build/.wasm-stamp", "package.json"), build.jsOutputs, build.js);
+await step("bundling", "build/.js-stamp", tools + digest("src", "assembly/abi", "build/.wasm-stamp", "package.json"), [...build.jsOutputs, ...build.pageOutputs], build.js);
 if (options.has("--all")) {
   await step("writing type declarations", "build/.types-stamp", tools + digest("src", "assembly/abi", "tsconfig.build.json"), build.typesOutputs, build.types);
-}
-if (options.has("--page") || options.has("--all")) {
-  await step("building the page", "build/.page-stamp", tools + digest("src", "build/.wasm-stamp"), build.pageOutputs, build.page);
 }
