@@ -1,6 +1,6 @@
 /** The processor core as one pCPU uses it: typed exports, the host functions it imports, and the loop that catches its
  *  unwinding. Everything else about a running vCPU is words of the pCPU block (assembly/abi/layout.ts). */
-import { Exit } from "../../assembly/abi/exit";
+import type { Exit } from "../../assembly/abi/exit";
 import { PcpuOff } from "../../assembly/abi/layout";
 import { Flag } from "../../assembly/abi/x86";
 import type { Clock } from "./clock";

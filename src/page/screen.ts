@@ -32,8 +32,8 @@ export class Screen {
   }
 
   private put(char: string): void {
-    if (this.escape !== "") return this.inEscape(char);
-    if (char >= " " && char !== "\x7f") {
+    if (this.escape !== "") this.inEscape(char);
+    else if (char >= " " && char !== "\x7f") {
       if (this.column >= this.columns) {
         this.column = 0;
         this.down();
