@@ -23,6 +23,15 @@ export function raiseError(vector: i32, errorCode: u32): usize {
   return 0;
 }
 
+/** #GP(0) for an address that is not canonical, which stackFault (cpu/checked) turns into #SS(0) if it is a stack address. */
+export const NON_CANONICAL: u32 = 3;
+export function raiseNonCanonical(lin: u64): usize {
+  raiseError(Vector.GP, 0);
+  store<u64>(PCPU, lin, PcpuOff.faultLin);
+  store<u32>(PCPU, NON_CANONICAL, PcpuOff.faultHasError);
+  return 0;
+}
+
 /** Page fault at `lin`; CR2 itself is written at delivery. */
 export function raisePageFault(lin: u64, errorCode: u32): usize {
   raiseError(Vector.PF, errorCode);

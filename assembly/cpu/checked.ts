@@ -4,9 +4,12 @@
 import { Mode, PcpuOff, Seg } from "../abi/layout";
 import { RecFlag, RecOff } from "../abi/record";
 import { Gpr, Vector } from "../abi/x86";
-import { raiseError } from "../fault";
+import { NON_CANONICAL, raiseError } from "../fault";
 import { hostR, hostW } from "./access";
+import { Handler } from "./handler";
 import { checkedEa } from "./helpers/segment";
+import { Op, Template } from "./opcodes.gen";
+import { eaOffset } from "./operand";
 import { PCPU } from "./pcpu";
 
 /** Host address of the record's memory operand; `at` is an offset if the record wants segment checks, else linear. Segment
@@ -33,6 +36,22 @@ export function checkedSetStack(sp: u64): void {
   const mask = stackMask();
   if (mask == 0xffff) store<u16>(PCPU, <u16>sp, Gpr.rsp * 8);
   else store<u64>(PCPU, sp, Gpr.rsp * 8);
+}
+
+/** In 64-bit mode the flat path does not know what its address is for: a pending #GP(0) for one that is not canonical becomes
+ *  #SS(0) where the stack was accessed, implicitly or through RSP or RBP (SDM Vol.1 "Canonical Addressing"). */
+export function stackFault(): void {
+  const u = <usize>load<u32>(PCPU, PcpuOff.record);
+  if (!u || load<u32>(PCPU, PcpuOff.faultHasError) != NON_CANONICAL) return;
+  let stack = false;
+  if (load<u8>(u, RecOff.flags) & RecFlag.mem && load<u64>(PCPU, PcpuOff.faultLin) - eaOffset(u) < 64) stack = load<u8>(u, RecOff.seg) == Seg.ss;
+  else if (load<u16>(u, RecOff.handler) == Handler.cold) stack = load<u16>(u, RecOff.op) == Op.pop;
+  else {
+    const template = load<u16>(u, RecOff.desc) >> 9;
+    stack = template == Template.push || template == Template.pop || template == Template.call || template == Template.callInd
+      || template == Template.ret || template == Template.leave;
+  }
+  if (stack) store<i32>(PCPU, Vector.SS, PcpuOff.faultVector);
 }
 
 /** Near branch targets must lie within the CS limit, or be canonical in 64-bit mode; else #GP(0). */

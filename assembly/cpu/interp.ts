@@ -139,6 +139,10 @@ export class Interp<K> extends Machine<u64> {
     raiseError(Vector.GP, 0);
     return true;
   }
+  @inline badDirect(w: i32, u: usize): bool {
+    if (sizeof<K>() == 1) return false;
+    return badTargetChecked(this.zext(load<u64>(PCPU, PcpuOff.ripBase) + <u64>(<i64>load<i32>(u, RecOff.imm)), w), u);
+  }
   @inline nextRip(u: usize): u64 {
     return load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off) + <u64>load<u8>(u, RecOff.len);
   }

@@ -59,6 +59,8 @@ export abstract class Machine<V> {
   abstract jumpTo(rip: V, w: i32): usize;
   /** True, with #GP(0) pending, if a near branch may not go to `rip`: not canonical, or beyond the CS limit. */
   abstract badTarget(rip: V, w: i32, u: usize): bool;
+  /** The same for the target of the direct call `u`; flat code cannot miss. */
+  abstract badDirect(w: i32, u: usize): bool;
   abstract nextRip(u: usize): V;
   /** Stack pointer moved by `delta` bytes, at the width of the stack (pushes of 4 and 8 bytes imply it when flat). */
   abstract stackAt(delta: i64, w: i32): V;

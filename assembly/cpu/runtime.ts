@@ -11,6 +11,7 @@ import { raise } from "../fault";
 import { drainDropped } from "../mmu/code_pages";
 import { flushTlbAll } from "../mmu/tlb";
 import { BlockOff, checkStraddle, dropAllCode, resume } from "./code_cache";
+import { stackFault } from "./checked";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
 import { ripMask } from "./helpers/mode";
@@ -142,6 +143,7 @@ export function abnormal(): usize {
       return 0;
     }
     if (load<i32>(PCPU, PcpuOff.faultVector) < 0) return resume();
+    stackFault();
     const u = deliver();
     if (u) return u;
   }

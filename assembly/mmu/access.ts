@@ -10,7 +10,7 @@
 import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
-import { raiseError, raisePageFault } from "../fault";
+import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { frameOf, isWritable, ramEntry } from "./p2m";
@@ -38,7 +38,7 @@ export function readPage(lin: u64, base: usize): usize {
   const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
   if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.device)) return deviceHit(lin, entry);
-  if (!isCanonical(lin)) return raiseError(Vector.GP, 0);
+  if (!isCanonical(lin)) return raiseNonCanonical(lin);
   if (!walk(lin, accessOf(base))) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
   const gpa = load<u64>(PCPU, WalkOff.gpa);
   const found = isApic(gpa) ? 0 : ramEntry(gpa);
@@ -70,7 +70,7 @@ function writableHost(lin: u64, base: usize): usize {
     return at;
   }
   if (tag == (page | Mark.device)) return deviceHit(lin, entry);
-  if (!isCanonical(lin)) return raiseError(Vector.GP, 0);
+  if (!isCanonical(lin)) return raiseNonCanonical(lin);
   const access = accessOf(base) | Pfec.W;
   if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
   const gpa = load<u64>(PCPU, WalkOff.gpa);

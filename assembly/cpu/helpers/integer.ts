@@ -195,19 +195,15 @@ function asciiAdjust(subtract: bool): void {
   resultFlags(<u8>(r & 15), adjust ? Flag.CF | Flag.AF : 0);
 }
 
+/** A fault in the middle of PUSHA or POPA leaves SP as it was, and memory or registers half done, as processors do. */
 function pushAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
-  const bottom = (sp - <u64>(8 * w)) & mask;
-  // both ends are probed so that a fault leaves nothing half-pushed
-  probeW(checkedEa(Seg.ss, (sp - <u64>w) & mask, w, true), w);
-  probeW(checkedEa(Seg.ss, bottom, w, true), w);
   for (let i = 0; i < 8; i++) stW(checkedEa(Seg.ss, (sp - <u64>((i + 1) * w)) & mask, w, true), w, i == Gpr.rsp ? sp : getReg(i, w));
-  setStackPointer(bottom, mask);
+  setStackPointer((sp - <u64>(8 * w)) & mask, mask);
 }
 
 function popAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
-  ldW(checkedEa(Seg.ss, (sp + <u64>(7 * w)) & mask, w, false), w);
   for (let i = 0; i < 8; i++) {
     const x = ldW(checkedEa(Seg.ss, (sp + <u64>(i * w)) & mask, w, false), w);
     if (7 - i != Gpr.rsp) setReg(7 - i, w, x);
@@ -239,8 +235,7 @@ function enterFrame(u: usize): void {
   sp = (sp - <u64>frame) & mask;
   probeW(checkedEa(Seg.ss, sp, w, true), w);
   setStackPointer(sp, mask);
-  if (mask == 0xffff || w == 2) store<u16>(PCPU, <u16>frameTemp, Gpr.rbp * 8);
-  else setReg(Gpr.rbp, w, frameTemp);
+  setReg(Gpr.rbp, w, mask == 0xffff ? (rsp & ~(<u64>0xffff)) | frameTemp : frameTemp);
 }
 
 /** LOOPcc and JCXZ count at address size and branch near. */
@@ -409,10 +404,9 @@ export function performInteger(u: usize): usize {
       const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
       const x = ldW(checkedEa(Seg.ss, sp & mask, w, false), w);
       setStackPointer(sp + <u64>w, mask);
-      const next = load<u64>(PCPU, Gpr.rsp * 8);
-      const at = ea(u, w, true);
+      const next = load<u64>(PCPU, Gpr.rsp * 8), offset = eaOffset(u);
       store<u64>(PCPU, sp, Gpr.rsp * 8);
-      stW(at, w, x);
+      stW(load<u8>(u, RecOff.flags) & RecFlag.seg ? checkedEa(load<u8>(u, RecOff.seg), offset, w, true) : offset, w, x);
       store<u64>(PCPU, next, Gpr.rsp * 8);
       break;
     }

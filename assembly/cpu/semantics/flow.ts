@@ -50,6 +50,7 @@ import { fa, fb, Form, imm32 } from "./alu";
 }
 
 @inline export function call<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
+  if (m.badDirect(w, u)) return 0;
   const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
   if (m.faulted(h, u)) return 0;
   m.store(h, w, m.nextRip(u));
