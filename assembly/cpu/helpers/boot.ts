@@ -1,7 +1,7 @@
 /** Where a processor starts: architectural reset (SDM Vol.3A "Processor State After Reset"), a start-up IPI, and the PVH
  *  entry of public/arch-x86/hvm/start_info.h: flat 32-bit protected mode, paging off. */
 import { SystemOff } from "../../abi/apic";
-import { PcpuOff, Region, Seg, VcpuOff } from "../../abi/layout";
+import { PcpuOff, Seg, VcpuOff } from "../../abi/layout";
 import { Cr0, Flag, Gpr } from "../../abi/x86";
 import { flushTlbAll } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
@@ -66,6 +66,7 @@ export function pvhStart(entry: u32, startInfo: u32): void {
   store<u64>(PCPU, <u64>startInfo, Gpr.rbx * 8);
   store<u64>(PCPU, <u64>entry, PcpuOff.rip);
   store<u64>(PCPU, <u64>(Cr0.PE | Cr0.ET), PcpuOff.cr0);
+  store<u64>(PCPU, 0x806, PcpuOff.mtrrDefType); // on, write-back: the domain builder's doing
   for (let seg: i32 = 0; seg < 6; seg++) setSegment(seg, 0, 0, 0xffffffff, 0xc093);
   setSegment(Seg.cs, 0, 0, 0xffffffff, 0xc09b);
   setSegment(Seg.tr, 0, 0, 0x67, 0x8b);

@@ -1,11 +1,11 @@
 /** Control and debug registers, XCR0 (SDM Vol.3A "Control Registers", "Enabling Protection", AMD APM Vol.2 "System-Control
  *  Registers"). Writes check everything first, then change state, then the translations and the mode key that follow. */
-import { Mode, PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { PcpuOff, Seg, SegAttr } from "../../abi/layout";
 import { Cr0, Cr4, Efer, Vector } from "../../abi/x86";
 import { raise, raiseError } from "../../fault";
 import { pdptesAreValid } from "../../mmu/guest_walk";
 import { flushTlb, flushTlbAll } from "../../mmu/tlb";
-import { getReg } from "../operand";
+
 import { PCPU } from "../pcpu";
 import { apicSetTpr, apicTpr } from "./apic";
 import { raiseGeneralDetect } from "./debug";
@@ -141,8 +141,8 @@ export function xsetbv(u: usize): usize {
 
 export function xgetbv(u: usize): usize {
   if (!(cr4() & Cr4.OSXSAVE)) return raise(Vector.UD);
-  if (load<u32>(PCPU, 8) > 1) return gp0();
-  const xcr0 = load<u64>(PCPU, PcpuOff.xcr0); // ECX = 1: XINUSE, here all that is enabled
+  if (load<u32>(PCPU, 8) != 0) return gp0();
+  const xcr0 = load<u64>(PCPU, PcpuOff.xcr0);
   store<u64>(PCPU, xcr0 & 0xffffffff, 0);
   store<u64>(PCPU, xcr0 >> 32, 2 * 8);
   return u + 32;

@@ -1,7 +1,6 @@
 /** CPUID: an AMD family 19h processor that has what this core has, and Xen's leaves (public/arch-x86/cpuid.h). Feature bits
  *  promise what the helpers do: keep them together. Mitigation bits say that nothing here speculates. */
-import { PcpuOff, Seg, VcpuOff } from "../../abi/layout";
-import { DomainOff } from "../../abi/layout";
+import { DomainOff, PcpuOff, VcpuOff } from "../../abi/layout";
 import { Cr4, Gpr } from "../../abi/x86";
 import { PCPU } from "../pcpu";
 import { CPU_SIGNATURE } from "./boot";

@@ -6,15 +6,13 @@ import { failError } from "../../fault";
 import { resume } from "../code_cache";
 import { PCPU } from "../pcpu";
 import {
-  Sys, baseOf, descriptorAt, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf,
+  Sys, descriptorAt, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf,
   markAccessed, NO_DESCRIPTOR, readDescriptor, typeOf,
 } from "./descriptor";
 import { sysLd64 } from "../access";
-import { canonical, cpl, longActive, mode64, nextRip, realMode, segAttr, segLimit, segSel, updateMode, v86Mode } from "./mode";
-import {
-  dropInnerSegments, setFromDescriptor, setNull, setReal, setSegment, setV86, stackDescriptor,
-} from "./segment";
-import { maskOf, moveRsp, newStack, outerRsp, peek, poke, rsp, setRsp, stN, sysStN } from "./stack";
+import { canonical, cpl, longActive, nextRip, realMode, segLimit, segSel, updateMode, v86Mode } from "./mode";
+import { dropInnerSegments, setFromDescriptor, setNull, setReal, setSegment, setV86, stackDescriptor } from "./segment";
+import { maskOf, moveRsp, newStack, outerRsp, peek, poke, rsp, setRsp, sysStN } from "./stack";
 import { Switch, switchTask } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 

@@ -6,11 +6,11 @@
  *  interrupted program continues, whatever record was current. */
 import { InitBit, SystemOff } from "../../abi/apic";
 import { Exit } from "../../abi/exit";
-import { FaultKind, Mode, PcpuOff, Seg, SegAttr, VcpuOff } from "../../abi/layout";
-import { Cr0, Flag, Gpr, Vector } from "../../abi/x86";
+import { FaultKind, PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { Flag, Gpr, Vector } from "../../abi/x86";
 import { unwind } from "../../env";
 import { failError } from "../../fault";
-import { commitWrite, hostW, sysLd16, sysLd64, sysSt16 } from "../access";
+import { commitWrite, hostW, sysLd16, sysLd64 } from "../access";
 import { resume } from "../code_cache";
 import { materialize } from "../flags";
 import { ripOf } from "../operand";
@@ -20,16 +20,16 @@ import { apicAck, apicPending } from "./apic";
 import { resetVcpu, startAt } from "./boot";
 import { enterDebugException } from "./debug";
 import {
-  NO_DESCRIPTOR, Sys, baseOf, descriptorAt, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf,
-  linear, markAccessed, readDescriptor, typeOf,
+  Sys, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf, linear, markAccessed,
+  readDescriptor, typeOf,
 } from "./descriptor";
 import { domainVector, pollUpcall, shadowed } from "./events";
-import { checkTarget, enterCode } from "./far_transfer";
+import { enterCode } from "./far_transfer";
 import {
-  canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segLimit, segSel, setRflags, updateMode, v86Mode,
+  canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
 } from "./mode";
 import { setFromDescriptor, setNull, setReal, setSegment, stackDescriptor } from "./segment";
-import { maskOf, moveRsp, newStack, poke, rsp, setRsp, stackMask, stN, sysStN } from "./stack";
+import { maskOf, moveRsp, newStack, poke, rsp, setRsp, sysStN } from "./stack";
 import { Switch, commitSwitch, pushTaskError } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 
@@ -73,6 +73,13 @@ function setsRf(vector: i32, kind: u32): bool {
   }
 }
 
+/** PcpuOff.stats: deliveries by vector, for profiles. */
+function countFault(vector: i32): void {
+  const at = PCPU + PcpuOff.stats + (<usize>(vector & 31) << 2);
+  store<u32>(at, load<u32>(at) + 1);
+  if (vector == 6) store<u64>(PCPU, load<u64>(PCPU, PcpuOff.rip), PcpuOff.stats + 128);//DBG
+}
+
 /** Delivers the pending fault: the record to continue with, or 0 (another fault is pending, or Exit.tripleFault). */
 export function deliver(): usize {
   let vector = load<i32>(PCPU, PcpuOff.faultVector);
@@ -84,6 +91,7 @@ export function deliver(): usize {
     store<u64>(PCPU, ripMask(ripOf(record)), PcpuOff.rip);
   }
   store<u32>(PCPU, 0, PcpuOff.record);
+  countFault(vector);
   if (vector == Vector.PF) store<u64>(PCPU, load<u64>(PCPU, PcpuOff.faultLin), PcpuOff.cr2);
   let second = classOf(vector);
   if (before >= <u32>Delivering.contributory && (second == Delivering.contributory || second == Delivering.pageFault)) {
@@ -125,12 +133,14 @@ function tripleFault(): usize {
 /** INT n, INT3, INTO at record `u`. */
 export function softwareInterrupt(u: usize, vector: u32): usize {
   deliverEvent(vector, 0, Event.soft, nextRip(u), <u32>materialize());
+  store<u32>(PCPU, 0, SystemOff.stepArmed); // delivery cleared TF
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
 /** INT1 (ICEBP): a #DB that the gate's DPL does not stop. */
 export function debugInterrupt(u: usize): usize {
   deliverEvent(Vector.DB, 0, Event.external, nextRip(u), <u32>materialize());
+  store<u32>(PCPU, 0, SystemOff.stepArmed);
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
@@ -150,13 +160,12 @@ export function interrupt(vector: u32): usize {
 export function takeInterrupt(): usize {
   const start = pollUpcall();
   if (start & (InitBit.init | InitBit.sipi)) return startup(start);
-  if (load<u32>(PCPU, PcpuOff.halted) == 2) return NO_INTERRUPT; // waiting for SIPI
   const nmi = load<u32>(PCPU, PcpuOff.nmiPending) && !load<u32>(PCPU, PcpuOff.nmiBlocked);
-  if (!nmi && !(rflags() & Flag.IF)) return NO_INTERRUPT;
+  if ((!nmi && !(rflags() & Flag.IF)) || load<u32>(PCPU, PcpuOff.halted) == 2) return idle();
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   const upcall: u32 = vcpu != 0 && (rflags() & Flag.IF) ? domainVector(vcpu) : 0;
   const vector = rflags() & Flag.IF ? apicPending() : -1;
-  if (!nmi && !upcall && vector < 0) return NO_INTERRUPT;
+  if (!nmi && !upcall && vector < 0) return idle();
   if (shadowed()) {
     store<u32>(PCPU, 0, PcpuOff.shadow);
     return HELD;
@@ -171,13 +180,20 @@ export function takeInterrupt(): usize {
   return interrupt(vector);
 }
 
+/** Nothing to deliver: a halted processor (or one that waits for SIPI) stays halted. */
+function idle(): usize {
+  if (!load<u32>(PCPU, PcpuOff.halted)) return NO_INTERRUPT;
+  store<i32>(PCPU, Exit.hlt, PcpuOff.exit);
+  return 0;
+}
+
 /** INIT and start-up IPIs (SDM Vol.3A "Multiple-Processor (MP) Initialization"). */
 function startup(bits: i32): usize {
   if (bits & InitBit.init) {
     resetVcpu();
     store<u32>(PCPU, 2, PcpuOff.halted);
   }
-  if (!(bits & InitBit.sipi) || load<u32>(PCPU, PcpuOff.halted) != 2) return NO_INTERRUPT;
+  if (!(bits & InitBit.sipi) || load<u32>(PCPU, PcpuOff.halted) != 2) return idle();
   startAt(bits & 0xff);
   return resume();
 }

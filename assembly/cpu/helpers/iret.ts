@@ -1,14 +1,12 @@
 /** IRET in every mode (SDM Vol.2A IRET/IRETD/IRETQ). */
-import { PcpuOff, Seg } from "../../abi/layout";
+import { FlagsKind, PcpuOff, Seg } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { failError } from "../../fault";
-import { hostR } from "../access";
+import { hostR, sysLd16 } from "../access";
 import { resume } from "../code_cache";
-import { FlagsKind } from "../../abi/layout";
 import { PCPU } from "../pcpu";
 import { recheckInterrupts } from "./events";
-import { Sys, isBig, isPresent, isSegment, linear, markAccessed, readDescriptor, typeOf } from "./descriptor";
-import { sysLd16 } from "../access";
+import { Sys, isPresent, isSegment, linear, markAccessed, readDescriptor, typeOf } from "./descriptor";
 import { checkTarget, enterCode, loadReturnStack, returnStack, returnTarget, to64 } from "./far_transfer";
 import { cpl, iopl, longActive, mode64, nextRip, realMode, rflags, segLimit, setRflags, updateMode, v86Mode } from "./mode";
 import { dropInnerSegments, setReal, setV86 } from "./segment";

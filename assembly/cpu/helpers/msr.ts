@@ -7,8 +7,10 @@ import { notice } from "../../env";
 import { raiseError } from "../../fault";
 import { flushTlbAll } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
-import { apicReadRegister, apicSetBase, apicSetDeadline, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable } from "./apic";
-import { CPU_SIGNATURE } from "./boot";
+import {
+  apicReadRegister, apicSetBase, apicSetDeadline, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable,
+} from "./apic";
+
 import { recheckInterrupts } from "./events";
 import { fillHypercallPage } from "./hypercall_page";
 import { canonical, cpl, cr0, resumeAfter, segBase, updateMode } from "./mode";

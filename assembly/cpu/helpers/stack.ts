@@ -5,7 +5,7 @@ import { failError } from "../../fault";
 import { ld16, ld32, ld64, ld8, st16, st32, st64, st8, sysLd16, sysLd32, sysLd64, sysSt16, sysSt32, sysSt64 } from "../access";
 import { PCPU } from "../pcpu";
 import { attrOf, baseOf, limitOf } from "./descriptor";
-import { canonical, longActive, mode64 } from "./mode";
+import { canonical, longActive } from "./mode";
 import { checkedEa, withinLimit } from "./segment";
 
 export function ldN(lin: u64, size: i32): u64 {

@@ -1,14 +1,15 @@
 /** Fast system calls: SYSCALL and SYSRET as AMD defines them (APM Vol.3), which 64-bit Intel code can use too; SYSENTER
  *  and SYSEXIT (SDM Vol.2B). Segments are set to fixed flat values without a look at any descriptor. */
-import { PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { SystemOff } from "../../abi/apic";
+import { PcpuOff, Seg } from "../../abi/layout";
 import { Efer, Flag, Gpr, Vector } from "../../abi/x86";
-import { failError, raise, raiseError } from "../../fault";
+import { raise, raiseError } from "../../fault";
 import { resume } from "../code_cache";
 import { materialize } from "../flags";
 import { PCPU } from "../pcpu";
 import { recheckInterrupts } from "./events";
 import { mergeFlags } from "./iret";
-import { canonical, cpl, longActive, mode64, nextRip, realMode, setRflags, updateMode } from "./mode";
+import { canonical, cpl, longActive, mode64, nextRip, realMode, rflags, setRflags, updateMode } from "./mode";
 import { setSegment } from "./segment";
 
 const CODE64: u32 = 0xa09b; // G L P S code, readable, accessed
@@ -37,6 +38,7 @@ export function syscall(u: usize): usize {
   }
   flatSegment(Seg.ss, selector + 8, DATA32);
   setLevel(0);
+  if (!(rflags() & Flag.TF)) store<u32>(PCPU, 0, SystemOff.stepArmed); // the mask counts for SYSCALL itself
   updateMode();
   return resume();
 }

@@ -5,15 +5,13 @@ import { RecFlag, RecOff } from "../../abi/record";
 import { Cr0, Cr4, Flag, Gpr, Vector } from "../../abi/x86";
 import { random } from "../../env";
 import { fail, failError, raise, raiseError } from "../../fault";
-import { invlpg } from "../../mmu/tlb";
+import { invlpg, setTlbClass } from "../../mmu/tlb";
 import { ld16, ld8, st16 } from "../access";
 import { materialize, overflow, setStatus } from "../flags";
 import { Op } from "../opcodes.gen";
-import { addressSize, ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, setReg } from "../operand";
+import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, setReg } from "../operand";
 import { PCPU } from "../pcpu";
-import {
-  debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xgetbv, xsetbv,
-} from "./control";
+import { debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xgetbv, xsetbv } from "./control";
 import { cpuid } from "./cpuid";
 import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckInterrupts, setShadow, shadowAt } from "./events";
 import { callFar, jumpFar, returnFar } from "./far_transfer";
@@ -220,20 +218,16 @@ function segmentLinear(seg: i32, offset: u64): u64 {
   return (segBase(seg) + offset) & 0xffffffff;
 }
 
-/** CLAC and STAC: privileged, and not in virtual-8086 mode. */
+/** CLAC and STAC: privileged, and not in virtual-8086 mode. At CPL 0 AC decides the TLB class alone. */
 function setAc(u: usize, on: bool): usize {
   if (cpl() != 0) return raise(Vector.UD);
   setRflags(on ? rflags() | Flag.AC : rflags() & ~Flag.AC);
-  updateMode();
-  return resumeAfter(u);
-}
-
-function needTsc(flag: u32): void {
-  if (cpl() != 0 && (cr4() & Cr4.TSD)) failError(Vector.GP, flag);
+  setTlbClass();
+  return next(u);
 }
 
 function readTime(u: usize, aux: bool): usize {
-  needTsc(0);
+  if (cpl() != 0 && (cr4() & Cr4.TSD)) failError(Vector.GP, 0);
   const tsc = readTsc();
   store<u64>(PCPU, tsc & 0xffffffff, Gpr.rax * 8);
   store<u64>(PCPU, tsc >> 32, Gpr.rdx * 8);

@@ -1,6 +1,6 @@
 /** Descriptor-table registers and the instructions that look at descriptors without loading them (SDM Vol.2A LAR, LLDT,
  *  LSL, Vol.2B LTR, VERR). */
-import { PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { Seg } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { Flag, Vector } from "../../abi/x86";
 import { failError, raiseError } from "../../fault";
@@ -9,8 +9,8 @@ import { status, setStatus } from "../flags";
 import { ea, getReg, isMem, opSize, regField, rmField, setReg } from "../operand";
 import { PCPU } from "../pcpu";
 import {
-  NO_DESCRIPTOR, Sys, attrOf, baseOf, descriptorAt, dplOf, isCode, isConforming, isNull, isPresent, isSegment, isWritable, limitOf, markBusy,
-  readDescriptor, typeOf,
+  NO_DESCRIPTOR, Sys, attrOf, baseOf, descriptorAt, dplOf, isCode, isConforming, isNull, isPresent, isSegment, isWritable, limitOf,
+  markBusy, readDescriptor, typeOf,
 } from "./descriptor";
 import { canonical, cpl, longActive, mode64 } from "./mode";
 import { setNull, setSegment } from "./segment";

@@ -1,25 +1,25 @@
 /** Hardware task switching (SDM Vol.3A "Task Management"). Faults before the commit point belong to the old task; those
  *  found while loading the new task's segments are delivered in the new one, at its first instruction. */
 import { FaultKind, PcpuOff, Seg, SegAttr } from "../../abi/layout";
-import { SystemOff } from "../../abi/apic";
-import { Cr0, Flag, Gpr, Vector } from "../../abi/x86";
+
+import { Cr0, Flag, Vector } from "../../abi/x86";
 import { failError, raiseError, raiseTrap } from "../../fault";
-import { pdptesAreValid } from "../../mmu/guest_walk";
-import { probeW, sysLd16, sysLd32, sysSt16, sysSt32 } from "../access";
+
+import { sysLd16, sysLd32, sysSt16, sysSt32 } from "../access";
 import { resume } from "../code_cache";
 import { materialize, setStatus } from "../flags";
 import { flushTlb } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
 import { DR6_BT } from "./debug";
 import {
-  NO_DESCRIPTOR, Sys, baseOf, descriptorAt, dplOf, isCode, isConforming, isData, isNull, isPresent, isSegment, isWritable, limitOf, linear, markAccessed,
-  markBusy, readDescriptor, typeOf,
+  NO_DESCRIPTOR, Sys, baseOf, descriptorAt, dplOf, isCode, isConforming, isData, isNull, isPresent, isSegment, isWritable, limitOf,
+  linear, markAccessed, markBusy, readDescriptor, typeOf,
 } from "./descriptor";
-import { cr0, cr4, segSel, updateMode } from "./mode";
+import { cr0, segSel, updateMode } from "./mode";
 import { setFromDescriptor, setNull, setSegment, setV86 } from "./segment";
 import { stackMask, rsp, setRsp, poke } from "./stack";
 import { tssIs16, trBase } from "./tss";
-import { Cr4 } from "../../abi/x86";
+
 
 export const enum Switch {
   jump = 0,

@@ -28,6 +28,7 @@ const FRAMES = 1024;
 const RAM_MFN = 0x8000;
 const TABLES_MFN = 0x7ff0;
 const VCPU = Region.VCPUS + VcpuOff.SIZE;
+const SECOND_VCPU = VCPU + VcpuOff.SIZE;
 const DOMAIN = Region.DOMAINS + DomainOff.SIZE;
 const P = Region.PCPUS;
 
@@ -91,7 +92,11 @@ export class Guest {
     for (let i = 0; i < FRAMES; i++) set((leaf << 12) + i * 4, (RAM_MFN + i) | (P2m.ram_rw << P2m.TYPE_SHIFT));
     set(DOMAIN + DomainOff.domid, 1);
     set(DOMAIN + DomainOff.p2mRoot, TABLES_MFN);
-    set(DOMAIN + DomainOff.vcpus, 1);
+    set(DOMAIN + DomainOff.vcpus, 2); // the second never runs: a target for IPIs
+    set(SECOND_VCPU + VcpuOff.id, 1);
+    set(SECOND_VCPU + VcpuOff.domain, DOMAIN);
+    this.view.setInt32(SECOND_VCPU + VcpuOff.home, -1, true);
+    this.view.setInt32(SECOND_VCPU + VcpuOff.pcpu, -1, true);
     set(DOMAIN + DomainOff.firstVcpu, VCPU);
     set(VCPU + VcpuOff.domain, DOMAIN);
     this.view.setInt32(VCPU + VcpuOff.home, -1, true);
@@ -166,6 +171,12 @@ export class Guest {
   vcpuWord(offset: number): number {
     return this.view.getUint32(VCPU + offset, true);
   }
+  /** Word of the second vCPU's block, cleared by reading. */
+  takeSecond(offset: number): number {
+    const value = this.view.getUint32(SECOND_VCPU + offset, true);
+    this.view.setUint32(SECOND_VCPU + offset, 0, true);
+    return value;
+  }
   setVcpuWord(offset: number, value: number): void {
     this.view.setUint32(VCPU + offset, value, true);
   }
@@ -196,9 +207,12 @@ export class Guest {
     else this.setField(PcpuOff.ldtBase + (seg - Seg.ldtr) * 8, BigInt(base));
   }
 
-  /** Runs from `rip` until an exit. */
-  run(rip = this.rip, budget = 100_000): Exit {
-    this.setField(PcpuOff.rip, BigInt(rip));
+  /** Runs until an exit: from `rip`, awake, or where it is, halted if it was. */
+  run(rip?: number, budget = 100_000): Exit {
+    if (rip !== undefined) {
+      this.setField(PcpuOff.rip, BigInt(rip));
+      this.setWord(PcpuOff.halted, 0);
+    }
     this.core.dropCode(); // the test may have written other code there
     this.core.updateMode();
     this.core.setBudget(budget);
