@@ -43,14 +43,15 @@ export function checkedSetStack(sp: u64): void {
 export function stackFault(): void {
   const u = <usize>load<u32>(PCPU, PcpuOff.record);
   if (!u || load<u32>(PCPU, PcpuOff.faultHasError) != NON_CANONICAL) return;
-  let stack = false;
-  if (load<u8>(u, RecOff.flags) & RecFlag.mem && load<u64>(PCPU, PcpuOff.faultLin) - eaOffset(u) < 64) stack = load<u8>(u, RecOff.seg) == Seg.ss;
-  else if (load<u16>(u, RecOff.handler) == Handler.cold) stack = load<u16>(u, RecOff.op) == Op.pop;
+  let stack: bool;
+  if (load<u16>(u, RecOff.handler) == Handler.cold) stack = load<u16>(u, RecOff.op) == Op.pop;
   else {
     const template = load<u16>(u, RecOff.desc) >> 9;
     stack = template == Template.push || template == Template.pop || template == Template.call || template == Template.callInd
       || template == Template.ret || template == Template.leave;
   }
+  const operand = load<u8>(u, RecOff.flags) & RecFlag.mem && (!stack || load<u64>(PCPU, PcpuOff.faultLin) - eaOffset(u) < 64);
+  if (operand) stack = load<u8>(u, RecOff.seg) == Seg.ss;
   if (stack) store<i32>(PCPU, Vector.SS, PcpuOff.faultVector);
 }
 

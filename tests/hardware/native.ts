@@ -226,3 +226,37 @@ export function runNative(program: string, cases: readonly Case[], windows: Wind
   if (run.status !== 0 || run.stdout.length !== size) throw new Error(`${program}: status ${run.status} ${run.signal ?? ""}, ${run.stdout.length} of ${size} bytes ${run.stderr}`);
   return decode(run.stdout, cases.length, windows);
 }
+
+const GPRS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const hex = (x: bigint | number) => x.toString(16);
+
+/** What differs between a recorded and a computed result, in words; flags outside `defined` do not count. Outside 64-bit mode
+ *  only the lower halves of the registers are looked at. Present and absent pages are told apart only in the memory of the
+ *  cases: the rest belongs to other things in either machine. */
+export function differences(c: Case, want: Result, got: Result, defined = STATUS, windows: Windows = WINDOWS): string[] {
+  const found: string[] = [];
+  const say = (what: string, x: bigint | number, y: bigint | number) => found.push(`${what} ${hex(x)}, not ${hex(y)}`);
+  if (want.trap !== got.trap) say("trap", got.trap, want.trap);
+  else {
+    const ours = want.cr2 >= BigInt(CODE) && want.cr2 < BigInt(WRAP + 0x10000);
+    if (((want.error ^ got.error) & (ours ? ~0 : ~1)) !== 0) say("error code", got.error, want.error);
+    if (want.cr2 !== got.cr2) say("cr2", got.cr2, want.cr2);
+  }
+  if (want.rip !== got.rip) say("rip", got.rip, want.rip);
+  const long = ENVS[c.env].bits === 64;
+  for (let i = 0; i < (long ? 16 : 8); i++) {
+    const mask = long ? (1n << 64n) - 1n : 0xffffffffn;
+    if ((want.gpr[i] ^ got.gpr[i]) & mask) say(GPRS[i], got.gpr[i], want.gpr[i]);
+  }
+  if ((want.rflags ^ got.rflags) & defined) say("flags", got.rflags & defined, want.rflags & defined);
+  let at = 0;
+  for (const [address, length] of windows)
+    for (let i = 0; i < length; i++, at++) if (want.memory[at] !== got.memory[at] && found.length < 9) say(`[${hex(address + i)}]`, got.memory[at], want.memory[at]);
+  return found;
+}
+
+/** A case as a test's message: code, place and registers. */
+export function describe(c: Case): string {
+  const code = [...c.code].map((b) => b.toString(16).padStart(2, "0")).join("");
+  return `${ENVS[c.env].name} ${code} at ${hex(c.rip)}, ${GPRS.map((name, i) => `${name}=${hex(c.gpr[i])}`).join(" ")} flags=${hex(c.rflags)}`;
+}
