@@ -286,7 +286,7 @@ export const enum PcpuOff {
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
   TLB_CLASS = 0x20000, // bytes per class
   TLB_W = 0x10000, // write table relative to the class's read table
-  JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32, record u32
+  JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32 (0: invalid), record u32
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]
   SIZE = 0xc0000,

@@ -132,7 +132,7 @@ export function flushJumpCache(): void {
   if (!count) return;
   if (count > LOG_MAX) return flushJumpCacheAll();
   for (let at = PCPU + PcpuOff.JC_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
-    store<u32>(<usize>load<u32>(at), 0, 12);
+    store<u32>(<usize>load<u32>(at), 0, 8); // mode 0, real mode, never uses the cache
   }
   store<u32>(PCPU, 0, PcpuOff.jcLogCount);
   memory.fill(CODE, 0, FILTER_SIZE);

@@ -77,7 +77,6 @@ function setsRf(vector: i32, kind: u32): bool {
 function countFault(vector: i32): void {
   const at = PCPU + PcpuOff.stats + (<usize>(vector & 31) << 2);
   store<u32>(at, load<u32>(at) + 1);
-  if (vector == 6) store<u64>(PCPU, load<u64>(PCPU, PcpuOff.rip), PcpuOff.stats + 128);//DBG
 }
 
 /** Delivers the pending fault: the record to continue with, or 0 (another fault is pending, or Exit.tripleFault). */
