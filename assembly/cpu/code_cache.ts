@@ -189,7 +189,17 @@ export function enter(rip: u64): usize {
 
 /** Continues at PcpuOff.rip under whatever mode, segments and mappings are in force now. */
 export function resume(): usize {
-  return lookup(load<u64>(PCPU, PcpuOff.rip));
+  const rip = load<u64>(PCPU, PcpuOff.rip);
+  const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+  // only blocks decoded under a flat mode are in the jump cache
+  if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
+    const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
+    if (head) {
+      store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
+      return head;
+    }
+  }
+  return lookup(rip);
 }
 
 @inline function ripMask(u: usize): u64 {
