@@ -67,6 +67,7 @@ export const enum FrameOff {
 export const enum FrameFlag {
   written = 1, // some pCPU may have a writable TLB entry for the frame
   used = 2, // not known to be all zeros
+  released = 4, // its owner has given it back: the references left are others' (src/hypervisor)
 }
 
 export const enum FrameType {

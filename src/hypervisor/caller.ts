@@ -6,6 +6,7 @@
 import { DomainOff, MachineOff, PcpuOff, Region, VcpuOff } from "../../assembly/abi/layout";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import type { CStruct, Layout } from "./c_struct";
+import { HvVcpu, Inside } from "./state";
 
 /** What the hypervisor needs of the pCPU it runs on. */
 export interface HypervisorHost {
@@ -45,6 +46,10 @@ export class Caller {
   outcome: Outcome = "continue";
   /** Arguments 1 to 6; zero-extended for 32-bit callers. */
   readonly args: bigint[] = [0n, 0n, 0n, 0n, 0n, 0n];
+  /** Taken out of the domain's address space, to be let go of by settle(): mfns of its memory, handles of its grant
+   *  mappings. */
+  readonly removed: number[] = [];
+  readonly unmapped: number[] = [];
 
   constructor(
     readonly mem: MachineMemory,
@@ -80,12 +85,25 @@ export class Caller {
 
   /** Guest to scratch; false if any of it cannot be read. */
   fetch(lin: bigint, length: number, at = 0): boolean {
-    return length === 0 || this.host.copyFromGuest(lin, this.host.scratch + at, length) === 0;
+    if (length === 0) return true;
+    const before = this.mem.exchange(this.vcpu + HvVcpu.inside, Inside.copying);
+    const left = this.host.copyFromGuest(lin, this.host.scratch + at, length);
+    this.mem.store(this.vcpu + HvVcpu.inside, before);
+    return left === 0;
   }
 
   /** Scratch to guest. */
   put(lin: bigint, length: number, at = 0): boolean {
-    return length === 0 || this.host.copyToGuest(lin, this.host.scratch + at, length) === 0;
+    return this.putFrom(lin, this.host.scratch + at, length);
+  }
+
+  /** Machine memory to guest. */
+  putFrom(lin: bigint, maddr: number, length: number): boolean {
+    if (length === 0) return true;
+    const before = this.mem.exchange(this.vcpu + HvVcpu.inside, Inside.copying);
+    const left = this.host.copyToGuest(lin, maddr, length);
+    this.mem.store(this.vcpu + HvVcpu.inside, before);
+    return left === 0;
   }
 
   /** Stores `value` into the guest's field of 2, 4 or 8 bytes at `lin`, by way of scratch offset `at`. */

@@ -6,11 +6,13 @@ import { Xen } from "../../assembly/abi/xen";
 import { hostWrote } from "../machine/code_pages";
 import { getPage, NO_GFN, putPage } from "../machine/frames";
 import { PAGE_SHIFT, PAGE_SIZE } from "../machine/memory";
-import { P2M_FRAMES, p2mChanged, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
+import { P2M_FRAMES, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 import { type CStruct, cStruct, type Layout } from "./c_struct";
 import { type Caller, CONTINUE, type Result, SCRATCH_SIZE } from "./caller";
 import { domainByAnyId, domainByDomid } from "./domain_table";
 import {
+  beginRelease,
+  cancelRelease,
   grantFrameMfn,
   grantFrames,
   growGrantTable,
@@ -22,6 +24,7 @@ import {
   unpinGrant,
 } from "./grant_table";
 import { gfnOfFrame, isOwn, p2mEntry, p2mLocked, vacate } from "./guest_frame";
+import { settle } from "./settle";
 import { HvDomain } from "./state";
 
 export const MAP_GRANT_REF = cStruct({
@@ -90,7 +93,7 @@ function batch<F>(call: Caller, struct: CStruct<F>, one: (call: Caller, at: numb
   if (!call.fetch(call.args[1], n * o.sizeof)) return -Errno.EFAULT;
   let changed = false;
   for (let k = 0; k < n; k++) changed = one(call, k * o.sizeof, o) || changed;
-  if (changed) p2mChanged(call.mem, call.domain);
+  if (changed || call.removed.length > 0) settle(call);
   if (!call.put(call.args[1], n * o.sizeof)) return -Errno.EFAULT;
   if (n === count) return 0;
   call.args[1] += BigInt(n * o.sizeof);
@@ -121,7 +124,7 @@ function mapInto(call: Caller, at: number, o: Of<typeof MAP_GRANT_REF>): number 
   const map = mapGrant(mem, domain, call.getU16(at + o.dom), call.getU32(at + o.ref), readonly, gfn);
   if (typeof map === "number") return map;
   const type = readonly ? P2m.grant_ro : P2m.grant_rw;
-  const placed = p2mLocked(mem, domain, () => vacate(mem, domain, gfn) && p2mSet(mem, domain, gfn, map.mfn, type) === 0);
+  const placed = p2mLocked(mem, domain, () => vacate(mem, domain, gfn, call.removed) && p2mSet(mem, domain, gfn, map.mfn, type) === 0);
   if (!placed) {
     releaseMapping(mem, domain, map.handle);
     return Xen.GNTST_general_error;
@@ -132,24 +135,26 @@ function mapInto(call: Caller, at: number, o: Of<typeof MAP_GRANT_REF>): number 
 }
 
 function unmapOne(call: Caller, at: number, o: Of<typeof UNMAP_GRANT_REF>): boolean {
-  const { mem, domain } = call;
-  const handle = call.getU32(at + o.handle);
-  const map = readMapping(mem, domain, handle);
-  const hostAddr = call.getU64(at + o.host_addr);
-  let status: number = Xen.GNTST_okay;
-  let changed = false;
-  if (!map) status = Xen.GNTST_bad_handle;
-  else if (hostAddr !== 0n) {
-    const gfn = Number(hostAddr >> BigInt(PAGE_SHIFT));
-    const mapped = map.mfn | ((map.readonly ? P2m.grant_ro : P2m.grant_rw) << P2m.TYPE_SHIFT);
-    changed = p2mLocked(mem, domain, () => {
-      const isThere = gfn === map.gfn && p2mEntry(mem, domain, gfn) === mapped;
-      return isThere && p2mSet(mem, domain, gfn, 0, P2m.none) === 0;
-    });
-    status = changed ? releaseMapping(mem, domain, handle) : Xen.GNTST_general_error;
-  }
+  const status = unmap(call, call.getU32(at + o.handle), call.getU64(at + o.host_addr));
   call.setU16(at + o.status, status);
-  return changed;
+  return status === Xen.GNTST_okay;
+}
+
+function unmap(call: Caller, handle: number, hostAddr: bigint): number {
+  const { mem, domain } = call;
+  const map = readMapping(mem, domain, handle);
+  if (!map) return Xen.GNTST_bad_handle;
+  if (hostAddr === 0n) return Xen.GNTST_okay; // nothing to unmap is named
+  const gfn = Number(hostAddr >> BigInt(PAGE_SHIFT));
+  if (gfn !== map.gfn) return Xen.GNTST_general_error;
+  if (!beginRelease(mem, domain, handle)) return Xen.GNTST_bad_handle;
+  const mapped = map.mfn | ((map.readonly ? P2m.grant_ro : P2m.grant_rw) << P2m.TYPE_SHIFT);
+  const done = p2mLocked(mem, domain, () => {
+    return p2mEntry(mem, domain, gfn) === mapped && p2mSet(mem, domain, gfn, 0, P2m.none) === 0;
+  });
+  if (done) call.unmapped.push(handle);
+  else cancelRelease(mem, domain, handle);
+  return done ? Xen.GNTST_okay : Xen.GNTST_general_error;
 }
 
 function swapOne(call: Caller, at: number, o: Of<typeof SWAP_GRANT_REF>): boolean {

@@ -6,9 +6,9 @@
  *  grantLock of the granting domain covers its active entries, that of the holder its maptrack; never both at once. */
 import { DomainOff, FrameType, P2m } from "../../assembly/abi/layout";
 import { GrantEntryV1Off, Xen } from "../../assembly/abi/xen";
-import { allocFrame, freeFrame, getPage, NO_GFN, putPage } from "../machine/frames";
+import { allocFrame, freeFrame, getPage, putPage } from "../machine/frames";
 import { type MachineMemory, PAGE_SHIFT, PAGE_SIZE } from "../machine/memory";
-import { p2mChanged, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
+import { p2mMfn, p2mType } from "../machine/p2m";
 import { domainByDomid, isAlive } from "./domain_table";
 import { frameType, isOwn, p2mEntry } from "./guest_frame";
 import { ActiveOff, HvDomain, MapOff, NO_HANDLE } from "./state";
@@ -19,6 +19,7 @@ const ACTIVE_DIR = 256; // offset in the directory frame, after 64 shared frames
 const MAPS_PER_FRAME = PAGE_SIZE / MapOff.SIZE;
 const MAPTRACK_FRAMES = 1024;
 const MOST_PINS = 0xffff;
+const RELEASING = 0x8000; // in MapOff.flags
 
 function grantLocked<T>(mem: MachineMemory, domain: number, body: () => T): T {
   return mem.locked(domain + HvDomain.grantLock, body);
@@ -214,14 +215,36 @@ export function mapGrant(
 
 /** Forgets the mapping `handle` of `holder` and unpins its grant: 0 or a negative GNTST_*. */
 export function releaseMapping(mem: MachineMemory, holder: number, handle: number): number {
+  if (!beginRelease(mem, holder, handle)) return Xen.GNTST_bad_handle;
+  finishRelease(mem, holder, handle);
+  return Xen.GNTST_okay;
+}
+
+/** Whoever gets true here, and nobody else, goes on to unmap the frame and finish, or calls it off. */
+export function beginRelease(mem: MachineMemory, holder: number, handle: number): boolean {
+  return grantLocked(mem, holder, () => {
+    if (!readMapping(mem, holder, handle)) return false;
+    const at = mapAddr(mem, holder, handle) + MapOff.flags;
+    mem.set16(at, mem.get16(at) | RELEASING);
+    return true;
+  });
+}
+
+export function cancelRelease(mem: MachineMemory, holder: number, handle: number): void {
+  grantLocked(mem, holder, () => {
+    const at = mapAddr(mem, holder, handle) + MapOff.flags;
+    mem.set16(at, mem.get16(at) & ~RELEASING);
+  });
+}
+
+/** After `beginRelease`, when no processor can reach the frame through the mapping any more. */
+export function finishRelease(mem: MachineMemory, holder: number, handle: number): void {
   const map = grantLocked(mem, holder, () => {
-    const found = readMapping(mem, holder, handle);
-    if (found) giveHandle(mem, holder, handle);
+    const found = noteAt(mem, mapAddr(mem, holder, handle));
+    giveHandle(mem, holder, handle);
     return found;
   });
-  if (!map) return Xen.GNTST_bad_handle;
   unpinGrant(mem, map.domid, map.gref, map.mfn, map.readonly);
-  return Xen.GNTST_okay;
 }
 
 export interface MappingNote {
@@ -232,17 +255,20 @@ export interface MappingNote {
   readonly: boolean;
 }
 
-/** What is noted under `handle`, null if it is not in use. */
+/** What is noted under `handle`, null if it is not in use or being released. */
 export function readMapping(mem: MachineMemory, holder: number, handle: number): MappingNote | null {
   const at = mapAddr(mem, holder, handle);
   const flags = at ? mem.get16(at + MapOff.flags) : 0;
-  if (flags === 0) return null;
+  return flags === 0 || flags & RELEASING ? null : noteAt(mem, at);
+}
+
+function noteAt(mem: MachineMemory, at: number): MappingNote {
   return {
     domid: mem.get16(at + MapOff.domid),
     gref: mem.get32(at + MapOff.gref),
     gfn: mem.get32(at + MapOff.gfn),
     mfn: mem.get32(at + MapOff.mfn),
-    readonly: (flags & Xen.GNTMAP_readonly) !== 0,
+    readonly: (mem.get16(at + MapOff.flags) & Xen.GNTMAP_readonly) !== 0,
   };
 }
 
@@ -298,19 +324,11 @@ export function swapGrants(mem: MachineMemory, domain: number, a: number, b: num
 
 /* Teardown. */
 
-/** Lets go of every grant the domain has mapped. */
+/** Lets go of every grant the domain has mapped; its p2m goes as a whole. None of its vCPUs is on a processor. */
 export function releaseAllMappings(mem: MachineMemory, holder: number): void {
-  let unmapped = false;
   for (let handle = 0; handle < mem.get32(holder + HvDomain.maptrackCount); handle++) {
-    const map = readMapping(mem, holder, handle);
-    if (!map) continue;
-    if (map.gfn !== NO_GFN) {
-      p2mSet(mem, holder, map.gfn, 0, P2m.none);
-      unmapped = true;
-    }
-    releaseMapping(mem, holder, handle);
+    if (mem.get16(mapAddr(mem, holder, handle) + MapOff.flags) !== 0) finishRelease(mem, holder, handle);
   }
-  if (unmapped) p2mChanged(mem, holder);
 }
 
 /** Frees the tables of a domain that is dying: nobody can pin its grants any more. */

@@ -1,5 +1,5 @@
 /** From guest frame numbers to frames, with the checks invariant 1 of the design asks for. */
-import { DomainOff, FrameOff, FrameType, P2m } from "../../assembly/abi/layout";
+import { DomainOff, FrameFlag, FrameOff, FrameType, P2m } from "../../assembly/abi/layout";
 import { frameEntry, ownerOf, putPage } from "../machine/frames";
 import type { MachineMemory } from "../machine/memory";
 import { P2M_FRAMES, p2mGet, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
@@ -35,10 +35,9 @@ export function p2mLocked<T>(mem: MachineMemory, domain: number, body: () => T):
   return mem.locked(domain + DomainOff.lock, body);
 }
 
-/** Under the domain's lock: takes the domain's own page off `gfn`. Memory is given back to the machine (once nobody
- *  holds it any more), pages of the hypervisor are only unhooked. False if there is no page of the domain's own. The
- *  caller flushes. */
-export function removeGuestPage(mem: MachineMemory, domain: number, gfn: number): boolean {
+/** Under the domain's lock: takes the domain's own page off `gfn`. Memory is added to `removed`, to be given back to the
+ *  machine by settle(); pages of the hypervisor are only unhooked. False if there is no page of the domain's own. */
+export function removeGuestPage(mem: MachineMemory, domain: number, gfn: number, removed: number[]): boolean {
   const entry = p2mEntry(mem, domain, gfn);
   const type = p2mType(entry);
   const mfn = p2mMfn(entry);
@@ -46,12 +45,23 @@ export function removeGuestPage(mem: MachineMemory, domain: number, gfn: number)
   p2mSet(mem, domain, gfn, 0, P2m.none);
   if (frameType(mem, mfn) === FrameType.ram) {
     mem.add(domain + DomainOff.totPages, -1);
-    putPage(mem, mfn);
+    removed.push(mfn);
   }
   return true;
 }
 
 /** Under the domain's lock: makes room at `gfn`. False if what is there may not go that way (grants, devices). */
-export function vacate(mem: MachineMemory, domain: number, gfn: number): boolean {
-  return p2mType(p2mEntry(mem, domain, gfn)) === P2m.none || removeGuestPage(mem, domain, gfn);
+export function vacate(mem: MachineMemory, domain: number, gfn: number, removed: number[]): boolean {
+  return p2mType(p2mEntry(mem, domain, gfn)) === P2m.none || removeGuestPage(mem, domain, gfn, removed);
+}
+
+/** Drops the reference a frame of guest memory has from its allocation. It is free when nobody else holds it; until then
+ *  it still bears its owner's domid, which may be gone. */
+export function releaseFrame(mem: MachineMemory, mfn: number): void {
+  Atomics.or(mem.u8, frameEntry(mfn) + FrameOff.flags, FrameFlag.released);
+  putPage(mem, mfn);
+}
+
+export function isReleased(mem: MachineMemory, mfn: number): boolean {
+  return (mem.get8(frameEntry(mfn) + FrameOff.flags) & FrameFlag.released) !== 0;
 }

@@ -17,8 +17,9 @@ import { memoryOp } from "./memory_op";
 import { multicall } from "./multicall";
 import { enterRunstate, publishRunstate, RUNSTATES } from "./runstate";
 import { schedOp, setTimerOp } from "./sched_op";
+import { settle } from "./settle";
 import { shutdownDomain } from "./shutdown";
-import { HvDomain, HvVcpu } from "./state";
+import { HvDomain, HvVcpu, Inside } from "./state";
 import { latchInfoSize, publishTime, publishWallclock } from "./time";
 import { fireTimers, nextDeadline } from "./timer";
 import { publishTimeCopy, vcpuOp } from "./vcpu_op";
@@ -159,7 +160,10 @@ export class Hypervisor {
     if (mem.get32(call.domain + DomainOff.type) === DomainType.control) throw new Error("the control domain has no vCPUs");
     latchInfoSize(mem, call.domain, compat);
     for (let n = 0; n < 6; n++) call.args[n] = this.register(registers[n]);
+    mem.store(vcpu + HvVcpu.inside, Inside.hypervisor);
     const result = dispatch(call, this.register(RAX));
+    if (call.removed.length + call.unmapped.length > 0) settle(call);
+    mem.store(vcpu + HvVcpu.inside, Inside.guest);
     if (result === CONTINUE) {
       for (let n = 0; n < 6; n++) this.setRegister(registers[n], call.args[n]);
       const rip = mem.get64(pcpu + PcpuOff.rip) - VMCALL_LENGTH;

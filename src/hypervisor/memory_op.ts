@@ -3,15 +3,16 @@
 import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, FrameType, MachineOff, P2m, Region } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
-import { allocFrame, putPage } from "../machine/frames";
+import { allocFrame } from "../machine/frames";
 import { PAGE_SHIFT } from "../machine/memory";
-import { P2M_FRAMES, p2mChanged, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
+import { P2M_FRAMES, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 import { cStruct } from "./c_struct";
 import { type Caller, CONTINUE, type Result } from "./caller";
 import { E820_ENTRY_SIZE } from "./control";
 import { domainByAnyId } from "./domain_table";
-import { isOwn, p2mEntry, p2mLocked, removeGuestPage, vacate } from "./guest_frame";
+import { isOwn, p2mEntry, p2mLocked, releaseFrame, removeGuestPage, vacate } from "./guest_frame";
 import { addBatchToPhysmap, addToPhysmap, EXTENT_SHIFT } from "./physmap";
+import { settle } from "./settle";
 import { HvDomain } from "./state";
 
 export const RESERVATION = cStruct({
@@ -127,7 +128,7 @@ function adjustReservation(call: Caller, op: number, start: number): Result {
           : newPages(call, 1 << order) !== null; // pages without a place, out of the guest's reach: as Xen does it
     if (!ok) break;
   }
-  if (withList) p2mChanged(mem, call.domain);
+  if (withList) settle(call);
   const next = start + done;
   if (done < count || next === extents) return next;
   call.args[0] = BigInt(op) | (BigInt(next) << BigInt(EXTENT_SHIFT));
@@ -152,7 +153,7 @@ function populate(call: Caller, gfn: number, order: number): boolean {
   if (!mfns) return false;
   const placed = p2mLocked(mem, domain, () => {
     let n = 0;
-    while (n < pages && vacate(mem, domain, gfn + n) && p2mSet(mem, domain, gfn + n, mfns[n], P2m.ram_rw) === 0) n++;
+    while (n < pages && vacate(mem, domain, gfn + n, call.removed) && p2mSet(mem, domain, gfn + n, mfns[n], P2m.ram_rw) === 0) n++;
     if (n < pages) for (let k = 0; k < n; k++) p2mSet(mem, domain, gfn + k, 0, P2m.none);
     return n;
   });
@@ -177,14 +178,14 @@ function newPages(call: Caller, count: number): number[] | null {
 }
 
 function discard(call: Caller, mfns: readonly number[], charged: number): void {
-  for (const mfn of mfns) putPage(call.mem, mfn);
+  for (const mfn of mfns) releaseFrame(call.mem, mfn);
   call.mem.add(call.domain + DomainOff.totPages, -charged);
 }
 
 function decrease(call: Caller, gfn: number, order: number): boolean {
   const { mem, domain } = call;
   return p2mLocked(mem, domain, () => {
-    for (let n = 0; n < 1 << order; n++) if (!removeGuestPage(mem, domain, gfn + n)) return false;
+    for (let n = 0; n < 1 << order; n++) if (!removeGuestPage(mem, domain, gfn + n, call.removed)) return false;
     return true;
   });
 }
@@ -208,7 +209,7 @@ function memoryMap(call: Caller): Result {
   const entries = Math.min(call.getU32(o.nr_entries), mem.get32(call.domain + HvDomain.memoryMapCount));
   const buffer = call.getLong(o.buffer);
   const at = (mfn << PAGE_SHIFT) >>> 0;
-  if (entries && call.host.copyToGuest(buffer, at, entries * E820_ENTRY_SIZE) !== 0) return -Errno.EFAULT;
+  if (!call.putFrom(buffer, at, entries * E820_ENTRY_SIZE)) return -Errno.EFAULT;
   return call.putField(call.args[1] + BigInt(o.nr_entries), 4, entries) ? 0 : -Errno.EFAULT;
 }
 
@@ -228,7 +229,7 @@ function removeFromPhysmap(call: Caller): Result {
     p2mSet(mem, domain, gfn, 0, P2m.none);
     return true;
   });
-  if (removed) p2mChanged(mem, domain);
+  if (removed) settle(call);
   return removed ? 0 : -Errno.ENOENT;
 }
 

@@ -4,12 +4,13 @@ import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, P2m } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { NO_GFN } from "../machine/frames";
-import { P2M_FRAMES, p2mChanged, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
+import { P2M_FRAMES, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 import { cStruct } from "./c_struct";
 import { type Caller, CONTINUE, type Result } from "./caller";
 import { domainByAnyId } from "./domain_table";
 import { grantFrameMfn, grantFrames, growGrantTable } from "./grant_table";
 import { gfnOfFrame, isOwn, p2mEntry, p2mLocked, vacate } from "./guest_frame";
+import { settle } from "./settle";
 
 export const ADD_TO_PHYSMAP = cStruct({ domid: "u16", size: "u16", space: "u32", idx: "long", gpfn: "long" });
 export const ADD_TO_PHYSMAP_BATCH = cStruct({
@@ -39,7 +40,7 @@ export function addToPhysmap(call: Caller, start: number): Result {
   const gpfn = Number(call.getLong(o.gpfn));
   if (space !== Xen.XENMAPSPACE_gmfn_range) {
     const result = addOne(call, space, idx, gpfn);
-    p2mChanged(call.mem, call.domain);
+    settle(call);
     return result;
   }
   const size = call.getU16(o.size);
@@ -47,7 +48,7 @@ export function addToPhysmap(call: Caller, start: number): Result {
   const end = Math.min(size, start + BATCH);
   let result = 0;
   for (let n = start; n < end && result === 0; n++) result = addOne(call, Xen.XENMAPSPACE_gmfn, idx + n, gpfn + n);
-  p2mChanged(call.mem, call.domain);
+  settle(call);
   if (result !== 0 || end === size) return result;
   return continueAt(call, Xen.XENMEM_add_to_physmap, end);
 }
@@ -97,7 +98,7 @@ export function addBatchToPhysmap(call: Caller, start: number): Result {
     const error = addOne(call, space, Number(call.getLong(n * word)), Number(call.getLong(atGpfns + n * word)));
     call.setU32(atErrs + 4 * n, error);
   }
-  p2mChanged(call.mem, call.domain);
+  settle(call);
   if (!call.put(errs + BigInt(4 * start), 4 * count, atErrs)) return -Errno.EFAULT;
   return end === size ? 0 : continueAt(call, Xen.XENMEM_add_to_physmap_batch, end);
 }
@@ -112,7 +113,7 @@ function addOne(call: Caller, space: number, idx: number, gpfn: number): number 
     const old = gfnOfFrame(mem, mfn);
     if (old === gpfn) return 0;
     if (space === Xen.XENMAPSPACE_gmfn && old !== idx) return -Errno.EXDEV;
-    if (!vacate(mem, domain, gpfn)) return -Errno.EPERM;
+    if (!vacate(mem, domain, gpfn, call.removed)) return -Errno.EPERM;
     if (old !== NO_GFN) p2mSet(mem, domain, old, 0, P2m.none);
     return p2mSet(mem, domain, gpfn, mfn, P2m.ram_rw);
   });

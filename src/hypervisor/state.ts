@@ -50,12 +50,20 @@ export const enum HvVcpu {
   infoMfn = fifoTail + 64, // u32, the frame VCPUOP_register_vcpu_info holds, 0 none
   initialised = infoMfn + 4, // u32
   areas = initialised + 4, // u32 VcpuArea
-  pollPort = areas + 4, // u32, the port waited for, 0 any of several
-  pollDeadline = pollPort + 8, // f64 ns, 0 none; f64 and u64 are at multiples of 8 (tests/hypervisor/state)
+  inside = areas + 4, // i32 Inside
+  pollPort = inside + 4, // u32, the port waited for, 0 any of several
+  pollDeadline = pollPort + 4, // f64 ns, 0 none; f64 and u64 are at multiples of 8 (tests/hypervisor/state)
   runstateLin = pollDeadline + 8, // u64
   timeLin = runstateLin + 8, // u64
   timePublished = timeLin + 8, // f64 ns, when its time words were last written, 0 never
   SIZE = timePublished + 8 - VcpuOff.hv,
+}
+
+/** What the thread of a vCPU that is on a pCPU is doing. */
+export const enum Inside {
+  guest = 0, // running guest code, or in the scheduler
+  hypervisor = 1, // in a hypercall, away from guest memory
+  copying = 2, // reaching guest memory through the vCPU's TLB
 }
 
 /** Bits of HvVcpu.areas. */

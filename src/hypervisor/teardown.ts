@@ -7,7 +7,7 @@ import { p2mDestroy, p2mEntries } from "../machine/p2m";
 import { freeDomainBlock, vcpuAddr } from "./domain_table";
 import { destroyPorts } from "./event_channel";
 import { destroyGrantTable, releaseAllMappings } from "./grant_table";
-import { frameType } from "./guest_frame";
+import { frameType, isReleased, releaseFrame } from "./guest_frame";
 import { HvDomain, HvVcpu } from "./state";
 
 /** Frees all of the domain at block address `domain`, and the block. */
@@ -27,7 +27,9 @@ export function destroyDomainState(mem: MachineMemory, domain: number): void {
   const sharedInfo = mem.exchange(domain + DomainOff.sharedInfo, 0);
   if (sharedInfo) putPage(mem, sharedInfo);
   // What is left is the guest's memory, in its p2m or (after remove_from_physmap) nowhere.
-  for (const mfn of [...framesOf(mem, domid)]) if (frameType(mem, mfn) === FrameType.ram) putPage(mem, mfn);
+  for (const mfn of [...framesOf(mem, domid)]) {
+    if (frameType(mem, mfn) === FrameType.ram && !isReleased(mem, mfn)) releaseFrame(mem, mfn);
+  }
   mem.store(domain + DomainOff.totPages, 0);
   freeDomainBlock(mem, domain);
 }

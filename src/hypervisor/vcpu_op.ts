@@ -94,7 +94,8 @@ function down(call: Caller, vcpu: number): Result {
     if (other !== vcpu && mem.load(other + VcpuOff.online)) others = true;
   }
   if (!others) {
-    call.host.shutdown?.(call.domid, shutdownDomain(mem, domain, Xen.SHUTDOWN_poweroff));
+    const reason = shutdownDomain(mem, domain, Xen.SHUTDOWN_poweroff); // whether or not somebody listens
+    call.host.shutdown?.(call.domid, reason);
     call.outcome = "shutdown";
     return 0;
   }
@@ -172,5 +173,5 @@ export function publishTimeCopy(call: Caller, vcpu: number): void {
   const { mem } = call;
   const info = mem.get32(vcpu + VcpuOff.infoMaddr);
   if (!info || (mem.get32(vcpu + HvVcpu.areas) & VcpuArea.time) === 0) return;
-  call.host.copyToGuest(mem.get64(vcpu + HvVcpu.timeLin), info + VcpuInfoOff.time, VcpuTimeInfoOff.SIZE);
+  call.putFrom(mem.get64(vcpu + HvVcpu.timeLin), info + VcpuInfoOff.time, VcpuTimeInfoOff.SIZE);
 }

@@ -58,7 +58,7 @@ export function xenVersion(call: Caller): Result {
     case Xen.XENVER_get_features:
       return features(call, arg);
     case Xen.XENVER_guest_handle:
-      return call.host.copyToGuest(arg, call.domain + HvDomain.handle, 16) === 0 ? 0 : -Errno.EFAULT;
+      return call.putFrom(arg, call.domain + HvDomain.handle, 16) ? 0 : -Errno.EFAULT;
     case Xen.XENVER_build_id:
       return -Errno.EPERM;
     default:

@@ -156,6 +156,22 @@ grants("giving back a page that is mapped elsewhere does not take it away from t
   b.destroy();
 });
 
+grants("a page given back while it is mapped is still mapped when its domain has gone", () => {
+  const a = new Guest(machine);
+  const before = machine.freeFrames + a.pages;
+  seedGrant(a.mem, a.domid, 0, 7);
+  const mapping = mapForControl(a.mem, a.domid, 0, false);
+  if (typeof mapping === "number") throw new Error(`${mapping}`);
+  a.write(ARGS, ["u64", ARGS + 64], ["u64", 1], ["u32", 0], ["u32", 0], ["u16", Xen.DOMID_SELF]);
+  a.write(ARGS + 64, ["u64", 7]);
+  assert.is(a.call(Hypercall.memory_op, Xen.XENMEM_decrease_reservation, ARGS), 1);
+  a.destroy();
+  const after = machine.freeFrames;
+  assert.ok(after >= before - 1);
+  assert.is(unmapForControl(a.mem, mapping.handle), 0);
+  assert.is(machine.freeFrames, after + 1);
+});
+
 grants("a domain that dies lets go of what it had mapped", () => {
   const [a, b] = [new Guest(machine), new Guest(machine)];
   setup(a);

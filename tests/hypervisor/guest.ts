@@ -42,6 +42,10 @@ export interface GuestShape {
   pages?: number;
   maxPages?: number;
   vcpus?: number;
+  /** Another vCPU of a domain that exists: its block address and the vCPU's number. */
+  attach?: { domain: number; vcpu: number };
+  /** Nobody listens for its shutdown. */
+  deaf?: boolean;
 }
 
 /** First page of the guest that tests may use for arguments; and where its RAM ends. */
@@ -59,22 +63,16 @@ export class Guest {
   outcome = "";
 
   constructor(
-    readonly machine: TestMachine,
+    readonly machine: Pick<TestMachine, "mem" | "now" | "log" | "shutdowns">,
     shape: GuestShape = {},
     pcpu = 0,
   ) {
     const { mem } = machine;
     this.mem = mem;
     this.pages = shape.pages ?? 2 * MIB;
-    const maxPages = shape.maxPages ?? this.pages + 64;
-    this.domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: shape.vcpus ?? 1, maxPages });
+    this.domain = shape.attach?.domain ?? this.create(shape);
     this.domid = mem.get32(this.domain + DomainOff.domid);
-    for (let gfn = 0; gfn < this.pages; gfn++) {
-      p2mSet(mem, this.domain, gfn, allocFrame(mem, this.domid, FrameType.ram), P2m.ram_rw);
-    }
-    mem.store(this.domain + DomainOff.totPages, this.pages);
-    mem.store(this.domain + DomainOff.state, DomainState.running);
-    this.vcpu = vcpuAddr(mem, this.domain, 0);
+    this.vcpu = vcpuAddr(mem, this.domain, shape.attach?.vcpu ?? 0);
     this.pcpu = pcpuBase(pcpu);
     mem.store(this.vcpu + VcpuOff.pcpu, pcpu);
     mem.store(this.vcpu + VcpuOff.online, 1);
@@ -84,9 +82,22 @@ export class Guest {
       copyToGuest: (lin, at, length) => this.copy(lin, at, length, true),
       nowNs: () => machine.now,
       log: (domid, text) => machine.log.push(`(d${domid}) ${text}`),
-      shutdown: (domid, reason) => machine.shutdowns.push([domid, reason]),
+      shutdown: shape.deaf ? undefined : (domid, reason) => machine.shutdowns.push([domid, reason]),
     };
     this.hypervisor = new Hypervisor(mem, this.host);
+  }
+
+  private create(shape: GuestShape): number {
+    const { mem } = this;
+    const maxPages = shape.maxPages ?? this.pages + 64;
+    const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: shape.vcpus ?? 1, maxPages });
+    const domid = mem.get32(domain + DomainOff.domid);
+    for (let gfn = 0; gfn < this.pages; gfn++) {
+      p2mSet(mem, domain, gfn, allocFrame(mem, domid, FrameType.ram), P2m.ram_rw);
+    }
+    mem.store(domain + DomainOff.totPages, this.pages);
+    mem.store(domain + DomainOff.state, DomainState.running);
+    return domain;
   }
 
   private copy(lin: bigint, at: number, length: number, toGuest: boolean): number {

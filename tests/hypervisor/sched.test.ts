@@ -58,7 +58,7 @@ sched("a latched code is what a later shutdown reports; a crash is reported with
   a.write(ARGS, ["u32", Xen.SHUTDOWN_poweroff]);
   a.call(Hypercall.sched_op, Xen.SCHEDOP_shutdown, ARGS);
   assert.is(a.mem.load(a.domain + DomainOff.shutdownReason), Xen.SHUTDOWN_reboot);
-  const b = new Guest(machine, { pages: 16 });
+  const b = new Guest(machine, { pages: 16, deaf: true });
   b.hypervisor.crash(b.vcpu, "triple fault");
   assert.is(b.mem.load(b.domain + DomainOff.shutdownReason), Xen.SHUTDOWN_crash);
   assert.is(machine.log.at(-1), `(d${b.domid}) vCPU 0: triple fault`);
@@ -353,7 +353,7 @@ vcpus("the secondary time area follows the first", () => {
 });
 
 vcpus("a second vCPU starts from a context, once, and stops; the last one to stop powers off", () => {
-  const a = new Guest(machine, { pages: 16, vcpus: 2 });
+  const a = new Guest(machine, { pages: 16, vcpus: 2, deaf: true });
   const second = a.vcpu + VcpuOff.SIZE;
   const op = (n: number, vcpu: number, arg = ARGS) => a.call(Hypercall.vcpu_op, n, vcpu, arg);
   assert.is(op(Xen.VCPUOP_up, 1), -Errno.EINVAL, "not initialised");
