@@ -82,9 +82,10 @@ function look(): usize {
   if (vcpu) {
     const request = atomic.load<i32>(vcpu, VcpuOff.request);
     if (request & (VcpuRequest.flush | VcpuRequest.code | VcpuRequest.pause)) {
+      // taken before it is obeyed: what another thread asks for from now on it asks for again
+      atomic.and<i32>(vcpu, ~(request & (VcpuRequest.flush | VcpuRequest.code)), VcpuOff.request);
       if (request & VcpuRequest.flush) flushTlbAll();
       if (request & VcpuRequest.code) dropAllCode();
-      atomic.and<i32>(vcpu, ~(VcpuRequest.flush | VcpuRequest.code), VcpuOff.request);
       if (request & VcpuRequest.pause) return leave(Exit.request);
     }
   }

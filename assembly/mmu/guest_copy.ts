@@ -1,19 +1,29 @@
 /** Guest memory for hypercalls: exported to TypeScript. Addresses are linear, at the current CR3, with supervisor
  *  privilege and without SMAP. Nothing faults: what cannot be reached is not copied. */
-import { PcpuOff } from "../abi/layout";
+import { PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
 import { Pfec } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { DEVICE, DISCARD, readPage, writePage } from "./access";
 import { isCanonical, SMAP_OFF, walk } from "./guest_walk";
 import { physical } from "./p2m";
 import { deviceRead, deviceWrite } from "./ram";
-import { SUPERVISOR_AC } from "./tlb";
+import { flushTlbAll, SUPERVISOR_AC } from "./tlb";
 import { WalkOff } from "./walk_words";
 
 @inline function linear(lo: u32, hi: u32): u64 { return <u64>lo | (<u64>hi << 32); }
 
+/** The hypervisor may have changed the p2m since the guest ran, here or on another processor: a flush it has asked for
+ *  counts for its own accesses too. */
+function obeyFlush(): void {
+  const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+  if (!vcpu || !(atomic.load<i32>(vcpu, VcpuOff.request) & VcpuRequest.flush)) return;
+  atomic.and<i32>(vcpu, ~VcpuRequest.flush, VcpuOff.request);
+  flushTlbAll();
+}
+
 /** Copies guest bytes to host memory at `to`; returns how many could NOT be copied. */
 export function copyFromGuest(to: u32, linLo: u32, linHi: u32, len: u32): u32 {
+  obeyFlush();
   let lin = linear(linLo, linHi);
   while (len) {
     const part = min(len, 4096 - (<u32>lin & 0xfff));
@@ -28,6 +38,7 @@ export function copyFromGuest(to: u32, linLo: u32, linHi: u32, len: u32): u32 {
 
 /** Copies host memory at `from` to the guest; returns how many bytes could NOT be copied. */
 export function copyToGuest(linLo: u32, linHi: u32, from: u32, len: u32): u32 {
+  obeyFlush();
   let lin = linear(linLo, linHi);
   while (len) {
     const part = min(len, 4096 - (<u32>lin & 0xfff));
