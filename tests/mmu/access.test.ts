@@ -445,10 +445,10 @@ access("what the host writes to decoded code is dropped before the guest runs ag
 access("jump-cache entries go with the translations they depend on", () => {
   const JC = PCPU + PcpuOff.JC;
   const fill = (n: number, lin: bigint, global: boolean): void => {
-    rig.mem.set32(JC + 16 * n + 12, 77);
+    rig.mem.set32(JC + 16 * n + 8, 42);
     rig.core.jumpCacheFilled(JC + 16 * n, lin, global ? 1 : 0);
   };
-  const alive = (...n: number[]): boolean[] => n.map((i) => rig.mem.get32(JC + 16 * i + 12) !== 0);
+  const alive = (...n: number[]): boolean[] => n.map((i) => rig.mem.get32(JC + 16 * i + 8) !== 0);
   rig.core.flushTlbAll();
   fill(1, LIN, false);
   fill(2, KERNEL, true);
