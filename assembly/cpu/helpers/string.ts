@@ -131,15 +131,13 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       return true;
     }
     case Op.cmps: {
-      // without REP the second operand is read first, as a page fault on both shows (AMD family 19h)
-      const repeated = (load<u8>(u, RecOff.flags) & (RecFlag.rep | RecFlag.repne)) != 0;
-      let h = repeated ? hostR(lin(seg, si, w, false), w) : hostR(lin(Seg.es, di, w, false), w);
-      if (!h) return false;
-      const x = loadW(h, w);
-      h = repeated ? hostR(lin(Seg.es, di, w, false), w) : hostR(lin(seg, si, w, false), w);
-      if (!h) return false;
-      if (repeated) aluFlags(7, w, x, loadW(h, w));
-      else aluFlags(7, w, loadW(h, w), x);
+      // the second operand is read first, as a page fault on both shows (AMD family 19h; with REP not always)
+      const second = hostR(lin(Seg.es, di, w, false), w);
+      if (!second) return false;
+      const y = loadW(second, w);
+      const first = hostR(lin(seg, si, w, false), w);
+      if (!first) return false;
+      aluFlags(7, w, loadW(first, w), y);
       advance(Gpr.rsi, a, step);
       advance(Gpr.rdi, a, step);
       return true;

@@ -50,9 +50,9 @@ import { fa, fb, Form, imm32 } from "./alu";
 }
 
 @inline export function call<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
-  if (m.badDirect(w, u)) return 0;
   const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
   if (m.faulted(h, u)) return 0;
+  if (m.badDirect(w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
   return m.goto(u);
@@ -79,9 +79,9 @@ import { fa, fb, Form, imm32 } from "./alu";
     if (m.faulted(from, u)) return 0;
     to = m.load(from, w);
   }
-  if (m.badTarget(to, w, u)) return 0;
   const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
   if (m.faulted(h, u)) return 0;
+  if (m.badTarget(to, w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
   return m.jumpTo(to, w);

@@ -84,6 +84,8 @@ class Builder {
   /** A linear address, mostly of memory a case may use in segment `seg` with offsets of `asize` bytes. */
   linear(seg: number, asize: number, span = 16): number {
     const { r } = this;
+    // code cannot be written, and what is read should be the same in every run
+    if (!this.long && seg === CS) return this.base(CS) ? CODE + CODE_SIZE - 256 + r.below(240) : CODE + CODE_SIZE - r.below(8);
     for (let tries = 0; ; tries++) {
       let lin: number;
       const k = r.below(100);
@@ -341,6 +343,11 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
       const count = BigInt(r.below(24));
       gpr[RCX] = asize === 8 ? count : (count | (r.u64() & ~(asize === 4 ? 0xffffffffn : 0xffffn))) & M64;
     }
+    if (name === "cmps" && repeats) {
+      // which operand faults first is not defined: only the first one may
+      if (asize === 2 && b.base(ES) === 0) return makeCase(row, env, r);
+      gpr[RDI] = b.pointer(b.base(ES) === WRAP ? WRAP + 16 : DATA + 0x1000 - 32 + r.below(64), ES, asize) & (asize === 8 ? 0xffffffffn : M64);
+    }
     if (r.chance(0.5)) for (let i = 0; i < MEMORY; i++) b.memory[i] = r.chance(0.9) ? Number(gpr[RAX] & 0xffn) : r.below(256);
   }
   if (name === "xlat") {
@@ -392,7 +399,7 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   const length = head.length + tail.length + imm.length + jumpSize;
   if (straddle && r.chance(0.5)) rip = rip; // the boundary is somewhere inside
   if (jumpSize) {
-    target = r.chance(0.96) || jumpSize === 1 ? landing(r, rip, length) : Number(BigInt.asIntN(jumpSize * 8, BigInt(r.u32()))) + rip + length;
+    target = r.chance(0.96) || jumpSize < 4 ? landing(r, rip, length) : Number(BigInt.asIntN(jumpSize * 8, BigInt(r.u32()))) + rip + length;
     push(BigInt(target - rip - length), jumpSize);
   }
   const code = Uint8Array.from([...head, ...tail, ...imm]);
