@@ -125,6 +125,8 @@ export function stBytes(lin: u64, host: usize, n: u32): void {
 @inline function pageLeft(lin: u64, n: u32): u32 { return min(n, 4096 - (<u32>lin & 0xfff)); }
 
 function sysReadable(lin: u64, size: u32): usize {
+  const entry = SUPERVISOR + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry) == ((lin + (size - 1)) & ~(<u64>0xfff))) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
   const host = readIn(lin, size, SUPERVISOR);
   if (!host) unwind();
   return host;
