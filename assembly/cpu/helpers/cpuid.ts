@@ -142,7 +142,7 @@ function extended(leaf: u32): void {
     case 3: return answer(0x0000726f, 0, 0, 0); // "or"
     case 4: return answer(0, 0, 0, 0);
     case 5: return answer(0xff40ff40, 0xff40ff40, 0x20080140, 0x20080140); // L1: 64 TLB entries, 32 KiB 8-way, 64 B lines
-    case 6: return answer(0x48002200, 0x68004200, 0x02006140, 0x00009140); // L2: 512 KiB 8-way
+    case 6: return answer(0x48002200, 0x68004200, 0x02006140, 0); // L2: 512 KiB 8-way, no L3
     case 7: return answer(0, 0, 0, 1 << 8); // invariant TSC
     case 8: {
       // RstrFpErrPtrs, SSB_NO; 40 physical and 48 linear bits
