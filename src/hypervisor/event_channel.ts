@@ -114,15 +114,16 @@ export function bindIpi(mem: MachineMemory, domain: number, vcpuId: number): num
 /** EVTCHNOP_close. The other end of a connection becomes unbound again. */
 export function closePort(mem: MachineMemory, domain: number, port: number): number {
   for (;;) {
-    const remoteDomid = evtLocked(mem, domain, () => {
+    let remoteDomid = -1;
+    const result = evtLocked(mem, domain, () => {
       const state = portState(mem, domain, port);
-      if (state === Xen.EVTCHNSTAT_interdomain) return mem.get16(portAddr(mem, domain, port) + PortOff.remoteDomid);
-      return closeLocal(mem, domain, port, state);
+      if (state !== Xen.EVTCHNSTAT_interdomain) return closeLocal(mem, domain, port, state);
+      remoteDomid = mem.get16(portAddr(mem, domain, port) + PortOff.remoteDomid);
+      return 0;
     });
-    if (remoteDomid <= 0 && !isConnected(mem, domain, port)) return remoteDomid;
-    const remote = domainByDomid(mem, remoteDomid);
-    const done = bothLocked(mem, domain, remote || domain, () => closeConnection(mem, domain, port, remoteDomid));
-    if (done) return 0;
+    if (remoteDomid < 0) return result;
+    const remote = domainByDomid(mem, remoteDomid) || domain; // gone: then its end is too
+    if (bothLocked(mem, domain, remote, () => closeConnection(mem, domain, port, remoteDomid))) return 0;
   }
 }
 

@@ -148,7 +148,7 @@ function charge(call: Caller, count: number): boolean {
 function populate(call: Caller, gfn: number, order: number): boolean {
   const { mem, domain } = call;
   const pages = 1 << order;
-  if (gfn + pages > P2M_FRAMES || gfn % pages !== 0) return false;
+  if (gfn + pages > P2M_FRAMES) return false;
   const mfns = newPages(call, pages);
   if (!mfns) return false;
   const placed = p2mLocked(mem, domain, () => {

@@ -75,10 +75,9 @@ export function setTimer(mem: MachineMemory, vcpu: number, timeout: bigint, now:
   arm(mem, vcpu, at === 0 ? 0 : at < 0 || at - now >= TOO_FAR ? now + WHEN_TOO_FAR : at);
 }
 
-/** `at` 0 stops it. */
+/** `at` 0 stops it. Only ever the vCPU that calls, whose scheduler reads its deadlines anew after each hypercall. */
 export function arm(mem: MachineMemory, vcpu: number, at: number): void {
   mem.setF64(vcpu + VcpuOff.singleshot, at);
-  kick(mem, vcpu, VcpuRequest.time);
 }
 
 /** VCPUOP_set_periodic_timer; 0 stops it. */
