@@ -368,6 +368,7 @@ export const enum FlagsKind {
   adc = 6, // CF from flagsCarry, OF/AF from operands
   sbb = 7,
   shift = 8, // ZF SF PF from res; CF in flagsCarry bit 0, OF in bit 1, AF 0
+  imul = 9, // 64-bit product of a and b: CF = OF = it does not fit; ZF SF PF from res, AF 0
 }
 
 export const enum FaultKind {

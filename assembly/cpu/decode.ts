@@ -151,7 +151,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     p++;
     reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
     rm = (modrm & 7) | ((rex & 1) << 3);
-    if (modrm < 0xc0) {
+    if (modrm < 0xc0 && !(rule & RowRule.MODREG)) {
       mem = true;
       const mod = modrm >> 6;
       if (asize == 2) {

@@ -4,6 +4,12 @@
 import { FlagsKind, PcpuOff } from "../abi/layout";
 import { Flag } from "../abi/x86";
 import { PCPU } from "./pcpu";
+import { mulHighSigned } from "./wide";
+
+/** 1 if the signed 128-bit product of the operands differs from the sign-extended result. */
+function wideProduct(): u32 {
+  return u32(mulHighSigned(load<u64>(PCPU, PcpuOff.flagsA), load<u64>(PCPU, PcpuOff.flagsB)) != <u64>(load<i64>(PCPU, PcpuOff.flagsRes) >> 63));
+}
 
 /** CF as 0 or 1. */
 export function carry(): u32 {
@@ -13,6 +19,7 @@ export function carry(): u32 {
     case FlagsKind.sub: return u32(load<u64>(PCPU, PcpuOff.flagsA) < load<u64>(PCPU, PcpuOff.flagsB));
     case FlagsKind.logic: return 0;
     case FlagsKind.none: return load<u32>(PCPU, PcpuOff.rflags) & Flag.CF;
+    case FlagsKind.imul: return wideProduct();
     default: return load<u32>(PCPU, PcpuOff.flagsCarry) & 1;
   }
 }
@@ -24,6 +31,7 @@ export function overflow(): u32 {
     case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 11) & 1;
     case FlagsKind.logic: return 0;
     case FlagsKind.shift: return (load<u32>(PCPU, PcpuOff.flagsCarry) >> 1) & 1;
+    case FlagsKind.imul: return wideProduct();
     case FlagsKind.add:
     case FlagsKind.inc:
     case FlagsKind.adc: return <u32>(((a ^ r) & (b ^ r)) >>> 63);
@@ -35,6 +43,7 @@ export function auxiliary(): u32 {
   switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
     case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 4) & 1;
     case FlagsKind.logic:
+    case FlagsKind.imul:
     case FlagsKind.shift: return 0;
     default:
       return <u32>((load<u64>(PCPU, PcpuOff.flagsRes) ^ load<u64>(PCPU, PcpuOff.flagsA) ^ load<u64>(PCPU, PcpuOff.flagsB)) >> 4) & 1;

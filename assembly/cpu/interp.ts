@@ -7,8 +7,7 @@ import { Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostR, hostW } from "./access";
 import { enter, linkFall, linkTaken } from "./code_cache";
-import { carry, condition, rotateFlags, setCarry } from "./flags";
-import { mulHighSigned } from "./wide";
+import { carry, condition, rotateFlags, setCarry, sign, zero } from "./flags";
 import { badTargetChecked, checkedHost, checkedSetStack, checkedStackHost, stackMask } from "./checked";
 import { Cond, Host, Machine } from "./machine";
 import { PCPU } from "./pcpu";
@@ -84,7 +83,12 @@ export class Interp<K> extends Machine<u64> {
     store<u32>(PCPU, <u32>carry, PcpuOff.flagsCarry);
   }
   @inline carry(): u64 { return <u64>carry(); }
-  @inline cond(cc: i32): Cond { return condition(cc); }
+  @inline cond(cc: i32): Cond {
+    if (cc >> 1 == 1) return <i32>carry() ^ (cc & 1);
+    if (cc >> 1 == 2) return <i32>zero() ^ (cc & 1);
+    if (cc >> 1 == 4) return <i32>sign() ^ (cc & 1);
+    return condition(cc);
+  }
   /** Condition `cc` after CMP: a - b = r. */
   @inline compare(cc: i32, a: u64, b: u64, r: u64): Cond {
     switch (cc >> 1) {
@@ -103,7 +107,6 @@ export class Interp<K> extends Machine<u64> {
   @inline shrBy(a: u64, n: i32): u64 { return a >> n; }
   @inline sarBy(a: u64, n: i32): u64 { return <u64>(<i64>a >> n); }
   @inline negative(x: u64): Cond { return i32(<i64>x < 0); }
-  @inline mulHighS(a: u64, b: u64): u64 { return mulHighSigned(a, b); }
   @inline setCarry(x: u64): void { setCarry(<u32>x); }
   @inline rotateFlags(right: bool, r: u64, bits: i32): void { rotateFlags(right, r, bits); }
   @inline select(c: Cond, a: u64, b: u64): u64 { return select<u64>(a, b, c != 0); }

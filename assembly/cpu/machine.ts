@@ -45,8 +45,6 @@ export abstract class Machine<V> {
   abstract sarBy(a: V, n: i32): V;
   /** x < 0. */
   abstract negative(x: V): Cond;
-  /** Upper half of the signed 128-bit product. */
-  abstract mulHighS(a: V, b: V): V;
   /** CF := x (0 or 1), the other five flags kept. */
   abstract setCarry(x: V): void;
   /** CF and OF after a rotate of `bits` bits with zero-extended result `r`; the other flags kept. */

@@ -7,29 +7,30 @@ import { PcpuOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raise, raiseError } from "../fault";
+import { Handler } from "./handler";
 import { Interp } from "./interp";
 import { PCPU } from "./pcpu";
 import { performAny } from "./perform";
 import { abnormal, endSlice, performChecked, performCold, start, step, takeExit } from "./runtime";
-import { alu, lea, mov, movx, unary } from "./semantics/alu";
+import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
 
 function h11(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // mov  8 rr
-function h12(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1); } // mov  8 ri
-function h13(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // mov  8 rm
-function h14(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 3); } // mov  8 mr
-function h15(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // mov  8 rmb
-function h16(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 6); } // mov  8 mrb
-function h17(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 7); } // mov  8 mib
-function h18(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // mov  4 rr
-function h19(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // mov  4 ri
-function h20(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // mov  4 rm
-function h21(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 3); } // mov  4 mr
-function h22(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // mov  4 rmb
-function h23(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // mov  4 mrb
+function h12(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // mov  4 rr
+function h13(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1); } // mov  8 ri
+function h14(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // mov  4 ri
+function h15(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // mov  8 rm
+function h16(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // mov  4 rm
+function h17(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 3); } // mov  8 mr
+function h18(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 3); } // mov  4 mr
+function h19(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // mov  8 rmb
+function h20(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // mov  4 rmb
+function h21(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 6); } // mov  8 mrb
+function h22(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // mov  4 mrb
+function h23(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 7); } // mov  8 mib
 function h24(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 7); } // mov  4 mib
 function h25(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 0); } // mov  1 rr
 function h26(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 2); } // mov  1 rm
@@ -50,8 +51,8 @@ function h40(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u
 function h41(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 2); } // movx sd 8 rm
 function h42(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 5); } // movx sd 8 rmb
 function h43(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // lea  8 rm
-function h44(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // lea  8 rmb
-function h45(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // lea  4 rm
+function h44(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // lea  4 rm
+function h45(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // lea  8 rmb
 function h46(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // lea  4 rmb
 function h47(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // alu add 8 rr
 function h48(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 1); } // alu add 8 ri
@@ -64,14 +65,14 @@ function h54(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8
 function h55(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // alu add 4 mrb
 function h56(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // alu add 4 mib
 function h57(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // alu sub 8 rr
-function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
-function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
-function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
-function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
+function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
+function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
+function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
+function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
 function h62(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 5); } // alu sub 4 rmb
 function h63(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // alu and 8 rr
-function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
-function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
+function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
+function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
 function h66(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // alu and 4 ri
 function h67(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // alu and 4 rmb
 function h68(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // alu or 4 rmb
@@ -84,135 +85,138 @@ function h74(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8
 function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
 function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
 function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
-function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
-function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
-function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
-function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
-function h82(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
-function h83(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
-function h84(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
-function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
+function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
+function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
+function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
+function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
+function h82(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
+function h83(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
+function h84(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
+function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
 function h86(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // alu cmp 4 ri
-function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
-function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
-function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
-function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
-function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
-function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
-function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
-function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
-function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
-function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
-function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
-function h98(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
-function h99(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
-function h100(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
-function h101(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
-function h102(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
-function h103(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
-function h104(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
-function h105(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
-function h106(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
-function h107(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
-function h108(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
-function h109(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
-function h110(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
-function h111(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
-function h112(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
-function h113(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
-function h114(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
-function h115(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
-function h116(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0); } // jcc o 8 ri
-function h117(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // jcc no 8 ri
-function h118(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
-function h119(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
-function h120(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
-function h121(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
-function h122(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
-function h123(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
-function h124(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
-function h125(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
-function h126(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 10); } // jcc p 8 ri
-function h127(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 11); } // jcc np 8 ri
-function h128(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
-function h129(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
-function h130(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
-function h131(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
-function h132(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 4 ri
-function h133(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 4 ri
-function h134(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
-function h135(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  4 ri
-function h136(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
-function h137(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
-function h138(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
-function h139(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
-function h140(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
-function h141(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
-function h142(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
-function h143(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
-function h144(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
-function h145(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
-function h146(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
-function h147(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
-function h148(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
-function h149(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
-function h150(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
-function h151(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
-function h152(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
-function h153(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
-function h154(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
-function h155(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
-function h156(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
-function h157(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
-function h158(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
-function h159(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
-function h160(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
-function h161(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
-function h162(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
-function h163(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
-function h164(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
-function h165(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
-function h166(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
-function h167(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
-function h168(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
-function h169(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
-function h170(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
-function h171(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
-function h172(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
-function h173(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
-function h174(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
-function h175(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
-function h176(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
-function h177(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
-function h178(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
-function h179(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
-function h180(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
-function h181(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
-function h182(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
-function h183(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
-function h184(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
-function h185(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
-function h186(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
-function h187(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
-function h188(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
-function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 7); } // cmpj e 4 mib
-function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // cmpj e 1 mib
-function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 7); } // cmpj ne 4 mib
-function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // cmpj ne 1 mib
-function h193(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
-function h194(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
-function h195(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
-function h196(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
-function h197(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
-function h198(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
-function h199(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
-function h200(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
-function h201(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
-function h202(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
-function h203(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
-function h204(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
-function h205(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
-function h206(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
+function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
+function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
+function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
+function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
+function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
+function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
+function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
+function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
+function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
+function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
+function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
+function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
+function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
+function h101(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
+function h102(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
+function h103(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
+function h104(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
+function h105(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
+function h106(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
+function h107(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
+function h108(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
+function h109(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
+function h110(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
+function h111(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
+function h112(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
+function h113(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
+function h114(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
+function h115(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
+function h116(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
+function h117(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
+function h118(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
+function h119(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0); } // jcc o 8 ri
+function h120(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // jcc no 8 ri
+function h121(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
+function h122(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
+function h123(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
+function h124(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
+function h125(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
+function h126(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
+function h127(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
+function h128(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
+function h129(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 10); } // jcc p 8 ri
+function h130(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 11); } // jcc np 8 ri
+function h131(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
+function h132(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
+function h133(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
+function h134(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
+function h135(u: usize): usize { return setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 0); } // setcc * 1 rr
+function h136(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 8, 0); } // cmov * 8 rr
+function h137(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 4, 0); } // cmov * 4 rr
+function h138(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
+function h139(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
+function h140(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
+function h141(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
+function h142(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
+function h143(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
+function h144(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
+function h145(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
+function h146(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
+function h147(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
+function h148(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
+function h149(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
+function h150(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
+function h151(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
+function h152(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
+function h153(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
+function h154(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
+function h155(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
+function h156(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
+function h157(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
+function h158(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
+function h159(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
+function h160(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
+function h161(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
+function h162(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
+function h163(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
+function h164(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
+function h165(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
+function h166(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
+function h167(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
+function h168(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
+function h169(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
+function h170(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
+function h171(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
+function h172(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
+function h173(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
+function h174(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
+function h175(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
+function h176(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
+function h177(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
+function h178(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
+function h179(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
+function h180(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
+function h181(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
+function h182(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
+function h183(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
+function h184(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
+function h185(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
+function h186(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
+function h187(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
+function h188(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
+function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
+function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
+function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
+function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 7); } // cmpj e 4 mib
+function h193(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // cmpj e 1 mib
+function h194(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 7); } // cmpj ne 4 mib
+function h195(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // cmpj ne 1 mib
+function h196(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
+function h197(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
+function h198(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
+function h199(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
+function h200(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
+function h201(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
+function h202(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
+function h203(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
+function h204(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
+function h205(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
+function h206(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
+function h207(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
+function h208(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
+function h209(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
 
 /** Runs the vCPU on this pCPU until something ends it: Exit. */
 export function run(): i32 {
@@ -225,8 +229,8 @@ export function run(): i32 {
         u = abnormal();
         if (!u) return takeExit();
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
-      case 1: u = resync(u); break;
+        continue;
+      case 1: u = resync(u); continue;
       case 2:
         left -= <i32>load<u16>(u, BlockOff.count);
         if (left >= 0) u += RecOff.SIZE;
@@ -235,30 +239,30 @@ export function run(): i32 {
           u = endSlice(u);
           left = load<i32>(PCPU, PcpuOff.left);
         }
-        break;
+        continue;
       case 3:
         store<i32>(PCPU, left, PcpuOff.left);
         u = step(u);
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
+        continue;
       case 4:
         if (--left < 0) {
           store<i32>(PCPU, left, PcpuOff.left);
           u = endSlice(u);
           left = load<i32>(PCPU, PcpuOff.left);
         } else u = checkStraddle(u);
-        break;
-      case 5: u = performAny<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); break;
+        continue;
+      case 5: u = performAny<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); continue;
       case 6:
         store<i32>(PCPU, left, PcpuOff.left);
         u = performChecked(u);
-        break;
+        continue;
       case 7:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         store<i32>(PCPU, left, PcpuOff.left);
         u = performCold(u);
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
+        continue;
       case 8: {
         const n = <usize>load<u32>(u, RecOff.taken);
         u = n ? n : linkTaken(u);
@@ -267,119 +271,119 @@ export function run(): i32 {
       case 9:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         u = raise(Vector.UD);
-        break;
+        continue;
       case 10:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         u = raiseError(Vector.GP, 0);
-        break;
-      case 11: u = h11(u); break;
-      case 12: u = h12(u); break;
-      case 13: u = h13(u); break;
-      case 14: u = h14(u); break;
-      case 15: u = h15(u); break;
-      case 16: u = h16(u); break;
-      case 17: u = h17(u); break;
-      case 18: u = h18(u); break;
-      case 19: u = h19(u); break;
-      case 20: u = h20(u); break;
-      case 21: u = h21(u); break;
-      case 22: u = h22(u); break;
-      case 23: u = h23(u); break;
-      case 24: u = h24(u); break;
-      case 25: u = h25(u); break;
-      case 26: u = h26(u); break;
-      case 27: u = h27(u); break;
-      case 28: u = h28(u); break;
-      case 29: u = h29(u); break;
-      case 30: u = h30(u); break;
-      case 31: u = h31(u); break;
-      case 32: u = h32(u); break;
-      case 33: u = h33(u); break;
-      case 34: u = h34(u); break;
-      case 35: u = h35(u); break;
-      case 36: u = h36(u); break;
-      case 37: u = h37(u); break;
-      case 38: u = h38(u); break;
-      case 39: u = h39(u); break;
-      case 40: u = h40(u); break;
-      case 41: u = h41(u); break;
-      case 42: u = h42(u); break;
-      case 43: u = h43(u); break;
-      case 44: u = h44(u); break;
-      case 45: u = h45(u); break;
-      case 46: u = h46(u); break;
-      case 47: u = h47(u); break;
-      case 48: u = h48(u); break;
-      case 49: u = h49(u); break;
-      case 50: u = h50(u); break;
-      case 51: u = h51(u); break;
-      case 52: u = h52(u); break;
-      case 53: u = h53(u); break;
-      case 54: u = h54(u); break;
-      case 55: u = h55(u); break;
-      case 56: u = h56(u); break;
-      case 57: u = h57(u); break;
-      case 58: u = h58(u); break;
-      case 59: u = h59(u); break;
-      case 60: u = h60(u); break;
-      case 61: u = h61(u); break;
-      case 62: u = h62(u); break;
-      case 63: u = h63(u); break;
-      case 64: u = h64(u); break;
-      case 65: u = h65(u); break;
-      case 66: u = h66(u); break;
-      case 67: u = h67(u); break;
-      case 68: u = h68(u); break;
-      case 69: u = h69(u); break;
-      case 70: u = h70(u); break;
-      case 71: u = h71(u); break;
-      case 72: u = h72(u); break;
-      case 73: u = h73(u); break;
-      case 74: u = h74(u); break;
-      case 75: u = h75(u); break;
-      case 76: u = h76(u); break;
-      case 77: u = h77(u); break;
-      case 78: u = h78(u); break;
-      case 79: u = h79(u); break;
-      case 80: u = h80(u); break;
-      case 81: u = h81(u); break;
-      case 82: u = h82(u); break;
-      case 83: u = h83(u); break;
-      case 84: u = h84(u); break;
-      case 85: u = h85(u); break;
-      case 86: u = h86(u); break;
-      case 87: u = h87(u); break;
-      case 88: u = h88(u); break;
-      case 89: u = h89(u); break;
-      case 90: u = h90(u); break;
-      case 91: u = h91(u); break;
-      case 92: u = h92(u); break;
-      case 93: u = h93(u); break;
-      case 94: u = h94(u); break;
-      case 95: u = h95(u); break;
-      case 96: u = h96(u); break;
-      case 97: u = h97(u); break;
-      case 98: u = h98(u); break;
-      case 99: u = h99(u); break;
-      case 100: u = h100(u); break;
-      case 101: u = h101(u); break;
-      case 102: u = h102(u); break;
-      case 103: u = h103(u); break;
-      case 104: u = h104(u); break;
-      case 105: u = h105(u); break;
-      case 106: u = h106(u); break;
-      case 107: u = h107(u); break;
-      case 108: u = h108(u); break;
-      case 109: u = h109(u); break;
-      case 110: u = h110(u); break;
-      case 111: u = h111(u); break;
-      case 112: u = h112(u); break;
-      case 113: u = h113(u); break;
-      case 114: u = h114(u); break;
-      case 115: u = h115(u); break;
-      case 116: u = h116(u); break;
-      case 117: u = h117(u); break;
-      case 118: u = h118(u); break;
+        continue;
+      case 11: u = h11(u); continue;
+      case 12: u = h12(u); continue;
+      case 13: u = h13(u); continue;
+      case 14: u = h14(u); continue;
+      case 15: u = h15(u); continue;
+      case 16: u = h16(u); continue;
+      case 17: u = h17(u); continue;
+      case 18: u = h18(u); continue;
+      case 19: u = h19(u); continue;
+      case 20: u = h20(u); continue;
+      case 21: u = h21(u); continue;
+      case 22: u = h22(u); continue;
+      case 23: u = h23(u); continue;
+      case 24: u = h24(u); continue;
+      case 25: u = h25(u); continue;
+      case 26: u = h26(u); continue;
+      case 27: u = h27(u); continue;
+      case 28: u = h28(u); continue;
+      case 29: u = h29(u); continue;
+      case 30: u = h30(u); continue;
+      case 31: u = h31(u); continue;
+      case 32: u = h32(u); continue;
+      case 33: u = h33(u); continue;
+      case 34: u = h34(u); continue;
+      case 35: u = h35(u); continue;
+      case 36: u = h36(u); continue;
+      case 37: u = h37(u); continue;
+      case 38: u = h38(u); continue;
+      case 39: u = h39(u); continue;
+      case 40: u = h40(u); continue;
+      case 41: u = h41(u); continue;
+      case 42: u = h42(u); continue;
+      case 43: u = h43(u); continue;
+      case 44: u = h44(u); continue;
+      case 45: u = h45(u); continue;
+      case 46: u = h46(u); continue;
+      case 47: u = h47(u); continue;
+      case 48: u = h48(u); continue;
+      case 49: u = h49(u); continue;
+      case 50: u = h50(u); continue;
+      case 51: u = h51(u); continue;
+      case 52: u = h52(u); continue;
+      case 53: u = h53(u); continue;
+      case 54: u = h54(u); continue;
+      case 55: u = h55(u); continue;
+      case 56: u = h56(u); continue;
+      case 57: u = h57(u); continue;
+      case 58: u = h58(u); continue;
+      case 59: u = h59(u); continue;
+      case 60: u = h60(u); continue;
+      case 61: u = h61(u); continue;
+      case 62: u = h62(u); continue;
+      case 63: u = h63(u); continue;
+      case 64: u = h64(u); continue;
+      case 65: u = h65(u); continue;
+      case 66: u = h66(u); continue;
+      case 67: u = h67(u); continue;
+      case 68: u = h68(u); continue;
+      case 69: u = h69(u); continue;
+      case 70: u = h70(u); continue;
+      case 71: u = h71(u); continue;
+      case 72: u = h72(u); continue;
+      case 73: u = h73(u); continue;
+      case 74: u = h74(u); continue;
+      case 75: u = h75(u); continue;
+      case 76: u = h76(u); continue;
+      case 77: u = h77(u); continue;
+      case 78: u = h78(u); continue;
+      case 79: u = h79(u); continue;
+      case 80: u = h80(u); continue;
+      case 81: u = h81(u); continue;
+      case 82: u = h82(u); continue;
+      case 83: u = h83(u); continue;
+      case 84: u = h84(u); continue;
+      case 85: u = h85(u); continue;
+      case 86: u = h86(u); continue;
+      case 87: u = h87(u); continue;
+      case 88: u = h88(u); continue;
+      case 89: u = h89(u); continue;
+      case 90: u = h90(u); continue;
+      case 91: u = h91(u); continue;
+      case 92: u = h92(u); continue;
+      case 93: u = h93(u); continue;
+      case 94: u = h94(u); continue;
+      case 95: u = h95(u); continue;
+      case 96: u = h96(u); continue;
+      case 97: u = h97(u); continue;
+      case 98: u = h98(u); continue;
+      case 99: u = h99(u); continue;
+      case 100: u = h100(u); continue;
+      case 101: u = h101(u); continue;
+      case 102: u = h102(u); continue;
+      case 103: u = h103(u); continue;
+      case 104: u = h104(u); continue;
+      case 105: u = h105(u); continue;
+      case 106: u = h106(u); continue;
+      case 107: u = h107(u); continue;
+      case 108: u = h108(u); continue;
+      case 109: u = h109(u); continue;
+      case 110: u = h110(u); continue;
+      case 111: u = h111(u); continue;
+      case 112: u = h112(u); continue;
+      case 113: u = h113(u); continue;
+      case 114: u = h114(u); continue;
+      case 115: u = h115(u); continue;
+      case 116: u = h116(u); continue;
+      case 117: u = h117(u); continue;
+      case 118: u = h118(u); continue;
       case 119: u = h119(u); break;
       case 120: u = h120(u); break;
       case 121: u = h121(u); break;
@@ -396,9 +400,9 @@ export function run(): i32 {
       case 132: u = h132(u); break;
       case 133: u = h133(u); break;
       case 134: u = h134(u); break;
-      case 135: u = h135(u); break;
-      case 136: u = h136(u); break;
-      case 137: u = h137(u); break;
+      case 135: u = h135(u); continue;
+      case 136: u = h136(u); continue;
+      case 137: u = h137(u); continue;
       case 138: u = h138(u); break;
       case 139: u = h139(u); break;
       case 140: u = h140(u); break;
@@ -412,12 +416,12 @@ export function run(): i32 {
       case 148: u = h148(u); break;
       case 149: u = h149(u); break;
       case 150: u = h150(u); break;
-      case 151: u = h151(u); break;
-      case 152: u = h152(u); break;
-      case 153: u = h153(u); break;
-      case 154: u = h154(u); break;
-      case 155: u = h155(u); break;
-      case 156: u = h156(u); break;
+      case 151: u = h151(u); continue;
+      case 152: u = h152(u); continue;
+      case 153: u = h153(u); continue;
+      case 154: u = h154(u); continue;
+      case 155: u = h155(u); continue;
+      case 156: u = h156(u); continue;
       case 157: u = h157(u); break;
       case 158: u = h158(u); break;
       case 159: u = h159(u); break;
@@ -468,7 +472,20 @@ export function run(): i32 {
       case 204: u = h204(u); break;
       case 205: u = h205(u); break;
       case 206: u = h206(u); break;
+      case 207: u = h207(u); break;
+      case 208: u = h208(u); break;
+      case 209: u = h209(u); break;
       default: unreachable();
+    }
+    // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch
+    if (load<u16>(u) == Handler.head) {
+      left -= <i32>load<u16>(u, BlockOff.count);
+      if (left >= 0) u += RecOff.SIZE;
+      else {
+        store<i32>(PCPU, left, PcpuOff.left);
+        u = endSlice(u);
+        left = load<i32>(PCPU, PcpuOff.left);
+      }
     }
   }
   return 0;

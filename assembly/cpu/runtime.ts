@@ -29,7 +29,7 @@ import { performMmx } from "./semantics/mmx";
 import { performSse } from "./semantics/sse";
 
 /** Instructions between two looks at requests and interrupts. */
-const SLICE: i32 = 20000;
+const SLICE: i32 = 8000;
 
 export function performCold(u: usize): usize {
   switch (<i32>load<u8>(u, RecOff.desc + 1)) {

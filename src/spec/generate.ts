@@ -8,7 +8,7 @@
  *  The enums RowRule, RowFlag, SizeCode, ImmCode, Shape, Template below are written out too, so that both sides agree. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { HOT } from "./hot";
+import { BRANCHES, HOT, SHARED_WIDTH } from "./hot";
 import { INTEGER, STRING } from "./integer";
 import { MMX } from "./mmx";
 import type { InsnSpec } from "./row";
@@ -27,7 +27,7 @@ const GROUPS = [
 
 const enums = {
   Group: { integer: 0, system: 1, string: 2, x87: 3, mmx: 4, sse: 5, locked: 6 },
-  RowRule: { NONE: 0, MODRM: 1, DIGIT: 2, EXACT: 4, MEM: 8, REG: 16, PLUSR: 32 },
+  RowRule: { NONE: 0, MODRM: 1, DIGIT: 2, EXACT: 4, MEM: 8, REG: 16, PLUSR: 32, MODREG: 64 },
   RowFlag: { LONG: 1, LEGACY: 2, LOCK: 4, ENDS: 8, DEFAULT64: 16, W0: 32, W1: 64, TORM: 128 },
   RowPrefix: { ANY: 0, NP: 1, P66: 2, F3: 3, F2: 4 },
   SizeCode: { v: 0, b: 1, w: 2, d: 3, q: 4, y: 5, z: 6 },
@@ -159,10 +159,12 @@ function encode(row: InsnSpec, group: number): Encoded[] {
     } else throw new Error(`token ${token} in ${row.opcode}`);
   }
   const operands = row.operands === "" ? [] : row.operands.split(",").map((o) => o.trim());
-  if (!vex && operands.some((o) => /^[EGMRSCDQWPVNU]/.test(o) && !/^(ES|CS|SS|DS|DX|CL|CR|DR)$/.test(o)) && !(rule & R.PLUSR)) rule |= R.MODRM;
+  if (!vex && operands.some((o) => /^[EGMRSCDQWPVNU]/.test(o) && !/^(ES|CS|SS|DS|FS|GS|DX|CL|CR|DR)$/.test(o)) && !(rule & R.PLUSR)) rule |= R.MODRM;
   if (vex) rule |= R.MODRM;
   if (/^M/.test(operands.find((o) => /^M/.test(o)) ?? "") && row.mnemonic !== "xlat" && !(rule & R.REG)) rule |= R.MEM;
   if (row.mnemonic === "xlat") rule = R.NONE;
+  // moves to and from control and debug registers take every ModRM.mod for a register
+  if (operands.some((o) => /^[CD][dqy]$/.test(o))) rule |= R.MODREG;
 
   const immTokens = operands.filter((o) => /^(I|J|A[pz]|O)/.test(o));
   let imm: number = enums.ImmCode.none;
@@ -265,10 +267,10 @@ const OPERATIONS: Record<string, readonly string[]> = {
   alu: ALU, shift: SHIFT, unary: UNARY, jcc: CC, cmpj: CC, testj: CC, movx: ["zb", "zw", "zd", "", "sb", "sw", "sd"],
 };
 /** Arguments of the semantic function after (m, u). */
-const CALLS: Record<string, (op: number, w: number, f: number) => string> = {
+const CALLS: Record<string, (op: number | string, w: number, f: number) => string> = {
   alu: (op, w, f) => `${op}, ${w}, ${f}`, mov: (_, w, f) => `${w}, ${f}`, movx: (op, w, f) => `${op}, ${w}, ${f}`, lea: (_, w, f) => `${w}, ${f}`,
   unary: (op, w, f) => `${op}, ${w}, ${f}`, shift: (op, w, f) => `${op}, ${w}, ${f}`, push: (_, w, f) => `${w}, ${f}`, pop: (_, w) => `${w}`,
-  jcc: (op) => `${op}`, jmp: () => "", call: (_, w) => `${w}`, ret: (_, w) => `${w}`, callInd: (_, w, f) => `${w}, ${f}`, jmpInd: (_, w, f) => `${w}, ${f}`,
+  setcc: (op, _, f) => `${op}, ${f}`, cmov: (op, w, f) => `${op}, ${w}, ${f}`, jcc: (op) => `${op}`, jmp: () => "", call: (_, w) => `${w}`, ret: (_, w) => `${w}`, callInd: (_, w, f) => `${w}, ${f}`, jmpInd: (_, w, f) => `${w}, ${f}`,
   leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
 };
 const FIRST_HOT = 11; // Handler.hot
@@ -278,18 +280,23 @@ const branches: string[] = [];
 const templates = enums.Template as Record<string, number>;
 for (const [template, operations, widths, forms] of HOT)
   for (const operation of operations)
-    for (const width of widths)
-      for (const form of forms) {
-        const op = operation === "" ? 0 : OPERATIONS[template].indexOf(operation);
-        const f = FORMS.indexOf(form);
-        if (op < 0 || f < 0) throw new Error(`hot ${template} ${operation} ${form}`);
-        const number = FIRST_HOT + functions.length;
-        cases[(templates[template] << 9) | (op << 5) | (Math.log2(width) << 3) | f] = number;
-        const args = CALLS[template](op, width, f);
+    for (const form of forms) {
+      const f = FORMS.indexOf(form);
+      const all = operation === "*";
+      const op = all || operation === "" ? 0 : OPERATIONS[template].indexOf(operation);
+      if (op < 0 || f < 0) throw new Error(`hot ${template} ${operation} ${form}`);
+      let number = 0;
+      for (const width of widths) {
+        const shared = SHARED_WIDTH.includes(template) && number !== 0;
+        if (!shared) number = FIRST_HOT + functions.length;
+        for (let each = op; each < (all ? 16 : op + 1); each++) cases[(templates[template] << 9) | (each << 5) | (Math.log2(width) << 3) | f] = number;
+        if (shared) continue;
+        const args = CALLS[template](all ? "(<i32>load<u16>(u, RecOff.desc) >> 5) & 15" : op, width, f);
         const body = template === "nop" ? "u + RecOff.SIZE" : `${template}<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u${args ? `, ${args}` : ""})`;
         functions.push(`function h${number}(u: usize): usize { return ${body}; } // ${template} ${operation} ${width} ${form}`);
-        branches.push(`      case ${number}: u = h${number}(u); break;`);
+        branches.push(`      case ${number}: u = h${number}(u); ${BRANCHES.includes(template) ? "break" : "continue"};`);
       }
+    }
 
 const hotText = `// GENERATED by src/spec/generate.ts from src/spec/hot.ts: npm run gen. Do not edit.
 
@@ -308,11 +315,12 @@ import { PcpuOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raise, raiseError } from "../fault";
+import { Handler } from "./handler";
 import { Interp } from "./interp";
 import { PCPU } from "./pcpu";
 import { performAny } from "./perform";
 import { abnormal, endSlice, performChecked, performCold, start, step, takeExit } from "./runtime";
-import { alu, lea, mov, movx, unary } from "./semantics/alu";
+import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
@@ -331,8 +339,8 @@ export function run(): i32 {
         u = abnormal();
         if (!u) return takeExit();
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
-      case 1: u = resync(u); break;
+        continue;
+      case 1: u = resync(u); continue;
       case 2:
         left -= <i32>load<u16>(u, BlockOff.count);
         if (left >= 0) u += RecOff.SIZE;
@@ -341,30 +349,30 @@ export function run(): i32 {
           u = endSlice(u);
           left = load<i32>(PCPU, PcpuOff.left);
         }
-        break;
+        continue;
       case 3:
         store<i32>(PCPU, left, PcpuOff.left);
         u = step(u);
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
+        continue;
       case 4:
         if (--left < 0) {
           store<i32>(PCPU, left, PcpuOff.left);
           u = endSlice(u);
           left = load<i32>(PCPU, PcpuOff.left);
         } else u = checkStraddle(u);
-        break;
-      case 5: u = performAny<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); break;
+        continue;
+      case 5: u = performAny<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); continue;
       case 6:
         store<i32>(PCPU, left, PcpuOff.left);
         u = performChecked(u);
-        break;
+        continue;
       case 7:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         store<i32>(PCPU, left, PcpuOff.left);
         u = performCold(u);
         left = load<i32>(PCPU, PcpuOff.left);
-        break;
+        continue;
       case 8: {
         const n = <usize>load<u32>(u, RecOff.taken);
         u = n ? n : linkTaken(u);
@@ -373,13 +381,23 @@ export function run(): i32 {
       case 9:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         u = raise(Vector.UD);
-        break;
+        continue;
       case 10:
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         u = raiseError(Vector.GP, 0);
-        break;
+        continue;
 ${branches.join("\n")}
       default: unreachable();
+    }
+    // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch
+    if (load<u16>(u) == Handler.head) {
+      left -= <i32>load<u16>(u, BlockOff.count);
+      if (left >= 0) u += RecOff.SIZE;
+      else {
+        store<i32>(PCPU, left, PcpuOff.left);
+        u = endSlice(u);
+        left = load<i32>(PCPU, PcpuOff.left);
+      }
     }
   }
   return 0;

@@ -1,11 +1,18 @@
 /** Template records with a handler of their own in run(), chosen from profiles of kernels, userland and the benchmark guests.
  *  The function's size is bounded (docs/adr/0002): an entry is added by taking another out. */
 
-/** [template, operation, widths, forms]; operation is an index into the template's names or a list of conditions. */
+/** [template, operations, widths, forms]: one handler per combination. "*" stands for all operations in one handler that reads
+ *  its operation from the record; templates whose width does not matter (SHARED_WIDTH) have one handler for all widths. */
 export type HotRow = readonly [template: string, operations: readonly string[], widths: readonly number[], forms: readonly string[]];
 
 const COMMON = ["e", "ne", "b", "ae", "be", "a", "l", "ge", "le", "g"];
 const ALL_CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"];
+
+/** Templates whose handlers do not look at the operand width. */
+export const SHARED_WIDTH: readonly string[] = ["jcc", "jmp"];
+
+/** Templates that end a block: the run loop counts the next block after them. */
+export const BRANCHES: readonly string[] = ["jcc", "jmp", "call", "ret", "callInd", "jmpInd", "cmpj", "testj"];
 
 export const HOT: readonly HotRow[] = [
   ["mov", [""], [8, 4], ["rr", "ri", "rm", "mr", "rmb", "mrb", "mib"]],
@@ -24,7 +31,8 @@ export const HOT: readonly HotRow[] = [
   ["alu", ["or"], [4], ["ri"]],
   ["alu", ["xor"], [4], ["ri", "rm", "rmb"]],
   ["alu", ["xor"], [1], ["rr"]],
-  ["alu", ["adc", "sbb"], [4], ["rr"]],
+  ["alu", ["adc", "sbb"], [8, 4], ["rr"]],
+  ["alu", ["add"], [8], ["rm"]],
   ["alu", ["cmp"], [8, 4], ["rr", "ri", "rmb", "mrb", "mib"]],
   ["alu", ["cmp"], [1], ["ri", "mib"]],
   ["alu", ["test"], [8, 4], ["rr"]],
@@ -37,8 +45,9 @@ export const HOT: readonly HotRow[] = [
   ["push", [""], [8, 4], ["rr"]],
   ["push", [""], [4], ["ri", "rmb"]],
   ["pop", [""], [8, 4], ["rr"]],
-  ["jcc", ALL_CC, [8], ["ri"]],
-  ["jcc", ["e", "ne"], [4], ["ri"]],
+  ["jcc", ALL_CC, [8, 4], ["ri"]],
+  ["setcc", ["*"], [1], ["rr"]],
+  ["cmov", ["*"], [8, 4], ["rr"]],
   ["jmp", [""], [8, 4], ["ri"]],
   ["call", [""], [8, 4], ["ri"]],
   ["ret", [""], [8, 4], ["ri"]],

@@ -145,7 +145,7 @@ export const INTEGER: readonly InsnSpec[] = [
   insn("0F AC /r", "shrd", "Ev,Gv,Ib", { undefinedFlags: "oac" }),
   insn("0F AD /r", "shrd", "Ev,Gv,CL", { op: "shrd_cl", undefinedFlags: "oac" }),
   insn("0F C8+r", "bswap", "Zv"),
-  insn("0F C3 /r mem", "movnti", "My,Gy"),
+  insn("NP 0F C3 /r mem", "movnti", "My,Gy"),
   insn("0F 38 F0 /r mem", "movbe", "Gv,Mv"),
   insn("0F 38 F1 /r mem", "movbe", "Mv,Gv"),
   insn("66 0F 38 F6 /r", "adcx", "Gy,Ey"),

@@ -55,7 +55,7 @@ const enum Reg {
 @inline export function x2apicMode(): bool {
   return (load<u32>(PCPU, PcpuOff.apicBase) & (BASE_ENABLE | BASE_EXTD)) == (BASE_ENABLE | BASE_EXTD);
 }
-@inline function softwareEnabled(): bool { return (load<u32>(APIC, ApicOff.svr) & 0x100) != 0; }
+@inline export function softwareEnabled(): bool { return (load<u32>(APIC, ApicOff.svr) & 0x100) != 0; }
 
 /** State after power-up or INIT; the id is 2 * vCPU number, as libxl lays out a domain's APIC ids. */
 export function apicReset(): void {
@@ -399,7 +399,12 @@ function writeDivide(value: u32): void {
 
 function writeSvr(value: u32): void {
   store<u32>(APIC, value, ApicOff.svr);
-  if (value & 0x100) return;
+  if (value & 0x100) {
+    // An upcall that was pending meanwhile has left no request behind (events.ts): look again.
+    const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
+    if (vcpu) atomic.or<i32>(vcpu, VcpuRequest.upcall, VcpuOff.request);
+    return;
+  }
   for (let i = 0; i < 7; i++) store<u32>(APIC + (i << 2), lvt(i) | MASKED, ApicOff.lvt); // disabling masks every entry
 }
 

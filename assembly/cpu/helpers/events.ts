@@ -5,13 +5,14 @@
  *  - per-domain vector: level-like and outside the local APIC. While the byte is set and IF = 1 the vector is delivered; the
  *    guest's handler clears the byte before it scans for events.
  *  - per-vCPU vector: an edge into the local APIC each time the byte goes from 0 to 1 (whoever sets it then sets
- *    VcpuRequest.upcall), with priority and EOI like any other.
+ *    VcpuRequest.upcall), with priority and EOI like any other. While the APIC is disabled by software the edge is not kept;
+ *    enabling it makes one if the byte is set, so that kernels do not find a stale request when they set up the APIC.
  *  `evtchn_upcall_mask` is a PV field; HVM guests mask with IF. */
 import { ApicOff, InitBit, SystemOff } from "../../abi/apic";
 import { DomainOff, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
 import { Flag } from "../../abi/x86";
 import { PCPU, attention } from "../pcpu";
-import { apicPending, apicPost, apicTakePosted } from "./apic";
+import { apicPending, apicPost, apicTakePosted, softwareEnabled } from "./apic";
 import { rflags } from "./mode";
 
 /** Values of PcpuOff.shadow: what holds interrupts off the instruction at SystemOff.shadowRip. */
@@ -63,7 +64,7 @@ export function pollUpcall(): i32 {
   const request = atomic.and<i32>(vcpu, ~mine, VcpuOff.request);
   if (request & VcpuRequest.upcall) {
     const vector = load<u32>(vcpu, VcpuOff.callbackVector), info = <usize>load<u32>(vcpu, VcpuOff.infoMaddr);
-    if (vector && info && atomic.load<u8>(info)) apicPost(vector);
+    if (vector && info && softwareEnabled() && atomic.load<u8>(info)) apicPost(vector);
   }
   if (!(request & VcpuRequest.apic)) return 0;
   const bits = apicTakePosted(vcpu);

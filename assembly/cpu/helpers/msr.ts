@@ -61,6 +61,7 @@ const FS_BASE: u32 = 0xc0000100;
 const GS_BASE: u32 = 0xc0000101;
 const KERNEL_GS_BASE: u32 = 0xc0000102;
 const TSC_AUX: u32 = 0xc0000103;
+const EVENT_SELECT: u32 = 0xc0010000; // performance counters, four each: Xen hides them by reading 0
 const SYSCFG: u32 = 0xc0010010;
 const HWCR: u32 = 0xc0010015;
 const IORR_FIRST: u32 = 0xc0010016; // IORRs, TOP_MEM (C001001A), TOP_MEM2 (C001001D)
@@ -129,6 +130,7 @@ function slotOf(msr: u32): u32 {
 
 /** MSRs of AMD processors that read as 0 and ignore writes. */
 function isInert(msr: u32): bool {
+  if (among(msr, EVENT_SELECT, 8)) return true;
   if (among(msr, IORR_FIRST, 8)) return true;
   if (among(msr, MC_CTL_MASK, 7)) return true;
   if (among(msr, PSTATE_LIMIT, 11)) return true;

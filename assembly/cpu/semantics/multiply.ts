@@ -7,7 +7,11 @@ import { fa, fb, Form, imm32 } from "./alu";
 
 @inline export function imulOp<M extends Machine<V>, V>(m: M, w: i32, a: V, b: V): V {
   const product = m.mul(a, b), r = m.sext(product, w);
-  const fits = w == 8 ? m.eq(m.mulHighS(a, b), m.sarBy(product, 63)) : m.eq(r, product);
+  if (w == 8) {
+    m.setFlags(FlagsKind.imul, r, a, b); // the upper half is computed only if somebody asks
+    return r;
+  }
+  const fits = m.eq(r, product);
   m.setFlagsCarry(FlagsKind.shift, r, r, r, m.mul(m.xor(fits, m.imm(1)), m.imm(3)));
   return r;
 }
