@@ -404,7 +404,7 @@ ${branches.join("\n")}
 }
 `;
 
-const root = process.env.XENOLITH_ROOT_DIR ?? join(import.meta.dirname, "..", "..");
+const root = process.env.XENOLITH_ROOT_DIR ?? process.cwd(); // npm runs scripts in the project's folder
 let stale = false;
 for (const [file, content] of [["opcodes.gen.ts", text], ["hot.gen.ts", hotText], ["run.gen.ts", runText]] as const) {
   const out = join(root, "assembly/cpu", file);
