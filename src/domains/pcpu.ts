@@ -12,6 +12,9 @@ import type { MachineMemory } from "../machine/memory";
 import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
 import type { PcpuFactory } from "../machine/vcpu_worker";
 
+/** What the core finds worth a line in the log (assembly/cpu/helpers/msr.ts). */
+const NOTICES: Readonly<Record<number, string>> = { 1: "RDMSR of unknown", 2: "WRMSR to unknown" };
+
 export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log }) => {
   const base = pcpuBase(pcpu);
   const ports = new DomainPorts(memory, log);
@@ -22,7 +25,7 @@ export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log }
     pioWrite: (port, size, value) => ports.of(domid()).bus.write(port, size as AccessSize, value),
     mmioRead: () => 0xffffffff, // no device of a PVH guest has memory; its local APIC is the core's
     mmioWrite: () => {},
-    notice: (code, a, b) => log(domid(), `notice ${code}: 0x${a.toString(16)} 0x${b.toString(16)}`),
+    notice: (code, a) => log(domid(), `${NOTICES[code] ?? `notice ${code}:`} 0x${a.toString(16)}`),
     random: () => crypto.getRandomValues(new Uint32Array(1))[0],
   });
   const { copyFromGuest, copyToGuest } = core.exports;

@@ -336,6 +336,21 @@ upcall("a vCPU's own vector is an edge into the APIC and needs EOI", () => {
   assert.is(guest.rip, CODE + 2, "no repetition while the byte stays set");
 });
 
+upcall("a vCPU's own vector leaves no request in a disabled APIC, and comes when the APIC is enabled", () => {
+  world("90 f4");
+  guest.infoAt(INFO);
+  guest.setVcpuWord(VcpuOff.callbackVector, 0xf2);
+  guest.bytes(INFO, 1);
+  guest.setVcpuWord(VcpuOff.request, VcpuRequest.upcall);
+  guest.core.apicWrite(APIC.svr, 0xff);
+  guest.run(CODE);
+  assert.is(guest.rip, CODE + 2);
+  assert.is(guest.core.apicRead(APIC.irr + 0x70), 0);
+  guest.core.apicWrite(APIC.svr, 0x1ff);
+  guest.run(CODE);
+  assert.is(haltedIn(guest), 0xf2);
+});
+
 upcall("nothing happens without a registered vector", () => {
   world("90 f4");
   guest.infoAt(INFO);
