@@ -77,7 +77,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       p += 1;
       map = -1; // VEX.0F: no instruction there without AVX
     }
-    if (!long) { rex = 0; vvvv &= 7; }
+    if (!long) rex = 0;
     opsize = pp == 1;
     rep = pp == 2 ? 0xf3 : pp == 3 ? 0xf2 : 0;
     b = load<u8>(p++);
@@ -95,7 +95,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       if (want == RowPrefix.NP) { if (opsize || rep) continue; }
       else if (want == RowPrefix.P66) { if (!opsize || rep) continue; }
       else if (rep != (want == RowPrefix.F3 ? 0xf3 : 0xf2)) continue;
-    }
+    } else if (rep && (map == 2 || map == 3)) continue;
     rule = load<u8>(row, Row.rule);
     if (rule & (RowRule.EXACT | RowRule.DIGIT | RowRule.MEM | RowRule.REG)) {
       const digit = <i32>load<u8>(row, Row.digit);
@@ -375,6 +375,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   store<u8>(u, <u8>rm, RecOff.rm);
   if (isLocked) store<u8>(u, immCode == ImmCode.none ? 0 : 1, RecOff.rm);
   if (vex) {
+    if (!long) vvvv &= 7;
     if (mem) store<u8>(u, <u8>vvvv, RecOff.rm);
     else store<u8>(u, <u8>vvvv, RecOff.disp);
   }

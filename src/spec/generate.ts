@@ -164,7 +164,7 @@ function encode(row: InsnSpec, group: number): Encoded[] {
   if (/^M/.test(operands.find((o) => /^M/.test(o)) ?? "") && row.mnemonic !== "xlat" && !(rule & R.REG)) rule |= R.MEM;
   if (row.mnemonic === "xlat") rule = R.NONE;
   // moves to and from control and debug registers take every ModRM.mod for a register
-  if (operands.some((o) => /^[CD][dqy]$/.test(o))) rule |= R.MODREG;
+  if (operands.some((o) => /^[CD]$/.test(o))) rule |= R.MODREG;
 
   const immTokens = operands.filter((o) => /^(I|J|A[pz]|O)/.test(o));
   let imm: number = enums.ImmCode.none;
