@@ -368,6 +368,7 @@ export const enum FlagsKind {
   adc = 6, // CF from flagsCarry, OF/AF from operands
   sbb = 7,
   shift = 8, // ZF SF PF from res; CF in flagsCarry bit 0, OF in bit 1, AF 0
+  overlay = 32, // added to a kind: CF and OF are bits 0 and 1 of flagsCarry, the others as the kind says
   imul = 9, // 64-bit product of a and b: CF = OF = it does not fit; ZF SF PF from res, AF 0
 }
 

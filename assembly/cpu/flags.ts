@@ -11,6 +11,8 @@ function wideProduct(): u32 {
   return u32(mulHighSigned(load<u64>(PCPU, PcpuOff.flagsA), load<u64>(PCPU, PcpuOff.flagsB)) != <u64>(load<i64>(PCPU, PcpuOff.flagsRes) >> 63));
 }
 
+@inline function baseKind(): u32 { return load<u32>(PCPU, PcpuOff.flagsKind) & (FlagsKind.overlay - 1); }
+
 /** CF as 0 or 1. */
 export function carry(): u32 {
   const r = load<i64>(PCPU, PcpuOff.flagsRes);
@@ -27,7 +29,9 @@ export function carry(): u32 {
 /** OF as 0 or 1. */
 export function overflow(): u32 {
   const r = load<i64>(PCPU, PcpuOff.flagsRes), a = load<i64>(PCPU, PcpuOff.flagsA), b = load<i64>(PCPU, PcpuOff.flagsB);
-  switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
+  const kind = <i32>load<u32>(PCPU, PcpuOff.flagsKind);
+  if (kind & FlagsKind.overlay) return (load<u32>(PCPU, PcpuOff.flagsCarry) >> 1) & 1;
+  switch (kind) {
     case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 11) & 1;
     case FlagsKind.logic: return 0;
     case FlagsKind.shift: return (load<u32>(PCPU, PcpuOff.flagsCarry) >> 1) & 1;
@@ -40,7 +44,7 @@ export function overflow(): u32 {
 }
 
 export function auxiliary(): u32 {
-  switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
+  switch (<i32>baseKind()) {
     case FlagsKind.none: return (load<u32>(PCPU, PcpuOff.rflags) >> 4) & 1;
     case FlagsKind.logic:
     case FlagsKind.imul:
@@ -51,17 +55,17 @@ export function auxiliary(): u32 {
 }
 
 export function zero(): u32 {
-  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 6) & 1;
+  if (baseKind() == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 6) & 1;
   return u32(load<i64>(PCPU, PcpuOff.flagsRes) == 0);
 }
 
 export function sign(): u32 {
-  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 7) & 1;
+  if (baseKind() == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 7) & 1;
   return u32(load<i64>(PCPU, PcpuOff.flagsRes) < 0);
 }
 
 export function parity(): u32 {
-  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 2) & 1;
+  if (baseKind() == FlagsKind.none) return (load<u32>(PCPU, PcpuOff.rflags) >> 2) & 1;
   return ~popcnt<u32>(load<u8>(PCPU, PcpuOff.flagsRes)) & 1;
 }
 
@@ -85,16 +89,22 @@ export function setStatus(bits: u32): void {
   store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
 }
 
+/** CF := `c`, OF := `o`; the others keep their values, unlooked at. */
+@inline function setCarryOverflow(c: u32, o: u32): void {
+  store<u32>(PCPU, c | (o << 1), PcpuOff.flagsCarry);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.flagsKind) | FlagsKind.overlay, PcpuOff.flagsKind);
+}
+
 /** CF := `c`; the other five keep their values. */
 export function setCarry(c: u32): void {
-  setStatus((status() & ~Flag.CF) | c);
+  setCarryOverflow(c, overflow());
 }
 
 /** CF and OF after ROL or ROR with zero-extended result `r` of `bits` bits. */
 export function rotateFlags(right: bool, r: u64, bits: i32): void {
   const top = <u32>(r >> (bits - 1)) & 1;
   const c = right ? top : <u32>r & 1, o = right ? top ^ (<u32>(r >> (bits - 2)) & 1) : c ^ top;
-  setStatus((status() & ~(Flag.CF | Flag.OF)) | c | (o << 11));
+  setCarryOverflow(c, o);
 }
 
 /** Condition code `cc` (SDM Vol.1 "EFLAGS Condition Codes") as 0 or 1, from the lazy operands where that is direct. */
