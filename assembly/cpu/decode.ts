@@ -95,7 +95,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       if (want == RowPrefix.NP) { if (opsize || rep) continue; }
       else if (want == RowPrefix.P66) { if (!opsize || rep) continue; }
       else if (rep != (want == RowPrefix.F3 ? 0xf3 : 0xf2)) continue;
-    } else if (rep && (map == 2 || map == 3)) continue;
+    } else if (rep && (map == 2 || map == 3 || (map == 1 && b == 0xc7 && modrm >= 0xc0))) continue; // RDRAND, RDSEED
     rule = load<u8>(row, Row.rule);
     if (rule & (RowRule.EXACT | RowRule.DIGIT | RowRule.MEM | RowRule.REG)) {
       const digit = <i32>load<u8>(row, Row.digit);
@@ -115,8 +115,10 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   }
   if (left == 0) {
     store<u16>(u, Handler.ud, RecOff.handler);
-    store<u8>(u, <u8>min<usize>(p - start, 15), RecOff.len);
-    return <u32>(p - start) | Decoded.ENDS;
+    // where ModRM might have chosen a row, it was looked at
+    const seen = p - start + (index >> 16 ? 1 : 0);
+    store<u8>(u, <u8>min<usize>(seen, 15), RecOff.len);
+    return <u32>seen | Decoded.ENDS;
   }
 
   // operand and address size
@@ -418,7 +420,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
     }
     let result = decodeOne(p, u, off, mode);
     let handler = <i32>load<u16>(u, RecOff.handler);
-    if (<i32>(result & Decoded.LEN) > avail || (avail < 15 && (handler == Handler.ud || handler == Handler.gp))) {
+    if (<i32>(result & Decoded.LEN) > avail || (avail < 15 && handler == Handler.gp)) {
       // it needs the next page: a block of its own
       if (count) break;
       const next = mode & Mode.BITS ? (lin | 0xfff) + 1 : ((lin | 0xfff) + 1) & 0xffffffff;

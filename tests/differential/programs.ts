@@ -15,7 +15,7 @@ const RBP_AT = DATA + 0x1800;
 const COUNTER = DATA + 0x1f00;
 const STACK = DATA + 0x1500;
 
-const LEFT_OUT = /^(j|loop|call|ret|enter|leave|popa|pusha|pop$|push$|xlat|movoffs|lahf|salc|ins|outs|movs$|stos|lods|cmps|scas|aam|bt[src]?$|prefetch|hint)/;
+const LEFT_OUT = /^(j|aa[as]$|da[as]$|loop|call|ret|enter|leave|popa|pusha|pop$|push$|xlat|movoffs|lahf|salc|ins|outs|movs$|stos|lods|cmps|scas|aam|bt[src]?$|prefetch|hint)/;
 const PLAIN = ROWS.filter((row) => !LEFT_OUT.test(row.name) && !(row.spec.op ?? "").startsWith("movoffs") && !row.string);
 const HOT = PLAIN.filter((row) => /^(add|sub|cmp|test|and|or|xor|adc|sbb|mov|lea|inc|dec|neg|not|movzx|movsx|movsxd|shl|shr|sar|imul|set.*|cmov.*)$/.test(row.name));
 const JCC = ROWS.filter((row) => row.opcode >= 0x70 && row.opcode < 0x80 && row.escape.length === 0 && row.operands[0] === "Jb");
@@ -192,7 +192,8 @@ class Writer {
 export function makeProgram(env: number, seed: string): Program {
   const r = new Random(seed);
   const w = new Writer(r, env);
-  while (w.code.length < 120) w.body(2);
+  const length = r.between(60, 800);
+  while (w.code.length < length) w.body(2);
   w.code.push(0xf4);
   const gpr = new BigUint64Array(16);
   const long = ENVS[env].bits === 64;

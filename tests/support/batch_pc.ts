@@ -1,6 +1,7 @@
 /** The core as a runner of tests/hardware/native.ts cases: thousands a second. Code runs at CPL 3 with exceptions on a stack
  *  of their own, and the HLT behind each case ends it with #GP; so the case owns every register, as it does natively. */
 import { PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
+import { RecOff } from "../../assembly/abi/record";
 import { CODE, CODE_SIZE, type Case, DONE, ENVS, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
 import { LAYOUT, TestPc } from "./test_pc";
 
@@ -152,9 +153,13 @@ export class BatchPc {
 
   run(c: Case, under: Under = "compatibility", budget = 10_000): Result {
     if (c.env !== this.env || under !== this.under) this.enterEnv(c.env, under);
+    this.placeCode(c);
+    return this.runPlaced(c, under, budget);
+  }
+
+  private runPlaced(c: Case, under: Under, budget: number): Result {
     const { mem, core } = this.pc;
     const base = Region.PCPUS;
-    this.placeCode(c);
     mem.u8.set(this.snapshot.subarray(0, 1024), base);
     for (let i = 0; i < 16; i++) mem.set64(base + i * 8, c.gpr[i]);
     mem.set64(base + PcpuOff.rip, BigInt(c.rip));
@@ -194,6 +199,15 @@ export class BatchPc {
       cr2: finished || vector !== 14 ? 0n : mem.get64(base + PcpuOff.cr2),
       memory,
     };
+  }
+
+  /** Length of the instruction of a case as the decoder sees it, and what became of it when it ran. */
+  decode(c: Case, under: Under = "compatibility"): { length: number; result: Result } {
+    if (c.env !== this.env || under !== this.under) this.enterEnv(c.env, under);
+    this.placeCode(c);
+    const head = this.pc.mem.get32(Region.PCPUS + PcpuOff.codeNext);
+    const result = this.runPlaced(c, under, 200);
+    return { length: this.pc.mem.get8(head + RecOff.SIZE + RecOff.len), result };
   }
 
   private isHlt(c: Case, rip: bigint): boolean {

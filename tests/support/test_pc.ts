@@ -70,7 +70,7 @@ export class TestPc {
   }
 
   static async create(options: { wasm?: string; ports?: (port: number, size: number, value?: number) => number } = {}): Promise<TestPc> {
-    const file = options.wasm ?? join(XENOLITH_ROOT, "build/xenolith.wasm");
+    const file = options.wasm ?? process.env.XENOLITH_WASM ?? join(XENOLITH_ROOT, "build/xenolith.wasm");
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
     const shared = file.includes("shared");
     const pages = 0x1000 * 0.5;
