@@ -62,7 +62,11 @@ export async function run(file: string, settings: readonly string[]): Promise<nu
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {
-    status ??= code;
+    if (status !== null) {
+      terminal.restore(); // asked twice: whatever the first one waits for, do not
+      process.exit(code);
+    }
+    status = code;
     void domain?.destroy();
   };
   terminal.onDetach = () => end(0);

@@ -26,6 +26,7 @@ export class Terminal {
   constructor(private readonly streams: TerminalOptions) {
     streams.stdout.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+      if (this.ended) return;
       this.ended = true;
       this.onBrokenPipe();
     });

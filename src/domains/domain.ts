@@ -86,6 +86,7 @@ export class Domain {
   private resolveStopped!: (stop: DomainStop) => void;
   private stopping: Promise<void> | null = null;
   private userPaused = false;
+  private placed = false;
   private homecomings: (() => void)[] = [];
 
   /** @internal */
@@ -156,7 +157,9 @@ export class Domain {
 
   /** @internal Gives each vCPU a processor. The domain is paused until `unpause`. */
   async place(): Promise<void> {
-    for (const vcpu of this.vcpus) await this.host.hardware.place(vcpu);
+    const { memory } = this.host.hardware;
+    for (const vcpu of this.vcpus) if (memory.load(vcpu + VcpuOff.online) !== 0) await this.host.hardware.place(vcpu);
+    this.placed = true;
   }
 
   get paused(): boolean {
@@ -195,6 +198,10 @@ export class Domain {
     const { memory } = this.host.hardware;
     const code = memory.load(this.block + DomainOff.shutdownReason);
     if (code !== -1 && !this.stopping) void this.stop(REASONS[code] ?? "crash");
+    for (const vcpu of this.vcpus) {
+      if (this.stopping || memory.load(vcpu + VcpuOff.online) === 0 || memory.load(vcpu + VcpuOff.home) !== -1) continue;
+      if (this.placed) void this.host.hardware.place(vcpu); // brought online by another vCPU
+    }
     if (this.homecomings.length > 0 && this.isHome()) for (const resolve of this.homecomings.splice(0)) resolve();
   }
 

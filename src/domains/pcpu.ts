@@ -6,16 +6,18 @@ import { Hypervisor, type HypervisorHost } from "../hypervisor/hypercalls";
 import { shutdownDomain } from "../hypervisor/shutdown";
 import { type AccessSize, PioBus } from "../io/bus";
 import { DEBUG_PORT, DebugPort } from "../io/debug_port";
+import type { Clock } from "../machine/clock";
 import { Core } from "../machine/core";
 import { pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
 import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
-import type { PcpuFactory } from "../machine/vcpu_worker";
+import type { PcpuFactory, PcpuParts } from "../machine/vcpu_worker";
 
 /** What the core finds worth a line in the log (assembly/cpu/helpers/msr.ts). */
 const NOTICES: Readonly<Record<number, string>> = { 1: "RDMSR of unknown", 2: "WRMSR to unknown" };
 
-export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log }) => {
+export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log: unlimited }) => {
+  const log = limited(unlimited, clock);
   const base = pcpuBase(pcpu);
   const ports = new DomainPorts(memory, log);
   const domid = () => memory.get32(base + PcpuOff.domid);
@@ -45,6 +47,36 @@ export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log }
 };
 
 const LOW = 0xffffffffn;
+
+const LOG_BURST = 5000; // lines
+const LOG_RATE = 1000; // lines a second
+
+/** A guest can print faster than anybody reads, and what is on its way to the control thread takes memory: beyond a rate
+ *  lines are dropped, and the log says how many. */
+export function limited(log: PcpuParts["log"], clock: Clock): PcpuParts["log"] {
+  const spent = new Map<number, { lines: number; since: number; dropped: number }>();
+  return (domid, line) => {
+    const now = clock.nowNs();
+    let budget = spent.get(domid);
+    if (!budget) {
+      if (spent.size > 256) spent.clear(); // domains come and go
+      spent.set(domid, (budget = { lines: 0, since: now, dropped: 0 }));
+    }
+    budget.lines = Math.max(0, budget.lines - ((now - budget.since) * LOG_RATE) / 1e9);
+    budget.since = now;
+    if (budget.lines >= LOG_BURST) {
+      budget.dropped++;
+      return;
+    }
+    if (budget.dropped > 0) {
+      log(domid, `(${budget.dropped} lines dropped)`);
+      budget.dropped = 0;
+      budget.lines++;
+    }
+    budget.lines++;
+    log(domid, line);
+  };
+}
 
 /** The hypervisor as this pCPU's scheduler sees it. */
 class PcpuHypervisor extends Hypervisor implements Hypercalls {
