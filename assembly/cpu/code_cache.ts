@@ -167,6 +167,11 @@ function lookup(rip: u64): usize {
   const global = fetchGlobal();
   store<u64>(PCPU, rip - (lin & 0xfff), PcpuOff.ripBase);
   let head = find(maddr, mode);
+  if (head && !(mode & Mode.flat) && rip + load<u16>(head, BlockOff.end) - (lin & 0xfff) - 1 > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) {
+    // decoded under a wider CS limit
+    killBlock(head);
+    head = 0;
+  }
   if (!head) {
     if (load<u32>(PCPU, PcpuOff.codeNext) + (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) dropAllCode();
     head = decodeBlock(lin, maddr, mode);
@@ -214,7 +219,7 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
   const mode = load<u32>(PCPU, PcpuOff.mode);
   if (!(mode & Mode.flat)) {
     const limit = (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
-    if (rip > limit) {
+    if (rip > limit && field == RecOff.taken) {
       store<u32>(PCPU, <u32>u, PcpuOff.record);
       return raiseError(Vector.GP, 0);
     }

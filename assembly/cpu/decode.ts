@@ -3,6 +3,8 @@
  *  displacement, immediate (SDM Vol.2A "Instruction Format") and the choice between hot templates and cold records. */
 import { Mode, PcpuOff, Seg } from "../abi/layout";
 import { RecFlag, RecOff } from "../abi/record";
+import { Vector } from "../abi/x86";
+import { raiseError } from "../fault";
 import { fetchPage } from "../mmu/fetch";
 import { BlockOff, MAX_INSNS, addBlock } from "./code_cache";
 import { Handler } from "./handler";
@@ -408,6 +410,9 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
   let u = head + RecOff.SIZE, off = <i32>(maddr & 0xfff), count = 0, previous: usize = 0, second: u32 = 0;
   const page: usize = <usize>(maddr & ~0xfff), single = (mode & Mode.step) != 0;
   const limit = single ? 1 : MAX_INSNS;
+  // page offset of the last byte within the CS limit: a block ends there, its first instruction faults there
+  let last: i64 = 0x7fffffff;
+  if (!(mode & Mode.flat)) last = <i64>off + <i64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4) - load<i64>(PCPU, PcpuOff.rip);
   let ended = false, kind: i32 = single ? Handler.step : Handler.head;
   memory.fill(head, 0, RecOff.SIZE);
   while (count < limit && off < 4096) {
@@ -420,6 +425,10 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
     }
     let result = decodeOne(p, u, off, mode);
     let handler = <i32>load<u16>(u, RecOff.handler);
+    if (<i64>(off + min(<i32>(result & Decoded.LEN), avail + 1)) > last + 1) {
+      if (count) break;
+      return raiseError(Vector.GP, 0);
+    }
     if (<i32>(result & Decoded.LEN) > avail || (avail < 15 && handler == Handler.gp)) {
       // it needs the next page: a block of its own
       if (count) break;
@@ -428,6 +437,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
       if (!second) return 0;
       memory.copy(BUFFER + <usize>avail, <usize>second, 24);
       result = decodeOne(BUFFER, u, off, mode);
+      if (<i64>(off + <i32>(result & Decoded.LEN)) > last + 1) return raiseError(Vector.GP, 0);
       kind = Handler.straddle;
       if (<i32>(result & Decoded.LEN) <= avail) second = 0; // invalid without its second half
       if (!second) kind = single ? Handler.step : Handler.head;
@@ -454,7 +464,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
   if (!ended || !endsForGood(previous ? previous : u - RecOff.SIZE)) {
     memory.fill(u, 0, RecOff.SIZE);
     store<u16>(u, Handler.goto, RecOff.handler);
-    store<u16>(u, <u16>((Template.jmp << 9) | (((mode & Mode.BITS) == Mode.bits16 ? 1 : 2) << 3)), RecOff.desc);
+    store<u16>(u, <u16>((Template.jmp << 9) | (2 << 3)), RecOff.desc); // IP does not wrap: beyond the limit it faults
     store<u16>(u, <u16>off, RecOff.off);
     store<i32>(u, off, RecOff.imm);
     u += RecOff.SIZE;
