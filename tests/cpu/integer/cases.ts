@@ -236,8 +236,7 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   const codeBase = long ? 0 : ENVS[env].seg[CS].base;
   const linCode = CODE + 256 * r.below(CODE_SIZE / 256 - 1);
   const straddle = r.chance(0.05) ? (linCode & ~0xfff) + 0x1000 - r.between(1, 8) : 0;
-  let rip = (straddle && straddle < CODE + CODE_SIZE - 256 ? straddle : linCode + 96 + r.below(64)) - codeBase;
-  void rip;
+  const rip = (straddle && straddle < CODE + CODE_SIZE - 256 ? straddle : linCode + 96 + r.below(64)) - codeBase;
 
   const wantsMem = row.modrm && row.form !== "reg" && (row.form === "mem" || r.chance(0.5));
   const prefixes: number[] = [];
@@ -275,8 +274,6 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   const regs = long ? 16 : 8;
   if (long && !row.vex && r.chance(0.6)) rex = 0x40 | (r.chance(0.5) ? 8 : 0);
   const wide = (rex & 8) !== 0;
-  const wIsFree = !operands[0]?.endsWith("b");
-  void wIsFree;
   const letter = row.string ? row.spec.operands : (operands[0] === "AL" ? "b" : operands[0] === "rAX" ? "v" : (operands[0]?.[1] ?? "v"));
   const size66 = opsize;
   let w: number;
@@ -397,7 +394,6 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   }
   const jumpSize = target < 0 ? 0 : operands[0] === "Jb" ? 1 : w === 2 ? 2 : 4;
   const length = head.length + tail.length + imm.length + jumpSize;
-  if (straddle && r.chance(0.5)) rip = rip; // the boundary is somewhere inside
   if (jumpSize) {
     target = r.chance(0.96) || jumpSize < 4 ? landing(r, rip, length) : Number(BigInt.asIntN(jumpSize * 8, BigInt(r.u32()))) + rip + length;
     push(BigInt(target - rip - length), jumpSize);
@@ -416,7 +412,6 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
     else if (wantsMem) poke(b.memory, b.lin, to, w);
     else gpr[rm] = w === 2 ? (gpr[rm] & ~0xffffn & M64) | (to & 0xffffn) : to;
   }
-  if (name === "leave") void op;
   if (!long) for (let i = 0; i < 16; i++) gpr[i] = i < 8 ? gpr[i] & 0xffffffffn : 0n;
   // beyond the width of a word even the result of a double shift is undefined
   if (/^sh[lr]d$/.test(name) && w === 2 && operands[2] === "CL" && (gpr[RCX] & 31n) > 16n) return makeCase(row, env, r);

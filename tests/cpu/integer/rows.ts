@@ -23,7 +23,7 @@ export interface Row {
 }
 
 function take(spec: InsnSpec, string: boolean): Row {
-  const tokens = spec.opcode.split(" ");
+  const tokens: string[] = spec.opcode.split(" ");
   let vex: Row["vex"];
   let prefix: number | undefined;
   let noPrefix = false;
@@ -40,7 +40,7 @@ function take(spec: InsnSpec, string: boolean): Row {
     }
     if (tokens[0] === "0F" && tokens.length > 1) {
       escape.push(Number.parseInt(tokens.shift()!, 16));
-      if ((tokens[0] === "38" || tokens[0] === "3A") && tokens.length > 1 && /^[0-9A-F]{2}(\+r)?$/.test(tokens[1])) escape.push(Number.parseInt(tokens.shift()!, 16));
+      if (/^3[8A]$/.test(tokens[0]) && tokens.length > 1 && /^[0-9A-F]{2}(\+r)?$/.test(tokens[1])) escape.push(Number.parseInt(tokens.shift()!, 16));
     }
   }
   const main = tokens.shift()!;
