@@ -6,8 +6,8 @@ import { join, relative } from "node:path";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
-const wanted = process.argv.slice(2);
-const long = process.env.XENOLITH_LONG === "1";
+const wanted = process.argv.slice(2).filter((word) => word !== "--long");
+const long = process.env.XENOLITH_LONG === "1" || process.argv.includes("--long"); // with tests/**/*.long.ts
 const files = readdirSync(join(root, "tests"), { recursive: true })
   .map((name) => `tests/${name}`)
   .filter((name) => name.endsWith(".test.ts") || (long && name.endsWith(".long.ts")))
