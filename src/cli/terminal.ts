@@ -1,4 +1,5 @@
 /** The domain's console on the program's own standard input and output. */
+import { spawnSync } from "node:child_process";
 import type { ReadStream, WriteStream } from "node:tty";
 
 /** Ctrl-], as xl console has it. */
@@ -75,11 +76,15 @@ export class Terminal {
     const writer = writable.getWriter();
     if ((stdin as ReadStream).isTTY) {
       (stdin as ReadStream).setRawMode(true);
+      // Node leaves the host's output processing on, but the guest's terminal has done that: its bare line feeds move straight
+      // down. setRawMode(false) brings back everything as it was.
+      spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
       this.raw = true;
     }
     try {
       // A chunk is asked for when the guest has taken the one before: input waits in the pipe, not here.
-      for await (const chunk of stdin) {
+      // The end of this loop must not close standard input: restore() still has to give the terminal its mode back.
+      for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
         if (this.ended) return;
         const bytes: Uint8Array = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
         const detach = this.raw ? bytes.indexOf(DETACH) : -1;
