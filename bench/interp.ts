@@ -1,0 +1,137 @@
+/** The guest programs on the engines, under benny: one suite for each program and mode, one case "engine: program" for each
+ *  engine. A case that gives another checksum than the host, or none in time, is reported and does not count. */
+import { add, complete, configure, suite } from "benny";
+import { buildImage, type Image } from "./build_programs";
+import type { Engine, Loaded, Sample } from "./engines/engine";
+import { runNative } from "./engines/native";
+import { type Bits, PROGRAMS, type Program } from "./programs";
+import type { Figure, ProgramResult, Results } from "./report";
+import { median, spread } from "./statistics";
+
+const DEADLINE_MS = 15_000; // for one run, which takes a fraction of a second
+const SAMPLE_MS = 60; // a sample of a fast engine is several runs
+const MOST_ROUNDS = 20;
+const WARM_UPS = 4;
+const BENNY = { minSamples: 3, minTime: 0.001, maxTime: 0.6, delay: 0 };
+
+/** One engine with the program loaded: counts what benny lets it do. */
+class Case {
+  readonly samples: Sample[] = [];
+  failure: string | null = null;
+  private rounds = 1;
+
+  private constructor(
+    readonly engine: Engine,
+    private readonly image: Image,
+    private readonly expected: number,
+    private readonly loaded: Loaded,
+  ) {}
+
+  static async prepare(engine: Engine, image: Image, expected: number): Promise<Case> {
+    const each = new Case(engine, image, expected, await engine.load(image));
+    // Until it gets no faster: compilers of all kinds are at work meanwhile.
+    let last = Number.POSITIVE_INFINITY;
+    for (let n = 0; n < WARM_UPS && !each.failure; n++) {
+      const { cpuMs } = await each.once();
+      const settled = cpuMs > last * 0.85;
+      last = Math.min(last, cpuMs);
+      if (settled) break;
+    }
+    each.rounds = Math.min(Math.ceil(SAMPLE_MS / Math.max(last, 1)), MOST_ROUNDS);
+    return each;
+  }
+
+  private async once(): Promise<Sample> {
+    try {
+      const sample = await this.loaded.run(this.image.program.count, DEADLINE_MS);
+      if (sample.checksum === this.expected) return sample;
+      this.failure = `checksum ${sample.checksum.toString(16)} instead of ${this.expected.toString(16)}`;
+    } catch (error) {
+      this.failure = String(error);
+    }
+    return { checksum: 0, wallMs: 0, cpuMs: 0 };
+  }
+
+  async sample(): Promise<void> {
+    if (this.failure) return;
+    const sum = { wallMs: 0, cpuMs: 0, instructions: undefined as number | undefined };
+    for (let n = 0; n < this.rounds; n++) {
+      const { wallMs, cpuMs, instructions } = await this.once();
+      if (this.failure) return;
+      sum.wallMs += wallMs / this.rounds;
+      sum.cpuMs += cpuMs / this.rounds;
+      sum.instructions = instructions;
+    }
+    this.samples.push({ checksum: this.expected, ...sum });
+  }
+
+  figure(): Figure {
+    const cpu = this.samples.map(({ cpuMs }) => cpuMs);
+    const wallMs = median(this.samples.map((sample) => sample.wallMs));
+    return { engine: this.engine.name, cpuMs: median(cpu), wallMs, spread: spread(cpu), samples: cpu.length };
+  }
+
+  close(): Promise<void> | void {
+    return this.loaded.close();
+  }
+}
+
+export async function benchPrograms(engines: readonly Engine[], wanted: (name: string) => boolean, results: Results): Promise<void> {
+  for (const program of PROGRAMS.filter(({ name }) => wanted(name))) {
+    for (const bits of [32, 64] as const) {
+      const able = engines.filter((engine) => engine.bits.includes(bits));
+      if (able.length) await benchProgram(program, bits, able, results);
+    }
+  }
+}
+
+async function benchProgram(program: Program, bits: Bits, engines: readonly Engine[], results: Results): Promise<void> {
+  const title = `${program.name}, ${bits}-bit`;
+  const image = buildImage(program, bits);
+  const native = runNative(image);
+  const cases: Case[] = [];
+  const fail = (engine: Engine, why: string) => results.failures.push(`${engine.name}: ${title}: ${why}`);
+  for (const engine of engines) {
+    try {
+      cases.push(await Case.prepare(engine, image, native.checksum));
+    } catch (error) {
+      fail(engine, String(error));
+    }
+  }
+
+  // benny calls each function while it assembles the suite; only from `begin` on does it count.
+  let begun = false;
+  const begin = async () => (assembled: never) => {
+    begun = true;
+    return assembled;
+  };
+  await suite(
+    title,
+    configure({ cases: BENNY }),
+    ...cases.map((each) => add(`${each.engine.name}: ${program.name}`, async () => (begun ? each.sample() : undefined))),
+    complete(() => {}),
+    begin as never,
+  );
+
+  const good = cases.filter((each) => !each.failure && each.samples.length > 0);
+  const instructions = good.flatMap(({ samples }) => samples.map((sample) => sample.instructions)).find((count) => count !== undefined) ?? null;
+  const result: ProgramResult = {
+    name: program.name,
+    title: program.title,
+    bits,
+    instructions,
+    nativeMs: native.cpuMs,
+    figures: good.map((each) => each.figure()),
+    event: program.kernel && { name: program.kernel.event, count: program.kernel.perCount * program.count },
+  };
+  for (const figure of result.figures) {
+    if (instructions && !program.noMips) figure.mips = instructions / figure.cpuMs / 1000;
+    const mips = figure.mips ? `${figure.mips.toFixed(0).padStart(5)} MIPS  ` : "".padStart(12);
+    console.log(`  ${figure.engine.padEnd(8)} ${mips}${figure.cpuMs.toFixed(1).padStart(8)} ms CPU  +-${(figure.spread * 100).toFixed(0)} %  ${figure.samples} samples`);
+  }
+  for (const each of cases) {
+    if (each.failure) fail(each.engine, each.failure);
+    await each.close();
+  }
+  results.programs.push(result);
+}

@@ -1,0 +1,32 @@
+/* Quicksort of 16 Ki random words: unpredictable branches, recursion. */
+#include "bench.h"
+enum { COUNT = 1 << 14 };
+static int item[COUNT];
+
+static OPAQUE void sort(int *low, int *high) {
+  while (low < high) {
+    int pivot = low[(high - low) >> 1], *i = low - 1, *j = high + 1;
+    for (;;) {
+      while (*++i < pivot);
+      while (*--j > pivot);
+      if (i >= j) break;
+      int x = *i;
+      *i = *j;
+      *j = x;
+    }
+    sort(low, j);
+    low = j + 1;
+  }
+}
+
+u32 work(u32 n) {
+  u32 state = 12345, sum = 0;
+  while (n--) {
+    for (u32 i = 0; i < COUNT; i++) item[i] = (int)next_random(&state);
+    sort(item, item + COUNT - 1);
+    for (u32 i = 1; i < COUNT; i++)
+      if (item[i - 1] > item[i]) return 0xbad;
+    sum = mix(sum, (u32)item[COUNT / 2]);
+  }
+  return sum;
+}
