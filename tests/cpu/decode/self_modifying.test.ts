@@ -30,6 +30,13 @@ for (let pad = 0; pad < 20; pad++)
     });
   }
 
+for (const gap of [0, 1, 2])
+  smc(`NOPs ${gap} bytes behind the store become an instruction`, () => {
+    // mov word [rip + gap], 0xc3ff: inc ebx in place of two NOPs
+    const out = run([0x66, 0xc7, 0x05, ...le(gap), 0xff, 0xc3, ...nops(gap), 0x90, 0x90, 0xf4]);
+    assert.is(out.regs.rbx, 1n);
+  });
+
 for (let pad = 0; pad < 4; pad++)
   smc(`an instruction behind the store in its loop, ${pad} bytes into the page`, () => {
     // mov ecx, 3; again: mov ebx, 5; add eax, ebx; add dword [rip -> immediate], 2; dec ecx; jnz again
