@@ -11,6 +11,9 @@ import type { Xenstore } from "./xenstore";
 import { XenstoreConnection } from "./xs_connection";
 import { ConnectionError, ConnectionState, ServerFeature, XENSTORE_RING_SIZE, XenstoreOff } from "./xs_wire";
 
+/** How often to look for further requests before others get their turn. */
+const ROUNDS = 8;
+
 export interface XenstoreRingOptions {
   readonly store: Xenstore;
   readonly domid: number;
@@ -30,6 +33,7 @@ export class XenstoreRing {
   private closed = false;
   private pumping = false;
   private again = false;
+  private timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor({ store, domid, memory, page, port }: XenstoreRingOptions) {
     this.memory = memory;
@@ -63,25 +67,38 @@ export class XenstoreRing {
     }
     this.pumping = true;
     try {
+      let rounds = ROUNDS;
       do {
         this.again = false;
         if (!this.closed && this.step()) this.port.notify();
-      } while (this.again);
+      } while (this.again || (this.hasWork && --rounds > 0));
     } finally {
       this.pumping = false;
     }
+    if (this.hasWork) this.timer ??= setTimeout(() => this.pumpLater(), 0);
+  }
+
+  private pumpLater(): void {
+    this.timer = null;
+    this.pump();
+  }
+
+  /** Requests that can be taken now. Linux sends an event only with a request put into an empty ring, so whatever came while
+   *  we worked is for us to find. */
+  private get hasWork(): boolean {
+    return !this.closed && this.connection.wanted > 0 && this.requests.used > 0;
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    if (this.timer) clearTimeout(this.timer);
     this.connection.onOutput = () => {};
     this.connection.reset();
     this.port.close();
   }
 
-  /** True if the guest is to be told. Handles no more than the requests that are there at its beginning: a guest that
-   *  adds more while we work sends a new event, and cannot hold up everybody else. */
+  /** True if the guest is to be told. Handles no more than the requests that are there at its beginning. */
   private step(): boolean {
     if (this.memory.load(this.page + XenstoreOff.connection) === ConnectionState.RECONNECT) {
       this.reconnect();

@@ -57,6 +57,26 @@ ring("a message may come in pieces of any size", () => {
   }
 });
 
+ring("a request that comes while another is answered needs no event of its own", async () => {
+  const { guest } = world();
+  const total = 30; // more than are looked for before others get their turn
+  let sent = 1;
+  guest.port.notify = () => {
+    if (sent < total) guest.put(message(READ, ++sent, 0, "name\0"));
+  };
+  guest.put(message(READ, 1, 0, "name\0"));
+  guest.port.raise();
+  assert.ok(sent > 1 && sent < total, "a guest cannot hold up everybody else");
+  const replies = guest.receive();
+  const limit = Date.now() + 5000;
+  while (replies.length < total && Date.now() < limit) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    replies.push(...guest.receive());
+  }
+  assert.equal(replies.map(({ reqId }) => reqId), Array.from({ length: total }, (_, n) => n + 1));
+  guest.ring.close();
+});
+
 ring("many requests at once are answered in order", () => {
   const { guest } = world();
   const bytes = message(READ, 1, 0, "name\0");
