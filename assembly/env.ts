@@ -8,6 +8,8 @@
 /** Device memory access of 1, 2 or 4 bytes at a guest-physical address (8-byte ones are made as two). */
 @external("env", "mmioRead") export declare function mmioRead(gpaLo: u32, gpaHi: u32, size: u32): u32;
 @external("env", "mmioWrite") export declare function mmioWrite(gpaLo: u32, gpaHi: u32, size: u32, value: u32): void;
+/** Interrupt acknowledge cycle of the 8259s: the vector. Only while VcpuOff.intr asks for one. */
+@external("env", "intAck") export declare function intAck(): u32;
 /** Nanoseconds since the machine started, monotonic. */
 @external("env", "nowNs") export declare function nowNs(): f64;
 /** A notice for the hypervisor log, at most once per (code, a): see Notice. */

@@ -152,14 +152,25 @@ export const enum VcpuOff {
   startEntry = 4280, // u32, see VcpuStart
   startInfo = 4284, // u32
   down = 4288, // i32, 1: halted with interrupts off, which only an NMI could end
+  intr = 4292, // i32 atomic bits, IntrLine: an HVM domain's 8259s ask for an interrupt acknowledge
+  apicLevel = 4296, // u32[8] atomic bits: vectors the I/O APIC posts as level-triggered, whose EOI it wants to hear of
   hv = 4352, // src/hypervisor's own, to the end
   SIZE = 8192,
+}
+
+/** How INTR of the 8259s reaches the processor. */
+export const enum IntrLine {
+  lint0 = 1, // the wire: to LINT0 of the local APIC, or past it while it is disabled
+  ioApic = 2, // the I/O APIC passes it on as an ExtINT message
 }
 
 /** How a vCPU that was never loaded begins. */
 export const enum VcpuStart {
   image = 0, // from its register image
   pvh = 1, // at startEntry as a PVH guest, with startInfo for hvm_start_info
+  reset = 2, // at the reset vector
+  multiboot = 3, // at startEntry as a Multiboot kernel, with startInfo for its boot information
+  multiboot2 = 4,
 }
 
 export const enum VcpuRequest {

@@ -1,5 +1,5 @@
 /** What runs on a pCPU's thread: core, hypervisor and scheduler put together, and the few ports a PVH guest can reach. */
-import { DomainOff, PcpuOff, SchedOff, VcpuOff } from "../../assembly/abi/layout";
+import { DomainOff, DomainType, PcpuOff, SchedOff, VcpuOff } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { domainByDomid, vcpuAddr } from "../hypervisor/domain_table";
 import { Hypervisor, type HypervisorHost } from "../hypervisor/hypercalls";
@@ -42,6 +42,7 @@ export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log: 
       vcpuUp: () => ringControl(memory), // the control thread finds it a pCPU
     },
     ports,
+    log,
   );
   return new Scheduler(memory, core, hypervisor, clock);
 };
@@ -84,6 +85,7 @@ class PcpuHypervisor extends Hypervisor implements Hypercalls {
     memory: MachineMemory,
     host: HypervisorHost,
     private readonly ports: DomainPorts,
+    private readonly log: PcpuParts["log"],
   ) {
     super(memory, host);
   }
@@ -92,6 +94,15 @@ class PcpuHypervisor extends Hypervisor implements Hypercalls {
     if (state === "running") this.mem.store(vcpu + VcpuOff.down, 0);
     if (state === "offline") this.ports.ended(this.mem.get32(vcpu + VcpuOff.domain));
     super.runstate(vcpu, state, now);
+  }
+
+  /** A PC resets itself; Xen takes other domains' for a crash, as libxl sets HVM_PARAM_TRIPLE_FAULT_REASON. */
+  tripleFault(vcpu: number, why: string): void {
+    const { mem } = this;
+    const domain = mem.get32(vcpu + VcpuOff.domain);
+    if (mem.get32(domain + DomainOff.type) !== DomainType.hvm) return this.crash(vcpu, why);
+    this.log(mem.get32(domain + DomainOff.domid), `vCPU ${mem.get32(vcpu + VcpuOff.id)}: ${why}`);
+    shutdownDomain(mem, domain, Xen.SHUTDOWN_reboot);
   }
 
   haltedForGood(vcpu: number): void {

@@ -15,6 +15,10 @@ export interface CoreExports {
   switchTo(vcpu: number): void;
   /** Puts the loaded vCPU into the state a PVH guest starts in (docs/misc/pvh: 32-bit flat protected mode, no paging). */
   pvhStart(entry: number, startInfo: number): void;
+  /** The same as at a processor's reset (SDM Vol.3A "Processor State After Reset"). */
+  resetVcpu(): void;
+  /** The same as a Multiboot kernel starts; `magic` tells the version. */
+  multibootStart(entry: number, info: number, magic: number): void;
   /** Runs the loaded vCPU. */
   run(): number;
   /** System time in ns at which the loaded vCPU's local APIC timer expires; 0 if it is off. */
@@ -36,6 +40,8 @@ export interface CoreHost {
   pioWrite(port: number, size: number, value: number): void;
   mmioRead(gpa: number, size: number): number;
   mmioWrite(gpa: number, size: number, value: number): void;
+  /** Interrupt acknowledge cycle: the vector that the domain's 8259s give. Domains that raise no VcpuOff.intr need none. */
+  intAck?(): number;
   /** A remark for the hypervisor log; called once per (code, a). */
   notice(code: number, a: number, b: number): void;
   /** 32 random bits. */
@@ -72,6 +78,7 @@ export class Core {
       mmioRead: (low: number, high: number, size: number) => host.mmioRead((high >>> 0) * 2 ** 32 + (low >>> 0), size),
       mmioWrite: (low: number, high: number, size: number, value: number) =>
         host.mmioWrite((high >>> 0) * 2 ** 32 + (low >>> 0), size, value >>> 0),
+      intAck: () => host.intAck?.() ?? 0xff,
       nowNs: () => clock.nowNs(),
       notice: (code: number, a: number, b: number) => {
         const key = `${code} ${a}`;

@@ -29,6 +29,8 @@ export interface Hypercalls {
   /** The vCPU has halted with interrupts disabled. Xen takes that for the end of the vCPU, and when all have ended, for a
    *  power-off (arch/x86/hvm/hvm.c, hvm_hlt). */
   haltedForGood(vcpu: number): void;
+  /** The processor has shut down on a triple fault. */
+  tripleFault(vcpu: number, why: string): void;
   /** The guest has crashed or the core failed on it: SHUTDOWN_crash. */
   crash(vcpu: number, why: string): void;
 }
@@ -39,6 +41,8 @@ const LEAST_BUDGET = 1000;
 const MOST_BUDGET = 1_000_000;
 const FIRST_RATE = 0.05; // instructions per ns, until measured
 const SPIN_NS = 20_000;
+const MULTIBOOT_MAGIC = 0x2badb002; // what EAX says to a kernel (Multiboot Specification "I386 machine state")
+const MULTIBOOT2_MAGIC = 0x36d76289;
 
 export class Scheduler {
   private readonly words: number; // SchedOff base
@@ -150,9 +154,17 @@ export class Scheduler {
     if (loaded !== 0) this.apicDeadline.set(loaded, core.apicDeadline);
     core.exports.switchTo(vcpu);
     this.apicDeadline.delete(vcpu);
-    if (this.memory.exchange(vcpu + VcpuOff.start, VcpuStart.image) === VcpuStart.pvh) {
-      core.exports.pvhStart(this.memory.get32(vcpu + VcpuOff.startEntry), this.memory.get32(vcpu + VcpuOff.startInfo));
-    }
+    this.begin(vcpu, this.memory.exchange(vcpu + VcpuOff.start, VcpuStart.image));
+  }
+
+  private begin(vcpu: number, start: VcpuStart): void {
+    const { exports } = this.core;
+    const entry = this.memory.get32(vcpu + VcpuOff.startEntry);
+    const info = this.memory.get32(vcpu + VcpuOff.startInfo);
+    if (start === VcpuStart.pvh) exports.pvhStart(entry, info);
+    else if (start === VcpuStart.reset) exports.resetVcpu();
+    else if (start === VcpuStart.multiboot) exports.multibootStart(entry, info, MULTIBOOT_MAGIC);
+    else if (start === VcpuStart.multiboot2) exports.multibootStart(entry, info, MULTIBOOT2_MAGIC);
   }
 
   private deadline(vcpu: number): number {
@@ -219,7 +231,7 @@ export class Scheduler {
         memory.and(vcpu + VcpuOff.request, ~VcpuRequest.pause);
         return this.mayRun(vcpu);
       case Exit.tripleFault:
-        hypervisor.crash(vcpu, `triple fault at rip 0x${core.rip.toString(16)}`);
+        hypervisor.tripleFault(vcpu, `triple fault at rip 0x${core.rip.toString(16)}`);
         return false;
       case Exit.bug:
         hypervisor.crash(vcpu, `internal error ${core.exitArg(0)} at rip 0x${core.rip.toString(16)}`);

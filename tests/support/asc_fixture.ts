@@ -91,6 +91,7 @@ export function env(memory: WebAssembly.Memory, overrides: Record<string, Callab
     pioWrite: () => {},
     mmioRead: () => -1,
     mmioWrite: () => {},
+    intAck: () => 0,
     nowNs: () => 0,
     notice: () => {},
   };

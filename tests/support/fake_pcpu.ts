@@ -71,6 +71,9 @@ export class FakeHypervisor implements Hypercalls {
   haltedForGood(vcpu: number): void {
     this.crash(vcpu, "halted for good");
   }
+  tripleFault(vcpu: number, why: string): void {
+    this.crash(vcpu, why);
+  }
   crash(vcpu: number, why: string): void {
     this.crashes.push(why);
     this.memory.store(this.memory.get32(vcpu + VcpuOff.domain) + DomainOff.shutdownReason, 3);

@@ -1,9 +1,10 @@
 /** Local APIC (SDM Vol.3A "Advanced Programmable Interrupt Controller"): xAPIC page and x2APIC MSRs over one state at
  *  PcpuOff.apic. Only the vCPU's own thread touches the state; others post vectors as atomic bits in the vCPU block
- *  (VcpuOff.apicPosted, apicInit) and set VcpuRequest.apic. The timer counts at 100 MHz, Xen's APIC bus frequency. */
+ *  (VcpuOff.apicPosted, apicLevel, apicInit) and set VcpuRequest.apic. The timer counts at 100 MHz, Xen's APIC bus
+ *  frequency. EOIs of level-triggered vectors are broadcast to the I/O APIC, as writes of its EOI register. */
 import { ApicOff, InitBit, Lvt } from "../../abi/apic";
-import { DomainOff, PcpuOff, Region, SchedOff, VcpuOff, VcpuRequest } from "../../abi/layout";
-import { nowNs } from "../../env";
+import { DomainOff, DomainType, PcpuOff, Region, SchedOff, VcpuOff, VcpuRequest } from "../../abi/layout";
+import { mmioWrite, nowNs } from "../../env";
 import { PCPU } from "../pcpu";
 import { nsOfTsc, readTsc } from "./tsc";
 
@@ -12,6 +13,9 @@ const APIC: usize = PCPU + PcpuOff.apic;
 const VERSION: u32 = 0x00060014;
 const BUS_NS: f64 = 10;
 const MASKED: u32 = 1 << 16;
+const MODE: u32 = 7 << 8;
+const EXTINT: u32 = 7 << 8;
+const IOAPIC_EOI: u32 = 0xfec00040;
 const REMOTE_LEVEL: u32 = 1 << 15;
 const BASE_EXTD: u32 = 1 << 10;
 const BASE_ENABLE: u32 = 1 << 11;
@@ -57,7 +61,12 @@ const enum Reg {
 }
 @inline export function softwareEnabled(): bool { return (load<u32>(APIC, ApicOff.svr) & 0x100) != 0; }
 
-/** State after power-up or INIT; the id is 2 * vCPU number, as libxl lays out a domain's APIC ids. */
+/** Whether LINT0 passes the 8259s' INTR on (virtual wire mode). */
+@inline export function lint0IsExtInt(): bool { return (lvt(Lvt.lint0) & (MASKED | MODE)) == EXTINT; }
+
+/** State after power-up or INIT; the id is 2 * vCPU number, as libxl lays out a domain's APIC ids.
+ *  DEVIATION: on the first processor of an HVM domain LINT0 begins as ExtINT, not masked, as with other hypervisors:
+ *  firmware that knows only the 8259s never programs a local APIC. */
 export function apicReset(): void {
   memory.fill(APIC, 0, ApicOff.SIZE);
   for (let i = 0; i < 7; i++) store<u32>(APIC + (i << 2), MASKED, ApicOff.lvt);
@@ -65,6 +74,9 @@ export function apicReset(): void {
   store<u32>(APIC, 0xffffffff, ApicOff.dfr);
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   store<u32>(APIC, vcpu ? load<u32>(vcpu, VcpuOff.id) * 2 : 0, ApicOff.id);
+  if (vcpu && !load<u32>(vcpu, VcpuOff.id) && load<u32>(<usize>load<u32>(vcpu, VcpuOff.domain), DomainOff.type) == DomainType.hvm) {
+    store<u32>(APIC, EXTINT, ApicOff.lvt + Lvt.lint0 * 4);
+  }
   store<u64>(PCPU, 0, PcpuOff.cr8);
   store<u64>(PCPU, 0, PcpuOff.tscDeadline);
 }
@@ -127,7 +139,13 @@ export function apicTakePosted(vcpu: usize): i32 {
   for (let i: usize = 0; i < 8; i++) {
     if (!atomic.load<u32>(vcpu + (i << 2), VcpuOff.apicPosted)) continue;
     const bits = atomic.xchg<u32>(vcpu + (i << 2), 0, VcpuOff.apicPosted);
-    for (let bit: u32 = 0; bit < 32; bit++) if ((bits >> bit) & 1) apicPost(<u32>(i << 5) + bit);
+    const level = atomic.load<u32>(vcpu + (i << 2), VcpuOff.apicLevel);
+    for (let bit: u32 = 0; bit < 32; bit++) {
+      if (!((bits >> bit) & 1)) continue;
+      const vector = <u32>(i << 5) + bit;
+      apicPost(vector);
+      if ((level >> bit) & 1) setBit(ApicOff.tmr, vector);
+    }
   }
   return atomic.xchg<i32>(vcpu, 0, VcpuOff.apicInit);
 }
@@ -156,7 +174,9 @@ export function apicAck(vector: i32): void {
 
 function endOfInterrupt(): void {
   const vector = highest(ApicOff.isr);
-  if (vector >= 0) clearBit(ApicOff.isr, vector);
+  if (vector < 0) return;
+  clearBit(ApicOff.isr, vector);
+  if ((load<u32>(APIC + (<usize>(vector >> 5) << 2), ApicOff.tmr) >> (vector & 31)) & 1) mmioWrite(IOAPIC_EOI, 0, 4, vector);
 }
 
 function apicError(bit: u32): void {

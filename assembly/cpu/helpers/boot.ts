@@ -1,6 +1,6 @@
 /** Where a processor starts: architectural reset (SDM Vol.3A "Processor State After Reset"), a start-up IPI, and the PVH
- *  entry of public/arch-x86/hvm/start_info.h: flat 32-bit protected mode, paging off. */
-import { SystemOff } from "../../abi/apic";
+ *  entry of public/arch-x86/hvm/start_info.h, which is also Multiboot's: flat 32-bit protected mode, paging off. */
+import { ApicOff, Lvt, SystemOff } from "../../abi/apic";
 import { PcpuOff, Seg, VcpuOff } from "../../abi/layout";
 import { Cr0, Flag, Gpr } from "../../abi/x86";
 import { flushTlbAll } from "../../mmu/tlb";
@@ -71,4 +71,13 @@ export function pvhStart(entry: u32, startInfo: u32): void {
   setSegment(Seg.cs, 0, 0, 0xffffffff, 0xc09b);
   setSegment(Seg.tr, 0, 0, 0x67, 0x8b);
   updateMode();
+}
+
+/** Multiboot (Multiboot Specification "I386 machine state"): `magic` says which version; `info` is the physical address of
+ *  the boot information. The local APIC is as a PC's firmware leaves it: virtual wire mode. */
+export function multibootStart(entry: u32, info: u32, magic: u32): void {
+  pvhStart(entry, info);
+  store<u64>(PCPU, <u64>magic, Gpr.rax * 8);
+  store<u32>(PCPU + PcpuOff.apic, 0x1ff, ApicOff.svr);
+  store<u32>(PCPU + PcpuOff.apic, 0x400, ApicOff.lvt + Lvt.lint1 * 4); // NMI
 }

@@ -1,4 +1,4 @@
-/** What may interrupt the guest: NMI, Xen event upcalls, the local APIC; and the interrupt shadow.
+/** What may interrupt the guest: NMI, Xen event upcalls, the local APIC, the 8259s; and the interrupt shadow.
  *
  *  Xen signals a PVH vCPU that `vcpu_info.evtchn_upcall_pending` is set in one of two ways (public/hvm/params.h,
  *  HVM_PARAM_CALLBACK_TYPE_VECTOR; public/hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector):
@@ -9,10 +9,10 @@
  *    enabling it makes one if the byte is set, so that kernels do not find a stale request when they set up the APIC.
  *  `evtchn_upcall_mask` is a PV field; HVM guests mask with IF. */
 import { ApicOff, InitBit, SystemOff } from "../../abi/apic";
-import { DomainOff, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
+import { DomainOff, IntrLine, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
 import { Flag } from "../../abi/x86";
 import { PCPU, attention } from "../pcpu";
-import { apicPending, apicPost, apicTakePosted, softwareEnabled } from "./apic";
+import { apicEnabled, apicPending, apicPost, apicTakePosted, lint0IsExtInt, softwareEnabled } from "./apic";
 import { rflags } from "./mode";
 
 /** Values of PcpuOff.shadow: what holds interrupts off the instruction at SystemOff.shadowRip. */
@@ -39,7 +39,7 @@ export function interruptWaiting(): bool {
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   if (!vcpu) return false;
   if (atomic.load<i32>(vcpu, VcpuOff.request) & (VcpuRequest.upcall | VcpuRequest.apic)) return true;
-  return domainVector(vcpu) != 0;
+  return domainVector(vcpu) != 0 || extIntReady(vcpu);
 }
 
 /** IF has become 1, or the priority dropped: makes the run loop end its slice after this block and look. */
@@ -53,6 +53,16 @@ export function domainVector(vcpu: usize): u32 {
   if (!vector || load<u32>(vcpu, VcpuOff.callbackVector)) return 0;
   const info = <usize>load<u32>(vcpu, VcpuOff.infoMaddr);
   return info && atomic.load<u8>(info) ? vector : 0;
+}
+
+/** Do the 8259s ask for an acknowledge cycle, and does the request get through to `vcpu`? A disabled local APIC leaves INTR
+ *  to the processor's pin; an enabled one takes it at LINT0 if that is programmed so (SDM Vol.3A "Local Vector Table"),
+ *  or as the I/O APIC's message. */
+export function extIntReady(vcpu: usize): bool {
+  const lines = atomic.load<i32>(vcpu, VcpuOff.intr);
+  if (!lines) return false;
+  if (lines & IntrLine.lint0 && (!apicEnabled() || lint0IsExtInt())) return true;
+  return (lines & IntrLine.ioApic) != 0 && apicEnabled() && softwareEnabled();
 }
 
 /** Takes what other threads posted: per-vCPU upcall edges, APIC vectors. Returns InitBit bits. */
@@ -77,5 +87,5 @@ export function interruptReady(): bool {
   if (load<u32>(PCPU, PcpuOff.nmiPending) && !load<u32>(PCPU, PcpuOff.nmiBlocked)) return true;
   if (!(rflags() & Flag.IF)) return false;
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
-  return apicPending() >= 0 || (vcpu != 0 && domainVector(vcpu) != 0);
+  return apicPending() >= 0 || (vcpu != 0 && (domainVector(vcpu) != 0 || extIntReady(vcpu)));
 }

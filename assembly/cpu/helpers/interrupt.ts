@@ -8,7 +8,7 @@ import { InitBit, SystemOff } from "../../abi/apic";
 import { Exit } from "../../abi/exit";
 import { FaultKind, PcpuOff, Seg, SegAttr } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
-import { unwind } from "../../env";
+import { intAck, unwind } from "../../env";
 import { failError } from "../../fault";
 import { commitWrite, hostW, sysLd16, sysLd64 } from "../access";
 import { resume } from "../code_cache";
@@ -23,7 +23,7 @@ import {
   Sys, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf, linear, markAccessed,
   readDescriptor, typeOf,
 } from "./descriptor";
-import { domainVector, pollUpcall, shadowed } from "./events";
+import { domainVector, extIntReady, pollUpcall, shadowed } from "./events";
 import { enterCode } from "./far_transfer";
 import {
   canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
@@ -164,7 +164,8 @@ export function takeInterrupt(): usize {
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   const upcall: u32 = vcpu != 0 && (rflags() & Flag.IF) ? domainVector(vcpu) : 0;
   const vector = rflags() & Flag.IF ? apicPending() : -1;
-  if (!nmi && !upcall && vector < 0) return idle();
+  const external = vcpu != 0 && (rflags() & Flag.IF) != 0 && extIntReady(vcpu);
+  if (!nmi && !upcall && !external && vector < 0) return idle();
   if (shadowed()) {
     store<u32>(PCPU, 0, PcpuOff.shadow);
     return HELD;
@@ -175,6 +176,7 @@ export function takeInterrupt(): usize {
     return interrupt(Vector.NMI);
   }
   if (upcall) return interrupt(upcall);
+  if (external) return interrupt(intAck() & 0xff); // not subject to priorities
   apicAck(vector);
   return interrupt(vector);
 }

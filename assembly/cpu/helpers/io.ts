@@ -6,6 +6,7 @@ import { pioRead, pioWrite } from "../../env";
 import { PCPU } from "../pcpu";
 import { setReg } from "../operand";
 import { watchPort } from "./debug";
+import { recheckInterrupts } from "./events";
 import { nextRip } from "./mode";
 import { checkIo } from "./tss";
 
@@ -23,7 +24,10 @@ export function portOut(u: usize, port: u32, size: i32): usize {
   watchPort(port, size);
   const value = load<u32>(PCPU, Gpr.rax * 8);
   pioWrite(port, size, size == 4 ? value : size == 2 ? value & 0xffff : value & 0xff);
-  if (!load<i32>(PCPU, PcpuOff.exit)) return u + RecOff.SIZE;
+  if (!load<i32>(PCPU, PcpuOff.exit)) {
+    recheckInterrupts(); // a device may have raised its line
+    return u + RecOff.SIZE;
+  }
   store<u64>(PCPU, nextRip(u), PcpuOff.rip);
   return 0;
 }
