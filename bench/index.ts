@@ -78,6 +78,13 @@ async function measure(only: readonly string[] | null, engineNames: readonly str
   return results;
 }
 
+/** Children are killed as this process exits, so it does that in any case. */
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) process.on(signal, () => process.exit(status));
+setTimeout(() => {
+  console.error("bench: given up after ten minutes");
+  process.exit(1);
+}, 600_000).unref();
+
 const { only, engines, writeReadme, render } = options();
 const results = render ? (JSON.parse(readFileSync(LATEST, "utf8")) as Results) : await measure(only, engines);
 if (!render) {

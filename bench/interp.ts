@@ -2,13 +2,14 @@
  *  engine. A case that gives another checksum than the host, or none in time, is reported and does not count. */
 import { add, complete, configure, suite } from "benny";
 import { buildImage, type Image } from "./build_programs";
-import type { Engine, Loaded, Sample } from "./engines/engine";
+import { type Engine, type Loaded, type Sample, within } from "./engines/engine";
 import { runNative } from "./engines/native";
 import { type Bits, PROGRAMS, type Program } from "./programs";
 import type { Figure, ProgramResult, Results } from "./report";
 import { median, spread } from "./statistics";
 
 const DEADLINE_MS = 15_000; // for one run, which takes a fraction of a second
+const CLOSE_MS = 5_000;
 const SAMPLE_MS = 60; // a sample of a fast engine is several runs
 const MOST_ROUNDS = 20;
 const WARM_UPS = 4;
@@ -131,7 +132,7 @@ async function benchProgram(program: Program, bits: Bits, engines: readonly Engi
   }
   for (const each of cases) {
     if (each.failure) fail(each.engine, each.failure);
-    await each.close();
+    await within(CLOSE_MS, `${each.engine.name}: closing`, Promise.resolve(each.close())).catch((error) => fail(each.engine, String(error)));
   }
   results.programs.push(result);
 }

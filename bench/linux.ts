@@ -32,7 +32,7 @@ for (let n = 0; n < 64; n++) zeros.update(Buffer.alloc(MIB));
 const JOBS: readonly Job[] = [
   { name: "forkexec", title: "500 fork+exec", command: "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done; echo $i", answer: "500" },
   { name: "loop", title: "ash loop, 100,000 rounds", command: "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo $i", answer: "100000" },
-  { name: "sha256sum", title: "sha256sum of 64 MiB", command: "head -c 64M /dev/zero | sha256sum", answer: `${zeros.digest("hex")}  -` },
+  { name: "sha256sum", title: "sha256sum of 64 MiB", command: "head -c 67108864 /dev/zero | sha256sum", answer: `${zeros.digest("hex")}  -` },
 ];
 
 interface Linux {
