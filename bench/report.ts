@@ -79,7 +79,6 @@ export function emptyResults(): Results {
 export const REFERENCE: Readonly<Record<string, { v86: string; qemu: string }>> = {
   boot: { v86: "19-21 (39)", qemu: "8.6" },
   forkexec: { v86: "10-14 (14-27)", qemu: "3-5.4" },
-  sha256sum: { v86: "17 (25)", qemu: "5.0" },
 };
 
 const number = (value: number | null | undefined): string =>
