@@ -17,7 +17,7 @@ import { Interp } from "./interp";
 import { ripMask } from "./helpers/mode";
 import { stepHook } from "./helpers/debug";
 import { performInteger } from "./helpers/integer";
-import { HELD, deliver, takeInterrupt, NO_INTERRUPT } from "./helpers/interrupt";
+import { HELD, deliver, takeInterrupt, NO_INTERRUPT, UNFETCHED } from "./helpers/interrupt";
 import { performLocked } from "./helpers/locked";
 import { performString } from "./helpers/string";
 import { performSystem } from "./helpers/system";
@@ -146,7 +146,18 @@ export function abnormal(): usize {
     if (load<i32>(PCPU, PcpuOff.faultVector) < 0) return resume();
     stackFault();
     const u = deliver();
-    if (u) return u;
+    if (u && u != UNFETCHED) return u;
+    // Deliveries can follow each other for ever, by handlers that cannot be fetched or tasks that cannot be loaded, and no
+    // instruction counts them.
+    const left = load<i32>(PCPU, PcpuOff.left) - 1;
+    store<i32>(PCPU, left, PcpuOff.left);
+    if (left >= 0 || load<i32>(PCPU, PcpuOff.exit)) continue;
+    close();
+    if (u == UNFETCHED) {
+      store<i32>(PCPU, -1, PcpuOff.faultVector); // fetching will fault again
+      const next = look();
+      if (next) return next;
+    } else if (load<i64>(PCPU, PcpuOff.budget) <= 0) leave(Exit.budget); // the fault stays pending
   }
   return 0;
 }

@@ -38,6 +38,9 @@ export const NO_INTERRUPT: usize = 0xffffffff;
 /** takeInterrupt(): one is waiting, but STI or MOV SS holds it off the next instruction. Run a block, then ask again. */
 export const HELD: usize = 0xfffffffe;
 
+/** deliver(): the handler is in force, but its first instruction cannot be fetched; that fault is pending. */
+export const UNFETCHED: usize = 0xfffffffd;
+
 /** Values of PcpuOff.delivering. */
 const enum Delivering {
   nothing = 0,
@@ -79,7 +82,8 @@ function countFault(vector: i32): void {
   store<u32>(at, load<u32>(at) + 1);
 }
 
-/** Delivers the pending fault: the record to continue with, or 0 (another fault is pending, or Exit.tripleFault). */
+/** Delivers the pending fault: the record to continue with, UNFETCHED, or 0 (another fault is pending, or
+ *  Exit.tripleFault). */
 export function deliver(): usize {
   let vector = load<i32>(PCPU, PcpuOff.faultVector);
   let error = load<u32>(PCPU, PcpuOff.faultError), hasError = load<u32>(PCPU, PcpuOff.faultHasError) != 0;
@@ -113,7 +117,10 @@ export function deliver(): usize {
   }
   if (setsRf(vector, kind)) flags |= Flag.RF;
   deliverEvent(vector, error, Event.external | (hasError ? Event.hasError : 0), load<u64>(PCPU, PcpuOff.rip), flags);
-  return delivered();
+  store<u32>(PCPU, Delivering.nothing, PcpuOff.delivering);
+  if (load<i32>(PCPU, PcpuOff.faultVector) >= 0) return 0;
+  const u = resume();
+  return u ? u : UNFETCHED;
 }
 
 /** The event is on the stack and its handler in force; a new task may have raised a fault of its own. */

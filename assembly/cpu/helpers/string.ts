@@ -9,7 +9,7 @@ import { hostR, hostW, hostSpanR, hostSpanW, store16, store32, store64, store8 }
 import { resume } from "../code_cache";
 import { Op } from "../opcodes.gen";
 import { addressSize, opSize, ripOf } from "../operand";
-import { PCPU, attention } from "../pcpu";
+import { PCPU, attention, charge } from "../pcpu";
 import { aluFlags } from "./arith";
 import { zextN } from "./integer";
 import { canonical, ripMask } from "./mode";
@@ -18,6 +18,9 @@ import { checkIo } from "./tss";
 
 /** Elements one execution of a record handles before it looks for interrupts again. */
 const CHUNK: u64 = 1 << 18;
+/** How much of a budget of instructions 256 single elements cost, and 256 that go through a port. */
+const ELEMENTS: i64 = 256 * 2;
+const PORT_ELEMENTS: i64 = 256 * 10;
 
 /** Linear address of offset `at` in `seg`. */
 function lin(seg: i32, at: u64, w: i32, write: bool): u64 {
@@ -192,14 +195,17 @@ export function performString(u: usize): usize {
 
   let count = zextN(load<u64>(PCPU, Gpr.rcx * 8), a);
   const compares = op == Op.cmps || op == Op.scas;
-  let budget = CHUNK;
+  let budget = CHUNK, singles: u32 = 0;
   while (count) {
     let n: u64 = down ? 0 : bulk(u, op, w, a, min(count, budget));
-    if (!n) {
+    if (n) {
+      if (charge(<i64>(n * w >> 6))) budget = n;
+    } else {
       // a bulk attempt may have left a fault pending for a page the first element does not reach: the element decides
       store<i32>(PCPU, -1, PcpuOff.faultVector);
       if (!element(u, op, w, a, step)) return 0;
       n = 1;
+      if ((++singles & 255) == 0 && charge(op == Op.ins || op == Op.outs ? PORT_ELEMENTS : ELEMENTS)) budget = n;
     }
     count -= n;
     advance(Gpr.rcx, a, -(<i64>n));
