@@ -36,6 +36,10 @@ export const enum BlockOff {
 
 const HASH_BITS: u32 = 17;
 const HASH_SIZE: usize = 1 << HASH_BITS;
+/** Blocks a frame may have where a store hits one of its code lines, and a hash bucket when it is searched. A guest can
+ *  have more by choosing its addresses; walking them again and again would be its way to stop the machine. */
+const FRAME_MAX: i32 = 512;
+const BUCKET_MAX: i32 = 48;
 /** Longest block: head, instructions, GOTO. */
 export const MAX_INSNS: i32 = 64;
 
@@ -92,9 +96,11 @@ export function addBlock(head: usize): void {
   markCode(mfn, maddr & 0xfff, min<u32>(end, 4096));
   const second = load<u32>(head, BlockOff.second);
   if (!second) return;
-  const chain2 = heads() + (<usize>second >> 12 << 2);
-  store<u32>(head, load<u32>(chain2), BlockOff.secondNext);
-  store<u32>(chain2, <u32>head);
+  if (second >> 12 != <u32>mfn) {
+    const chain2 = heads() + (<usize>second >> 12 << 2);
+    store<u32>(head, load<u32>(chain2), BlockOff.secondNext);
+    store<u32>(chain2, <u32>head);
+  }
   markCode(<usize>second >> 12, 0, end - 4096);
 }
 
@@ -116,7 +122,7 @@ function killBlock(head: usize): void {
   store<u32>(at, load<u32>(head, BlockOff.hashNext));
   unchain(head, maddr >> 12);
   const second = load<u32>(head, BlockOff.second);
-  if (second) unchain(head, second >> 12);
+  if (second && (second ^ maddr) >> 12) unchain(head, second >> 12);
   const records = <usize>load<u16>(head, BlockOff.count) + 1;
   for (let i: usize = 0; i <= records; i++) {
     const record = head + i * RecOff.SIZE;
@@ -130,23 +136,36 @@ function killBlock(head: usize): void {
 export function invalidateCode(maddr: u32, len: u32): void {
   const mfn = maddr >> 12, from = maddr & 0xfff, to = from + len;
   const chain = heads() + (<usize>mfn << 2);
-  let mask: u32 = 0;
+  let mask: u32 = 0, left = FRAME_MAX;
   let head = <usize>load<u32>(chain);
   while (head) {
+    if (--left < 0) {
+      mask = 0;
+      for (head = <usize>load<u32>(chain); head; head = <usize>load<u32>(chain)) killBlock(head);
+      break;
+    }
     const next = <usize>load<u32>(nextField(head, mfn));
     const first = load<u32>(head, BlockOff.maddr) >> 12 == mfn;
     const start = first ? <u32>load<u16>(head, BlockOff.off) : 0;
     const end = first ? min<u32>(load<u16>(head, BlockOff.end), 4096) : <u32>load<u16>(head, BlockOff.end) - 4096;
-    if (start < to && from < end) killBlock(head);
-    else mask |= maskOf(start, end);
+    // both pages of a straddling instruction may be the same frame
+    const second = load<u32>(head, BlockOff.second), wrapped = first && second >> 12 == mfn ? <u32>load<u16>(head, BlockOff.end) - 4096 : 0;
+    if ((start < to && from < end) || from < wrapped) killBlock(head);
+    else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
     head = next;
   }
   if (load<u32>(Region.MACHINE, MachineOff.pcpus) == 1) atomic.store<u32>(frameAt(<usize>mfn), mask, FrameOff.code);
 }
 
 function find(maddr: u32, mode: u32): usize {
-  let head = <usize>load<u32>(bucket(maddr, mode));
-  while (head && (load<u32>(head, BlockOff.maddr) != maddr || <u32>load<u16>(head, BlockOff.mode) != mode)) head = <usize>load<u32>(head, BlockOff.hashNext);
+  let head = <usize>load<u32>(bucket(maddr, mode)), left = BUCKET_MAX;
+  while (head && (load<u32>(head, BlockOff.maddr) != maddr || <u32>load<u16>(head, BlockOff.mode) != mode)) {
+    if (--left < 0) {
+      dropAllCode();
+      return 0;
+    }
+    head = <usize>load<u32>(head, BlockOff.hashNext);
+  }
   return head;
 }
 
