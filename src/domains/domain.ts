@@ -12,9 +12,11 @@ import { seedGrant, setHvmParam, setMemoryMap } from "../hypervisor/control";
 import { createDomainBlock, vcpuAddr } from "../hypervisor/domain_table";
 import { destroyDomainState } from "../hypervisor/teardown";
 import { ConsoleBackend } from "../io/console";
+import { getPage, putPage } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { kick } from "../machine/kick";
 import type { Hardware } from "../machine/machine";
+import { PAGE_SIZE } from "../machine/memory";
 import { dequeueVcpu } from "../machine/scheduler";
 import { buildPvh } from "./build_pvh";
 import type { KernelImage } from "./bzimage";
@@ -83,6 +85,7 @@ export class Domain {
   private readonly vcpus: readonly number[];
   private readonly backend: ConsoleBackend;
   private readonly store: XenstoreRing;
+  private readonly pinned: number[] = [];
   private resolveStopped!: (stop: DomainStop) => void;
   private stopping: Promise<void> | null = null;
   private userPaused = false;
@@ -104,7 +107,7 @@ export class Domain {
     if (this.block < 0) throw new DomainError(plan.name, `no room for another domain (error ${this.block})`);
     this.id = memory.get32(this.block + DomainOff.domid);
     this.vcpus = Array.from({ length: plan.vcpus }, (_, n) => vcpuAddr(memory, this.block, n));
-    const undo = [() => this.release()];
+    const undo = [() => this.release(), () => this.unpin()];
     try {
       const built = buildPvh(memory, this.id, this.block, plan);
       setMemoryMap(
@@ -113,7 +116,7 @@ export class Domain {
         built.memoryMap.map(({ start, size, type }) => ({ addr: start, size, type })),
       );
       const guest = new GuestMemory(memory, this.block);
-      const page = (gfn: number) => guest.maddr(gfn * 4096);
+      const page = (gfn: number) => this.pin(guest.maddr(gfn * 4096));
       const store = events.connect(this.id);
       undo.push(() => store.port.close());
       const console = events.connect(this.id);
@@ -231,6 +234,7 @@ export class Domain {
     this.backend.close();
     this.store.close();
     releaseDomain(xenstore, this.id);
+    this.unpin();
     this.release();
     this.host.onGone(this);
     this.resolveStopped({ reason });
@@ -251,6 +255,19 @@ export class Domain {
   private isHome(): boolean {
     const { memory } = this.host.hardware;
     return this.vcpus.every((vcpu) => memory.load(vcpu + VcpuOff.pcpu) === -1);
+  }
+
+  /** Keeps the frame at `maddr` for a backend, whatever the guest does with its page: given back, it would soon be somebody
+   *  else's. */
+  private pin(maddr: number): number {
+    const mfn = maddr / PAGE_SIZE;
+    if (!getPage(this.host.hardware.memory, mfn, this.id)) throw new DomainError(this.name, `page ${mfn.toString(16)} cannot be shared`);
+    this.pinned.push(mfn);
+    return maddr;
+  }
+
+  private unpin(): void {
+    for (const mfn of this.pinned.splice(0)) putPage(this.host.hardware.memory, mfn);
   }
 
   private release(): void {

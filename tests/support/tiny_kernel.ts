@@ -22,8 +22,8 @@ const NUMBER: Record<Register, number> = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 
 type Place = readonly [Register, number] | string;
 type Value = number | string;
 
-/** As much of an assembler as the kernel below needs; operands in Intel's order. */
-class Assembler {
+/** As much of an assembler as small kernels need; operands in Intel's order. */
+export class Assembler {
   readonly bytes: number[] = [];
   private readonly labels = new Map<string, number>();
   private readonly fixups: { at: number; label: string; relative: boolean }[] = [];
@@ -159,7 +159,11 @@ function program(): Uint8Array {
 
 /** The kernel as an ELF32 executable with a PVH note. */
 export function tinyKernel(): Uint8Array<ArrayBuffer> {
-  const code = program();
+  return elfKernel(program());
+}
+
+/** Any code for address 1 MiB, where it is entered, as such an executable. */
+export function elfKernel(code: Uint8Array): Uint8Array<ArrayBuffer> {
   const headers = 52 + 2 * 32;
   const note = [4, 0, 0, 0, 4, 0, 0, 0, PHYS32_ENTRY, 0, 0, 0, 0x58, 0x65, 0x6e, 0, 0, 0, BASE >> 16, 0]; // "Xen", BASE
   const codeAt = 0x1000;

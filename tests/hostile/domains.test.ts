@@ -1,0 +1,65 @@
+/** Hostile kernels on whole machines, beside a domain that behaves: the host's event loop stays responsive, the other domain
+ *  works, the hostile one can be paused and destroyed at any time, and nothing of it is left. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { readText, testMachine, within } from "../support/machine";
+import { tinyKernel } from "../support/tiny_kernel";
+import { hostileKernel, hostileNames, SAYS } from "./kernels";
+
+const PATIENCE = 10_000;
+const friendly = tinyKernel();
+const RUN_MS = 250;
+const LOG_LINES = 20_000;
+
+/** Longest time a timer of 1 ms was late while `until` had not settled. */
+async function worstDelay(ms: number): Promise<number> {
+  let worst = 0;
+  for (const end = performance.now() + ms; performance.now() < end; ) {
+    const start = performance.now();
+    await sleep(1);
+    worst = Math.max(worst, performance.now() - start);
+  }
+  return worst;
+}
+
+for (const threads of [true, false]) {
+  const test = suite(threads ? "hostile domains, threads" : "hostile domains, one thread");
+
+  test("every kernel is contained", async () => {
+    const { machine, log } = await testMachine({ threads, pcpus: 2, memory: 64 });
+    try {
+      const echo = await machine.createDomain({ name: "friend", kernel: friendly, cmdline: "e", memory: 4 });
+      await within(PATIENCE, "greeting", readText(echo.console.readable, /console\r\n/));
+      const keyboard = echo.console.writable.getWriter();
+      const before = machine.freeMemory;
+      for (const name of hostileNames) {
+        log.length = 0;
+        const guest = await machine.createDomain({ name: "foe", kernel: hostileKernel(name), memory: 6 });
+        const text = guest.console.writable.getWriter();
+        void text.write(new Uint8Array(5000)).catch(() => {});
+        const delay = await worstDelay(RUN_MS);
+        assert.ok(delay < 500, `${name}: the event loop waits ${delay.toFixed(0)} ms`);
+        await within(PATIENCE, `${name}: the other domain`, Promise.all([keyboard.write(Buffer.from("hello.")), readText(echo.console.readable, /\./)]));
+        await within(PATIENCE, `${name}: pause`, guest.pause());
+        guest.unpause();
+        await sleep(5);
+        await within(PATIENCE, `${name}: destroy`, guest.destroy());
+        const { reason } = await guest.stopped;
+        assert.ok(reason === "destroyed" || reason === "crash" || reason === "poweroff", `${name}: ${reason}`);
+        assert.is(log.filter((line) => /core failed|internal error|lost/.test(line)).length, 0, `${name}: ${log.filter((line) => /core failed|internal error|lost/.test(line))[0]}`);
+        assert.ok(log.length < LOG_LINES, `${name}: ${log.length} lines of log`);
+        if (SAYS[name]) assert.equal(log.slice(0, SAYS[name].length), SAYS[name].map((line) => `(d${guest.id}) ${line}`), name);
+        assert.is(machine.freeMemory, before, `${name}: memory`);
+        if (process.env.XENOLITH_SHOW) console.log(name, reason, delay.toFixed(1), log.length, log.slice(0, 2));
+      }
+      assert.equal(machine.xenstore.ls("/local/domain").length, 2);
+      await keyboard.write(Buffer.from("q"));
+      assert.equal(await within(PATIENCE, "friend", echo.stopped), { reason: "poweroff" });
+    } finally {
+      await within(PATIENCE, "machine.destroy", machine.destroy());
+    }
+  });
+
+  test.run();
+}
