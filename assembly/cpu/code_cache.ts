@@ -25,6 +25,7 @@ export const enum BlockOff {
   handler = 0, // u16
   mode = 2, // u16
   count = 4, // u16 instructions
+  records = 7, // u8 records after the head, without the GOTO; +6 stays 0: the length of a head
   off = 8, // u16, page offset of the first byte
   end = 10, // u16, page offset past the last byte (beyond 4096 if it straddles)
   maddr = 12, // u32
@@ -123,12 +124,12 @@ function killBlock(head: usize): void {
   unchain(head, maddr >> 12);
   const second = load<u32>(head, BlockOff.second);
   if (second && (second ^ maddr) >> 12) unchain(head, second >> 12);
-  const records = <usize>load<u16>(head, BlockOff.count) + 1;
+  const records = <usize>load<u8>(head, BlockOff.records) + 1;
   for (let i: usize = 0; i <= records; i++) {
     const record = head + i * RecOff.SIZE;
     // the slot behind the last instruction is its GOTO, or belongs to the next block: a head or free memory
     if (i == records && load<u16>(record, RecOff.handler) != Handler.goto) break;
-    store<u16>(record, Handler.resync, RecOff.handler);
+    store<u16>(record, i ? Handler.resync : Handler.dead, RecOff.handler);
   }
 }
 
@@ -269,11 +270,23 @@ export function linkFall(u: usize): usize {
   return link(u, <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len), RecOff.fall, mask);
 }
 
-/** Handler.resync: the record was invalidated; look its rip up anew. */
-export function resync(u: usize): usize {
-  const rip = load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off);
+/** Looks the instruction at page offset `off` up again. */
+function lookAgain(off: u32): usize {
+  const rip = load<u64>(PCPU, PcpuOff.ripBase) + off;
   const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS;
   return enter(bits == Mode.bits64 ? rip : rip & 0xffffffff);
+}
+
+/** Handler.resync: the block was overwritten by the record before this one. Continues where that ends: between the two there
+ *  may have been NOPs, which have no records. */
+export function resync(u: usize): usize {
+  const previous = u - RecOff.SIZE;
+  return lookAgain(<u32>load<u16>(previous, RecOff.off) + load<u8>(previous, RecOff.len));
+}
+
+/** Handler.dead: somebody still pointed to an overwritten block. */
+export function enterDead(u: usize): usize {
+  return lookAgain(load<u16>(u, BlockOff.off));
 }
 
 /** Head of a straddling instruction: is the next page still the one it was decoded from? 0 faults at this rip. */

@@ -451,6 +451,10 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
     off += <i32>(result & Decoded.LEN);
     const template = <i32>load<u16>(u, RecOff.desc) >> 9;
     handler = <i32>load<u16>(u, RecOff.handler);
+    if (template == Template.nop && handler >= Handler.hot && !single) {
+      count++;
+      continue; // a NOP is counted and leaves no record
+    }
     if (previous && template == Template.jcc && handler != Handler.cold && handler != Handler.checked && handler > Handler.resync) fuse(previous, u);
     previous = u;
     u += RecOff.SIZE;
@@ -461,6 +465,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
       break;
     }
   }
+  const records = (u - head) / RecOff.SIZE - 1;
   if (!ended || !endsForGood(previous ? previous : u - RecOff.SIZE)) {
     memory.fill(u, 0, RecOff.SIZE);
     store<u16>(u, Handler.goto, RecOff.handler);
@@ -472,6 +477,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
   store<u16>(head, <u16>kind, BlockOff.handler);
   store<u16>(head, <u16>mode, BlockOff.mode);
   store<u16>(head, <u16>count, BlockOff.count);
+  store<u8>(head, <u8>records, BlockOff.records);
   store<u16>(head, <u16>(maddr & 0xfff), BlockOff.off);
   store<u16>(head, <u16>off, BlockOff.end);
   store<u32>(head, maddr, BlockOff.maddr);

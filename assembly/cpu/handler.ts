@@ -1,7 +1,7 @@
 /** Case numbers of the block interpreter that are not instruction templates. */
 export const enum Handler {
   abnormal = 0, // record 0: a fault, an exit or a request is pending
-  resync = 1, // the record was invalidated
+  resync = 1, // the record was invalidated: what follows the previous one is to be looked up
   head = 2, // start of a block: counts its instructions
   step = 3, // head of a one-instruction block under Mode.step
   straddle = 4, // head of an instruction that crosses a page
@@ -11,5 +11,6 @@ export const enum Handler {
   goto = 8, // end of a block without a branch
   ud = 9, // invalid opcode
   gp = 10, // longer than 15 bytes
-  hot = 11, // first specialized template
+  dead = 11, // head of an invalidated block
+  hot = 12, // first specialized template
 }

@@ -2,7 +2,7 @@
 /** The block interpreter: one dense switch over the handler of the current record. Each handler returns the next record, or 0
  *  when something abnormal is pending: then record 0, at address 0, dispatches to case 0. One small function per handler
  *  halves the compiler's time; the optimizer inlines them all. */
-import { BlockOff, checkStraddle, linkTaken, resync } from "./code_cache";
+import { BlockOff, checkStraddle, enterDead, linkTaken, resync } from "./code_cache";
 import { PcpuOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
@@ -12,211 +12,214 @@ import { Interp } from "./interp";
 import { PCPU } from "./pcpu";
 import { performAny } from "./perform";
 import { abnormal, endSlice, performChecked, performCold, start, step, takeExit } from "./runtime";
-import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
+import { alu, bitTest, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
 
-function h11(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // mov  8 rr
-function h12(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // mov  4 rr
-function h13(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1); } // mov  8 ri
-function h14(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // mov  4 ri
-function h15(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // mov  8 rm
-function h16(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // mov  4 rm
-function h17(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 3); } // mov  8 mr
-function h18(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 3); } // mov  4 mr
-function h19(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // mov  8 rmb
-function h20(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // mov  4 rmb
-function h21(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 6); } // mov  8 mrb
-function h22(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // mov  4 mrb
-function h23(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 7); } // mov  8 mib
-function h24(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 7); } // mov  4 mib
-function h25(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 0); } // mov  1 rr
-function h26(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 2); } // mov  1 rm
-function h27(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 3); } // mov  1 mr
-function h28(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 5); } // mov  1 rmb
-function h29(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 6); } // mov  1 mrb
-function h30(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 7); } // mov  1 mib
-function h31(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 6); } // mov  2 mrb
-function h32(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // movx zb 4 rr
-function h33(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // movx zb 4 rm
-function h34(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // movx zb 4 rmb
-function h35(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // movx zw 4 rr
-function h36(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 2); } // movx zw 4 rm
-function h37(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // movx zw 4 rmb
-function h38(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // movx sb 4 rr
-function h39(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // movx sb 4 rmb
-function h40(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // movx sd 8 rr
-function h41(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 2); } // movx sd 8 rm
-function h42(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 5); } // movx sd 8 rmb
-function h43(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // lea  8 rm
-function h44(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // lea  4 rm
-function h45(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // lea  8 rmb
-function h46(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // lea  4 rmb
-function h47(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // alu add 8 rr
-function h48(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 1); } // alu add 8 ri
-function h49(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 5); } // alu add 8 rmb
-function h50(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 7); } // alu add 8 mib
-function h51(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // alu add 4 rr
-function h52(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // alu add 4 ri
-function h53(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // alu add 4 rm
-function h54(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // alu add 4 rmb
-function h55(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // alu add 4 mrb
-function h56(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // alu add 4 mib
-function h57(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // alu sub 8 rr
-function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
-function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
-function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
-function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
-function h62(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 5); } // alu sub 4 rmb
-function h63(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // alu and 8 rr
-function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
-function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
-function h66(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // alu and 4 ri
-function h67(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // alu and 4 rmb
-function h68(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // alu or 4 rmb
-function h69(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // alu or 8 rr
-function h70(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // alu or 4 rr
-function h71(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // alu xor 8 rr
-function h72(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // alu xor 4 rr
-function h73(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // alu or 4 ri
-function h74(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // alu xor 4 ri
-function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
-function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
-function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
-function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
-function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
-function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
-function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
-function h82(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
-function h83(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
-function h84(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
-function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
-function h86(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // alu cmp 4 ri
-function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
-function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
-function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
-function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
-function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
-function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
-function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
-function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
-function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
-function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
-function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
-function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
-function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
-function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
-function h101(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
-function h102(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
-function h103(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
-function h104(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
-function h105(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
-function h106(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
-function h107(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
-function h108(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
-function h109(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
-function h110(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
-function h111(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
-function h112(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
-function h113(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
-function h114(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
-function h115(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
-function h116(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
-function h117(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
-function h118(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
-function h119(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0); } // jcc o 8 ri
-function h120(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // jcc no 8 ri
-function h121(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
-function h122(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
-function h123(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
-function h124(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
-function h125(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
-function h126(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
-function h127(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
-function h128(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
-function h129(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 10); } // jcc p 8 ri
-function h130(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 11); } // jcc np 8 ri
-function h131(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
-function h132(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
-function h133(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
-function h134(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
-function h135(u: usize): usize { return setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 0); } // setcc * 1 rr
-function h136(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 8, 0); } // cmov * 8 rr
-function h137(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 4, 0); } // cmov * 4 rr
-function h138(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
-function h139(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
-function h140(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
-function h141(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
-function h142(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
-function h143(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
-function h144(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
-function h145(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
-function h146(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
-function h147(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
-function h148(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
-function h149(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
-function h150(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
-function h151(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
-function h152(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
-function h153(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
-function h154(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
-function h155(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
-function h156(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
-function h157(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
-function h158(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
-function h159(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
-function h160(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
-function h161(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
-function h162(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
-function h163(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
-function h164(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
-function h165(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
-function h166(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
-function h167(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
-function h168(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
-function h169(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
-function h170(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
-function h171(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
-function h172(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
-function h173(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
-function h174(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
-function h175(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
-function h176(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
-function h177(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
-function h178(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
-function h179(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
-function h180(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
-function h181(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
-function h182(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
-function h183(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
-function h184(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
-function h185(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
-function h186(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
-function h187(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
-function h188(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
-function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
-function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
-function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
-function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 7); } // cmpj e 4 mib
-function h193(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // cmpj e 1 mib
-function h194(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 7); } // cmpj ne 4 mib
-function h195(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // cmpj ne 1 mib
-function h196(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
-function h197(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
-function h198(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
-function h199(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
-function h200(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
-function h201(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
-function h202(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
-function h203(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
-function h204(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
-function h205(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
-function h206(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
-function h207(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
-function h208(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
-function h209(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+function h12(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // mov  8 rr
+function h13(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // mov  4 rr
+function h14(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1); } // mov  8 ri
+function h15(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // mov  4 ri
+function h16(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // mov  8 rm
+function h17(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // mov  4 rm
+function h18(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 3); } // mov  8 mr
+function h19(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 3); } // mov  4 mr
+function h20(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // mov  8 rmb
+function h21(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // mov  4 rmb
+function h22(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 6); } // mov  8 mrb
+function h23(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // mov  4 mrb
+function h24(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 7); } // mov  8 mib
+function h25(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 7); } // mov  4 mib
+function h26(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 0); } // mov  1 rr
+function h27(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 2); } // mov  1 rm
+function h28(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 3); } // mov  1 mr
+function h29(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 5); } // mov  1 rmb
+function h30(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 6); } // mov  1 mrb
+function h31(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 7); } // mov  1 mib
+function h32(u: usize): usize { return mov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 6); } // mov  2 mrb
+function h33(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // movx zb 4 rr
+function h34(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // movx zb 4 rm
+function h35(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // movx zb 4 rmb
+function h36(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // movx zw 4 rr
+function h37(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 2); } // movx zw 4 rm
+function h38(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // movx zw 4 rmb
+function h39(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // movx sb 4 rr
+function h40(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // movx sb 4 rmb
+function h41(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // movx sd 8 rr
+function h42(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 2); } // movx sd 8 rm
+function h43(u: usize): usize { return movx<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 5); } // movx sd 8 rmb
+function h44(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // lea  8 rm
+function h45(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // lea  4 rm
+function h46(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // lea  8 rmb
+function h47(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // lea  4 rmb
+function h48(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // alu add 8 rr
+function h49(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 1); } // alu add 8 ri
+function h50(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 5); } // alu add 8 rmb
+function h51(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 7); } // alu add 8 mib
+function h52(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // alu add 4 rr
+function h53(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // alu add 4 ri
+function h54(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // alu add 4 rm
+function h55(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // alu add 4 rmb
+function h56(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // alu add 4 mrb
+function h57(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // alu add 4 mib
+function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // alu sub 8 rr
+function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
+function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
+function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
+function h62(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
+function h63(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 5); } // alu sub 4 rmb
+function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // alu and 8 rr
+function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
+function h66(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
+function h67(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // alu and 4 ri
+function h68(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // alu and 4 rmb
+function h69(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // alu or 4 rmb
+function h70(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // alu or 8 rr
+function h71(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // alu or 4 rr
+function h72(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // alu xor 8 rr
+function h73(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // alu xor 4 rr
+function h74(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // alu or 4 ri
+function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // alu xor 4 ri
+function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
+function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
+function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
+function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
+function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
+function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
+function h82(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
+function h83(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
+function h84(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
+function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
+function h86(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
+function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // alu cmp 4 ri
+function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
+function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
+function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
+function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
+function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
+function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
+function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
+function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
+function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
+function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
+function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
+function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
+function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
+function h101(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
+function h102(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // unary inc 8 rr
+function h103(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
+function h104(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // unary dec 8 rr
+function h105(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
+function h106(u: usize): usize { return bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // bitTest  4 mrb
+function h107(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
+function h108(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
+function h109(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
+function h110(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
+function h111(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
+function h112(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
+function h113(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
+function h114(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
+function h115(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
+function h116(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
+function h117(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
+function h118(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
+function h119(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
+function h120(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
+function h121(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
+function h122(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
+function h123(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0); } // jcc o 8 ri
+function h124(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // jcc no 8 ri
+function h125(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
+function h126(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
+function h127(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
+function h128(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
+function h129(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
+function h130(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
+function h131(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
+function h132(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
+function h133(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 10); } // jcc p 8 ri
+function h134(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 11); } // jcc np 8 ri
+function h135(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
+function h136(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
+function h137(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
+function h138(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
+function h139(u: usize): usize { return setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 0); } // setcc * 1 rr
+function h140(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 8, 0); } // cmov * 8 rr
+function h141(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 4, 0); } // cmov * 4 rr
+function h142(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
+function h143(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
+function h144(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
+function h145(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
+function h146(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
+function h147(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
+function h148(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
+function h149(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
+function h150(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
+function h151(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
+function h152(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
+function h153(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
+function h154(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
+function h155(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
+function h156(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
+function h157(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
+function h158(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
+function h159(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
+function h160(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
+function h161(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
+function h162(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
+function h163(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
+function h164(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
+function h165(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
+function h166(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
+function h167(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
+function h168(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
+function h169(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
+function h170(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
+function h171(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
+function h172(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
+function h173(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
+function h174(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
+function h175(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
+function h176(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
+function h177(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
+function h178(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
+function h179(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
+function h180(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
+function h181(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
+function h182(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
+function h183(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
+function h184(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
+function h185(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
+function h186(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
+function h187(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
+function h188(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
+function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
+function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
+function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
+function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
+function h193(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
+function h194(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
+function h195(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
+function h196(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
+function h197(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
+function h198(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
+function h199(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
+function h200(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
+function h201(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
+function h202(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
+function h203(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
+function h204(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
+function h205(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
+function h206(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
+function h207(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
+function h208(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
+function h209(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
+function h210(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
+function h211(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
+function h212(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
+function h213(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
 
 /** Runs the vCPU on this pCPU until something ends it: Exit. */
 export function run(): i32 {
@@ -276,7 +279,7 @@ export function run(): i32 {
         store<u32>(PCPU, <u32>u, PcpuOff.record);
         u = raiseError(Vector.GP, 0);
         continue;
-      case 11: u = h11(u); continue;
+      case 11: u = enterDead(u); continue;
       case 12: u = h12(u); continue;
       case 13: u = h13(u); continue;
       case 14: u = h14(u); continue;
@@ -384,10 +387,10 @@ export function run(): i32 {
       case 116: u = h116(u); continue;
       case 117: u = h117(u); continue;
       case 118: u = h118(u); continue;
-      case 119: u = h119(u); break;
-      case 120: u = h120(u); break;
-      case 121: u = h121(u); break;
-      case 122: u = h122(u); break;
+      case 119: u = h119(u); continue;
+      case 120: u = h120(u); continue;
+      case 121: u = h121(u); continue;
+      case 122: u = h122(u); continue;
       case 123: u = h123(u); break;
       case 124: u = h124(u); break;
       case 125: u = h125(u); break;
@@ -400,13 +403,13 @@ export function run(): i32 {
       case 132: u = h132(u); break;
       case 133: u = h133(u); break;
       case 134: u = h134(u); break;
-      case 135: u = h135(u); continue;
-      case 136: u = h136(u); continue;
-      case 137: u = h137(u); continue;
+      case 135: u = h135(u); break;
+      case 136: u = h136(u); break;
+      case 137: u = h137(u); break;
       case 138: u = h138(u); break;
-      case 139: u = h139(u); break;
-      case 140: u = h140(u); break;
-      case 141: u = h141(u); break;
+      case 139: u = h139(u); continue;
+      case 140: u = h140(u); continue;
+      case 141: u = h141(u); continue;
       case 142: u = h142(u); break;
       case 143: u = h143(u); break;
       case 144: u = h144(u); break;
@@ -416,16 +419,16 @@ export function run(): i32 {
       case 148: u = h148(u); break;
       case 149: u = h149(u); break;
       case 150: u = h150(u); break;
-      case 151: u = h151(u); continue;
-      case 152: u = h152(u); continue;
-      case 153: u = h153(u); continue;
-      case 154: u = h154(u); continue;
+      case 151: u = h151(u); break;
+      case 152: u = h152(u); break;
+      case 153: u = h153(u); break;
+      case 154: u = h154(u); break;
       case 155: u = h155(u); continue;
       case 156: u = h156(u); continue;
-      case 157: u = h157(u); break;
-      case 158: u = h158(u); break;
-      case 159: u = h159(u); break;
-      case 160: u = h160(u); break;
+      case 157: u = h157(u); continue;
+      case 158: u = h158(u); continue;
+      case 159: u = h159(u); continue;
+      case 160: u = h160(u); continue;
       case 161: u = h161(u); break;
       case 162: u = h162(u); break;
       case 163: u = h163(u); break;
@@ -475,6 +478,10 @@ export function run(): i32 {
       case 207: u = h207(u); break;
       case 208: u = h208(u); break;
       case 209: u = h209(u); break;
+      case 210: u = h210(u); break;
+      case 211: u = h211(u); break;
+      case 212: u = h212(u); break;
+      case 213: u = h213(u); break;
       default: unreachable();
     }
     // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch

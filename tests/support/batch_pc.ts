@@ -1,6 +1,6 @@
 /** The core as a runner of tests/hardware/native.ts cases: thousands a second. Code runs at CPL 3 with exceptions on a stack
  *  of their own, and the HLT behind each case ends it with #GP; so the case owns every register, as it does natively. */
-import { PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
+import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { RecOff } from "../../assembly/abi/record";
 import { CODE, CODE_SIZE, type Case, DONE, ENVS, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
 import { LAYOUT, TestPc } from "./test_pc";
@@ -157,11 +157,12 @@ export class BatchPc {
     return this.runPlaced(c, under, budget);
   }
 
-  private runPlaced(c: Case, under: Under, budget: number): Result {
+  private runPlaced(c: Case, under: Under, budget: number, mode = 0): Result {
     const { mem, core } = this.pc;
     const base = Region.PCPUS;
     mem.u8.set(this.snapshot.subarray(0, 1024), base);
     for (let i = 0; i < 16; i++) mem.set64(base + i * 8, c.gpr[i]);
+    mem.set32(base + PcpuOff.mode, mem.get32(base + PcpuOff.mode) | mode);
     mem.set64(base + PcpuOff.rip, BigInt(c.rip));
     mem.set64(base + PcpuOff.rflags, BigInt((c.rflags & STATUS) | 2));
     let at = 0;
@@ -206,7 +207,8 @@ export class BatchPc {
     if (c.env !== this.env || under !== this.under) this.enterEnv(c.env, under);
     this.placeCode(c);
     const head = this.pc.mem.get32(Region.PCPUS + PcpuOff.codeNext);
-    const result = this.runPlaced(c, under, 200);
+    // one instruction a block, so that even a NOP has a record
+    const result = this.runPlaced(c, under, 200, Mode.step);
     return { length: this.pc.mem.get8(head + RecOff.SIZE + RecOff.len), result };
   }
 
