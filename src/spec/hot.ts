@@ -1,5 +1,5 @@
 /** Template records with a handler of their own in run(), chosen from profiles of kernels, userland and the benchmark guests.
- *  The function's size is bounded (docs/adr/0002): an entry is added by taking another out. */
+ *  The function's size is bounded (docs/adr/0006): an entry is added by taking another out. */
 
 /** [template, operations, widths, forms]: one handler per combination. "*" stands for all operations in one handler that reads
  *  its operation from the record; templates whose width does not matter (SHARED_WIDTH) have one handler for all widths. */
