@@ -44,6 +44,9 @@ export function switchTo(vcpu: u32): void {
   store<i32>(PCPU, -1, PcpuOff.faultVector);
   store<i32>(PCPU, 0, PcpuOff.exit);
   store<u32>(PCPU, 0, PcpuOff.record);
+  // set still if the vCPU before was taken off in the middle of an instruction, after a trap
+  store<u32>(PCPU, 0, PcpuOff.delivering);
+  store<u32>(PCPU, 0, PcpuOff.writeSize);
   flushTlbAll();
   if (vcpu) updateMode();
 }
