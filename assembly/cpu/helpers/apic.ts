@@ -182,7 +182,10 @@ function endOfInterrupt(): void {
 function apicError(bit: u32): void {
   store<u32>(APIC, load<u32>(APIC, ApicOff.esrPending) | bit, ApicOff.esrPending);
   const entry = lvt(Lvt.error);
-  if (!(entry & MASKED) && (entry & 0xff) >= 16) apicPost(entry & 0xff);
+  if (entry & MASKED) return;
+  // an error interrupt with an illegal vector is an error of its own, which must not report itself for ever
+  if ((entry & 0xff) < 16) store<u32>(APIC, load<u32>(APIC, ApicOff.esrPending) | Esr.receiveIllegal, ApicOff.esrPending);
+  else apicPost(entry & 0xff);
 }
 
 @inline export function apicTpr(): u32 { return load<u32>(APIC, ApicOff.tpr); }

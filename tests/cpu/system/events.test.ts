@@ -225,6 +225,15 @@ apic("self IPI, and vectors below 16 are errors", () => {
   assert.is(guest.core.apicRead(APIC.esr), 0x20);
 });
 
+apic("an illegal vector in the error LVT adds Receive Illegal Vector, and that is all (XSA-462)", () => {
+  world("f4");
+  guest.core.apicWrite(APIC.esr, 0);
+  guest.core.apicWrite(0x370, 0xf);
+  guest.core.apicWrite(APIC.icr, 0x4000f);
+  guest.core.apicWrite(APIC.esr, 0);
+  assert.is(guest.core.apicRead(APIC.esr), 0x60);
+});
+
 apic("an IPI to this vCPU's own id arrives, one to nobody does not", () => {
   world("f4");
   guest.core.apicWrite(APIC.icrHigh, 0);
