@@ -57,7 +57,7 @@ export async function run(file: string, settings: readonly string[]): Promise<nu
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
-  const kernel = buildableKernel(config);
+  const kernel = inFile(file, () => buildableKernel(config));
   const machine = await Machine.create({ memory: config.memory, pcpus: config.vcpus, log });
   let status: number | null = null;
   let domain: Domain | null = null;

@@ -1,6 +1,11 @@
 /** Errors of the toolstack. Each message is one sentence that names what is at fault: the configuration key, the image
  *  file or the domain. Hypercalls never throw these; they return -XEN_E... (Xenstore has an error of its own, xenstore_error.ts.) */
 
+/** Messages quote what they are about, which may be long or meant for the terminal that shows it. */
+const LONGEST = 300;
+const readable = (text: string) =>
+  (text.length > LONGEST ? `${text.slice(0, LONGEST / 2)}...${text.slice(-LONGEST / 2)}` : text).replace(/\p{Cc}/gu, "?");
+
 /** A configuration key with a value that cannot be used. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -10,7 +15,7 @@ export class ConfigError extends Error {
     /** Line of the configuration text, 1 for the first; undefined for values given otherwise. */
     readonly line?: number,
   ) {
-    super(`${line === undefined ? "" : `line ${line}: `}${key ? `${key}: ` : ""}${message}`);
+    super(readable(`${line === undefined ? "" : `line ${line}: `}${key ? `${key}: ` : ""}${message}`));
   }
 }
 
@@ -21,7 +26,7 @@ export class ImageError extends Error {
     readonly file: string,
     message: string,
   ) {
-    super(`${file}: ${message}`);
+    super(readable(`${file}: ${message}`));
   }
 }
 
@@ -32,6 +37,6 @@ export class DomainError extends Error {
     readonly domain: string,
     message: string,
   ) {
-    super(`domain ${domain}: ${message}`);
+    super(readable(`domain ${domain}: ${message}`));
   }
 }

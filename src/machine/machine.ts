@@ -235,7 +235,7 @@ export function machineBytes(ramBytes: number, pcpus: number): number {
 /** The module imports a memory of at most 4 GiB; the pages are the host's until first touched. */
 function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
   const pages = Math.ceil(bytes / 65536);
-  if (pages > 65536) throw new MachineError("a machine has at most 4 GiB of memory, 120 MiB of them for the hypervisor");
+  if (pages > 65536) throw new MachineError("memory: a machine has at most 4 GiB, 120 MiB and more of them for the hypervisor");
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared });
   } catch (error) {
