@@ -7,6 +7,7 @@ export {
   type StopReason,
 } from "./domains/domain";
 export { ConfigError, DomainError, ImageError } from "./domains/errors";
+export type { MmioHandler, PortHandler } from "./domains/hvm_image";
 export { type DomainConfig, type ImageSource, Machine, type MachineOptions } from "./domains/toolstack";
 export { XenstoreError } from "./domains/xenstore_error";
 export { MachineError } from "./machine/machine";

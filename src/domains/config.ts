@@ -18,6 +18,12 @@ export interface DomainConfig {
   type: GuestType;
   kernel: string | undefined;
   ramdisk: string | undefined;
+  /** HVM: further modules of a Multiboot kernel after the ramdisk, each a file and, after a space, its command line. */
+  modules: string[];
+  /** HVM: a ROM image to start at the reset vector. */
+  firmware: string | undefined;
+  /** HVM: whether writing to port 0xF4 ends the domain with a status. */
+  debug_exit: boolean;
   /** From `cmdline`, else from `root` and `extra`. */
   cmdline: string;
   /** MiB the domain starts with, and at most. */
@@ -66,6 +72,9 @@ export function domainConfig(raw: RawConfig, warn: (message: string) => void = (
     type: guestType(keys, warn),
     kernel: keys.text("kernel"),
     ramdisk: keys.text("ramdisk"),
+    modules: keys.list("modules", true),
+    firmware: keys.text("firmware"),
+    debug_exit: keys.whole("debug_exit", 0, 1) === 1,
     cmdline: commandLine(keys, warn),
     memory,
     maxmem,

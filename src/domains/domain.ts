@@ -11,6 +11,7 @@ import { Xen } from "../../assembly/abi/xen";
 import { seedGrant, setHvmParam, setMemoryMap } from "../hypervisor/control";
 import { createDomainBlock, vcpuAddr } from "../hypervisor/domain_table";
 import { destroyDomainState } from "../hypervisor/teardown";
+import type { EventPort } from "../io/bus";
 import { ConsoleBackend } from "../io/console";
 import { getPage, putPage } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
@@ -18,10 +19,13 @@ import { kick } from "../machine/kick";
 import type { Hardware } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
 import { dequeueVcpu } from "../machine/scheduler";
+import { buildHvm, firmwarePages, type HvmBoot } from "./build_hvm";
 import { buildPvh } from "./build_pvh";
 import type { KernelImage } from "./bzimage";
 import type { ControlEvents } from "./control_events";
 import { DomainError } from "./errors";
+import type { MemoryRegion } from "./memory_map";
+import { SerialPort } from "./serial_port";
 import type { Xenstore } from "./xenstore";
 import { introduceDomain, releaseDomain } from "./xs_domain";
 import { XenstoreRing } from "./xs_ring";
@@ -31,6 +35,8 @@ export type StopReason = "poweroff" | "reboot" | "suspend" | "crash" | "watchdog
 
 export interface DomainStop {
   readonly reason: StopReason;
+  /** What an HVM guest wrote to the debug-exit port, as a program's status: (code << 1) | 1. */
+  readonly status?: number;
 }
 
 const REASONS: Readonly<Record<number, StopReason>> = {
@@ -58,11 +64,33 @@ export interface DomainHost {
 export interface DomainPlan {
   readonly name: string;
   readonly uuid: string;
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly image: PvhImage | HvmImage;
+}
+
+export interface PvhImage {
+  readonly type: "pvh";
   readonly kernel: KernelImage;
   readonly ramdisk?: Uint8Array;
   readonly cmdline: string;
-  readonly memoryMiB: number;
-  readonly vcpus: number;
+}
+
+export interface HvmImage {
+  readonly type: "hvm";
+  readonly boot: HvmBoot;
+  readonly debugExit: boolean;
+  /** Called with the domain's number before its vCPU can run. */
+  readonly onCreated?: (domid: number) => void;
+}
+
+/** What both kinds of domain have after they are built. */
+interface Built {
+  readonly start: VcpuStart;
+  readonly entry: number;
+  readonly startInfoGpa: number;
+  readonly xenstorePfn: number;
+  readonly memoryMap: readonly MemoryRegion[];
 }
 
 export interface DomainConsole {
@@ -85,6 +113,8 @@ export class Domain {
   private readonly vcpus: readonly number[];
   private readonly backend: ConsoleBackend;
   private readonly store: XenstoreRing;
+  /** COM1, of an HVM domain. */
+  private readonly serial: SerialPort | null = null;
   private readonly pinned: number[] = [];
   private resolveStopped!: (stop: DomainStop) => void;
   private stopping: Promise<void> | null = null;
@@ -101,15 +131,19 @@ export class Domain {
     this.uuid = plan.uuid;
     this.stopped = new Promise((resolve) => (this.resolveStopped = resolve));
 
-    const maxPages = plan.memoryMiB * 256 + 1024; // as libxl allows: RAM, special pages, a little slack
+    const { image } = plan;
+    const firmware = image.type === "hvm" && image.boot.kind === "firmware" ? firmwarePages(image.boot.rom.length) : 0;
+    const maxPages = plan.memoryMiB * 256 + 1024 + firmware; // as libxl allows: RAM, special pages, a little slack
     const handle = Uint8Array.from(plan.uuid.replaceAll("-", "").match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
-    this.block = createDomainBlock(memory, { type: DomainType.pvh, vcpus: plan.vcpus, maxPages, handle });
+    this.block = createDomainBlock(memory, { type: image.type === "hvm" ? DomainType.hvm : DomainType.pvh, vcpus: plan.vcpus, maxPages, handle });
     if (this.block < 0) throw new DomainError(plan.name, `no room for another domain (error ${this.block})`);
     this.id = memory.get32(this.block + DomainOff.domid);
     this.vcpus = Array.from({ length: plan.vcpus }, (_, n) => vcpuAddr(memory, this.block, n));
     const undo = [() => this.release(), () => this.unpin()];
     try {
-      const built = buildPvh(memory, this.id, this.block, plan);
+      const pvh = image.type === "pvh" ? buildPvh(memory, this.id, this.block, { ...plan, ...image }) : null;
+      const hvm = image.type === "hvm" ? buildHvm(memory, this.id, this.block, { ...plan, ...image }) : null;
+      const built: Built = pvh ? { ...pvh, start: VcpuStart.pvh } : hvm!;
       setMemoryMap(
         memory,
         this.id,
@@ -119,16 +153,21 @@ export class Domain {
       const page = (gfn: number) => this.pin(guest.maddr(gfn * 4096));
       const store = events.connect(this.id);
       undo.push(() => store.port.close());
-      const console = events.connect(this.id);
-      undo.push(() => console.port.close());
-      this.setParams({
-        [Xen.HVM_PARAM_STORE_PFN]: built.xenstorePfn,
-        [Xen.HVM_PARAM_STORE_EVTCHN]: store.guestPort,
-        [Xen.HVM_PARAM_CONSOLE_PFN]: built.consolePfn,
-        [Xen.HVM_PARAM_CONSOLE_EVTCHN]: console.guestPort,
-      });
+      this.setParams({ [Xen.HVM_PARAM_STORE_PFN]: built.xenstorePfn, [Xen.HVM_PARAM_STORE_EVTCHN]: store.guestPort });
       seedGrant(memory, this.id, Xen.GNTTAB_RESERVED_XENSTORE, built.xenstorePfn);
-      seedGrant(memory, this.id, Xen.GNTTAB_RESERVED_CONSOLE, built.consolePfn);
+      let console: { readonly port: EventPort; readonly page: number };
+      let consoleNode: { readonly port: number; readonly ringRef: number } | undefined;
+      if (pvh) {
+        const { guestPort, port } = events.connect(this.id);
+        undo.push(() => port.close());
+        this.setParams({ [Xen.HVM_PARAM_CONSOLE_PFN]: pvh.consolePfn, [Xen.HVM_PARAM_CONSOLE_EVTCHN]: guestPort });
+        seedGrant(memory, this.id, Xen.GNTTAB_RESERVED_CONSOLE, pvh.consolePfn);
+        consoleNode = { port: guestPort, ringRef: pvh.consolePfn };
+        console = { port, page: page(pvh.consolePfn) };
+      } else {
+        this.serial = new SerialPort(memory, this.vcpus[0], hvm!.pcPage);
+        console = { port: this.serial, page: hvm!.pcPage };
+      }
       introduceDomain(xenstore, {
         domid: this.id,
         name: plan.name,
@@ -136,20 +175,21 @@ export class Domain {
         vcpus: plan.vcpus,
         memory: plan.memoryMiB * 1024,
         store: { port: store.guestPort, ringRef: built.xenstorePfn },
-        console: { port: console.guestPort, ringRef: built.consolePfn },
+        console: consoleNode,
         startTime: Date.now() / 1000,
       });
       undo.push(() => releaseDomain(xenstore, this.id));
       this.store = new XenstoreRing({ store: xenstore, domid: this.id, memory, page: page(built.xenstorePfn), port: store.port });
-      this.backend = new ConsoleBackend({ memory, page: page(built.consolePfn), port: console.port });
+      this.backend = new ConsoleBackend({ memory, ...console });
       this.console = { readable: this.backend.readable, writable: this.backend.writable };
 
       const [boot] = this.vcpus;
       memory.store(boot + VcpuOff.startEntry, built.entry);
       memory.store(boot + VcpuOff.startInfo, built.startInfoGpa);
-      memory.store(boot + VcpuOff.start, VcpuStart.pvh);
+      memory.store(boot + VcpuOff.start, built.start);
       memory.store(boot + VcpuOff.runnable, 1);
       memory.store(boot + VcpuOff.online, 1);
+      if (image.type === "hvm") image.onCreated?.(this.id);
       void this.pause();
       memory.store(this.block + DomainOff.state, DomainState.running);
     } catch (error) {
@@ -199,6 +239,7 @@ export class Domain {
   /** @internal The control doorbell has rung: something may have changed. */
   poll(): void {
     const { memory } = this.host.hardware;
+    if (!this.stopping) this.serial?.poll();
     const code = memory.load(this.block + DomainOff.shutdownReason);
     if (code !== -1 && !this.stopping) void this.stop(REASONS[code] ?? "crash");
     for (const vcpu of this.vcpus) {
@@ -234,10 +275,11 @@ export class Domain {
     this.backend.close();
     this.store.close();
     releaseDomain(xenstore, this.id);
+    const status = this.serial?.exitStatus;
     this.unpin();
     this.release();
     this.host.onGone(this);
-    this.resolveStopped({ reason });
+    this.resolveStopped(status === undefined || reason === "destroyed" ? { reason } : { reason, status });
   }
 
   /** One more reason not to run. */

@@ -1,4 +1,5 @@
-/** What runs on a pCPU's thread: core, hypervisor and scheduler put together, and the few ports a PVH guest can reach. */
+/** What runs on a pCPU's thread: core, hypervisor and scheduler put together, and the devices a guest can reach: the few ports
+ *  of a PVH domain, the bare PC of an HVM domain. */
 import { DomainOff, DomainType, PcpuOff, SchedOff, VcpuOff } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { domainByDomid, vcpuAddr } from "../hypervisor/domain_table";
@@ -6,27 +7,36 @@ import { Hypervisor, type HypervisorHost } from "../hypervisor/hypercalls";
 import { shutdownDomain } from "../hypervisor/shutdown";
 import { type AccessSize, PioBus } from "../io/bus";
 import { DEBUG_PORT, DebugPort } from "../io/debug_port";
+import type { ExtraDevices, Pc } from "../io/pc";
 import type { Clock } from "../machine/clock";
 import { Core } from "../machine/core";
 import { pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
 import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
 import type { PcpuFactory, PcpuParts } from "../machine/vcpu_worker";
+import { createPc } from "./pc_host";
 
 /** What the core finds worth a line in the log (assembly/cpu/helpers/msr.ts). */
 const NOTICES: Readonly<Record<number, string>> = { 1: "RDMSR of unknown", 2: "WRMSR to unknown" };
 
-export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log: unlimited }) => {
+/** Devices the embedding program adds to domains, by domid. They run on the pCPU's thread, so only a machine without
+ *  threads can have any. */
+export type ExtraDevicesOf = (domid: number) => ExtraDevices | undefined;
+
+export const makePcpu: PcpuFactory = (parts) => makePcpuWith(parts, () => undefined);
+
+export async function makePcpuWith({ memory, module, pcpu, clock, log: unlimited }: PcpuParts, extra: ExtraDevicesOf): Promise<Scheduler> {
   const log = limited(unlimited, clock);
   const base = pcpuBase(pcpu);
-  const ports = new DomainPorts(memory, log);
+  const ports = new DomainPorts(memory, clock, pcpu, log, extra);
   const domid = () => memory.get32(base + PcpuOff.domid);
   const core = await Core.create(module, memory, pcpu, {
     clock,
     pioRead: (port, size) => ports.of(domid()).bus.read(port, size as AccessSize),
     pioWrite: (port, size, value) => ports.of(domid()).bus.write(port, size as AccessSize, value),
-    mmioRead: () => 0xffffffff, // no device of a PVH guest has memory; its local APIC is the core's
-    mmioWrite: () => {},
+    mmioRead: (gpa, size) => ports.of(domid()).pc?.mmio.read(gpa, size as AccessSize) ?? 0xffffffff, // a PVH guest's devices have no memory
+    mmioWrite: (gpa, size, value) => ports.of(domid()).pc?.mmio.write(gpa, size as AccessSize, value),
+    intAck: () => ports.of(domid()).pc?.acknowledge() ?? 0xff,
     notice: (code, a) => log(domid(), `${NOTICES[code] ?? `notice ${code}:`} 0x${a.toString(16)}`),
     random: () => crypto.getRandomValues(new Uint32Array(1))[0],
   });
@@ -45,7 +55,7 @@ export const makePcpu: PcpuFactory = async ({ memory, module, pcpu, clock, log: 
     log,
   );
   return new Scheduler(memory, core, hypervisor, clock);
-};
+}
 
 const LOW = 0xffffffffn;
 
@@ -96,6 +106,17 @@ class PcpuHypervisor extends Hypervisor implements Hypercalls {
     super.runstate(vcpu, state, now);
   }
 
+  override nextDeadline(vcpu: number): number {
+    const own = super.nextDeadline(vcpu);
+    const pc = this.ports.pcOf(vcpu);
+    return pc ? Math.min(own, pc.deadline) : own;
+  }
+
+  override fireTimers(vcpu: number, now: number): void {
+    super.fireTimers(vcpu, now);
+    this.ports.pcOf(vcpu)?.tick();
+  }
+
   /** A PC resets itself; Xen takes other domains' for a crash, as libxl sets HVM_PARAM_TRIPLE_FAULT_REASON. */
   tripleFault(vcpu: number, why: string): void {
     const { mem } = this;
@@ -120,26 +141,51 @@ class PcpuHypervisor extends Hypervisor implements Hypercalls {
 interface Ports {
   readonly bus: PioBus;
   readonly debug: DebugPort;
+  /** All of them, of an HVM domain. */
+  readonly pc?: Pc;
 }
 
-/** The port-I/O space of each domain that has used it here. */
+/** The devices of each domain that has used them here. */
 class DomainPorts {
   private readonly spaces = new Map<number, Ports>();
 
   constructor(
     private readonly memory: MachineMemory,
+    private readonly clock: Clock,
+    private readonly pcpu: number,
     private readonly log: (domid: number, line: string) => void,
+    private readonly extra: ExtraDevicesOf,
   ) {}
 
   of(domid: number): Ports {
     let ports = this.spaces.get(domid);
     if (!ports) {
       for (const other of this.spaces.keys()) if (domainByDomid(this.memory, other) === 0) this.spaces.delete(other);
-      ports = { bus: new PioBus(), debug: new DebugPort((line) => this.log(domid, line)) };
-      ports.bus.attach(DEBUG_PORT, ports.debug);
+      ports = this.make(domid);
       this.spaces.set(domid, ports);
     }
     return ports;
+  }
+
+  private make(domid: number): Ports {
+    const { memory, clock, pcpu } = this;
+    const log = (line: string) => this.log(domid, line);
+    const domain = domainByDomid(memory, domid);
+    if (domain !== 0 && memory.get32(domain + DomainOff.type) === DomainType.hvm) {
+      const pc = createPc({ memory, domain, pcpu, clock, log, extra: this.extra(domid) });
+      return { bus: pc.ports, debug: pc.debug, pc };
+    }
+    const ports = { bus: new PioBus(), debug: new DebugPort(log) };
+    ports.bus.attach(DEBUG_PORT, ports.debug);
+    return ports;
+  }
+
+  /** The devices that `vcpu` looks after: an HVM domain's first one after all. */
+  pcOf(vcpu: number): Pc | undefined {
+    const { memory } = this;
+    const domain = memory.get32(vcpu + VcpuOff.domain);
+    if (memory.get32(domain + DomainOff.type) !== DomainType.hvm || memory.get32(vcpu + VcpuOff.id) !== 0) return undefined;
+    return this.of(memory.get32(domain + DomainOff.domid)).pc;
   }
 
   /** A vCPU of the domain leaves: if it is for good, unfinished lines come out. */

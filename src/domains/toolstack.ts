@@ -1,5 +1,6 @@
 /** The control thread's half of a machine: xenstore, backends and the domains. This is the package's `Machine`. */
 import { ControlPort } from "../hypervisor/control";
+import type { ExtraDevices } from "../io/pc";
 import { freeFrameCount } from "../machine/frames";
 import { Hardware, MachineError, machineBytes } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
@@ -7,9 +8,10 @@ import { type Asset, hostPlatform, type Platform } from "../machine/platform";
 import { loadKernel } from "./bzimage";
 import { type DomainConfig as CheckedConfig, configFromObject } from "./config";
 import { ControlEvents } from "./control_events";
-import { Domain } from "./domain";
+import { Domain, type HvmImage, type PvhImage } from "./domain";
 import { ConfigError, ImageError } from "./errors";
-import { makePcpu } from "./pcpu";
+import { extraDevices, loadFirmware, loadMultiboot, type MmioHandler, type PortHandler } from "./hvm_image";
+import { makePcpu, makePcpuWith } from "./pcpu";
 import { Xenstore } from "./xenstore";
 
 export interface MachineOptions {
@@ -34,11 +36,21 @@ export type ImageSource = Asset;
 export interface DomainConfig {
   /** Unique on the machine. Default: domain-N. */
   readonly name?: string;
-  readonly type?: "pvh";
-  /** bzImage or ELF with a PVH note. */
-  readonly kernel: ImageSource;
+  readonly type?: "pvh" | "hvm";
+  /** PVH: bzImage or ELF with a PVH note. HVM: with a Multiboot header of version 1 or 2; or there is `firmware`. */
+  readonly kernel?: ImageSource;
+  /** HVM: the first module. */
   readonly ramdisk?: ImageSource;
   readonly cmdline?: string;
+  /** HVM: a ROM image of 64 KiB to 16 MiB that starts at the reset vector. */
+  readonly firmware?: ImageSource;
+  /** HVM: modules after the ramdisk. */
+  readonly modules?: readonly { readonly image: ImageSource; readonly cmdline?: string }[];
+  /** HVM: writing to port 0xF4 ends the domain with a status. */
+  readonly debugExit?: boolean;
+  /** HVM on machines without threads: devices of your own, before those of the PC. */
+  readonly ports?: readonly PortHandler[];
+  readonly mmio?: readonly MmioHandler[];
   /** MiB. */
   readonly memory: number;
   readonly vcpus?: number;
@@ -59,6 +71,7 @@ export class Machine {
   readonly xenstore: Xenstore;
   private readonly live = new Map<number, Domain>();
   private readonly names = new Set<string>();
+  private readonly extra = new Map<number, ExtraDevices>();
   private readonly platform: Platform;
   private readonly log: (line: string) => void;
   private hardware!: Hardware;
@@ -86,7 +99,7 @@ export class Machine {
       pcpus: threads ? pcpus : 1,
       wasm: coreOf(options, threads),
       worker: options.worker ?? new URL("./worker.js", import.meta.url),
-      makePcpu,
+      makePcpu: threads ? makePcpu : (parts) => makePcpuWith(parts, (domid) => machine.extra.get(domid)),
       onLog: (domid, line) => machine.log(`(d${domid}) ${line}`),
       onControl: () => machine.control(),
       onPcpuLost: (pcpu, error) => {
@@ -122,17 +135,14 @@ export class Machine {
     this.hardware.keepAlive(true);
     let domain: Domain | null = null;
     try {
-      const [kernel, ramdisk] = await Promise.all([
-        this.read("kernel", config.kernel).then((bytes) => loadKernel(bytes, fileName("kernel", config.kernel))),
-        config.ramdisk === undefined ? undefined : this.read("ramdisk", config.ramdisk),
-      ]);
+      const image = await (checked.type === "hvm" ? this.hvmImage(config, checked) : this.pvhImage(config, checked));
       signal?.throwIfAborted();
       if (this.destroyed) throw new MachineError("the machine has been destroyed");
       const { hardware, xenstore, events } = this;
-      const { name, cmdline, memory: memoryMiB, vcpus } = checked;
+      const { name, memory: memoryMiB, vcpus } = checked;
       domain = new Domain(
         { hardware, xenstore, events, onGone: (gone) => this.forget(gone) },
-        { name, cmdline, memoryMiB, vcpus, uuid: checked.uuid ?? crypto.randomUUID(), kernel, ramdisk },
+        { name, memoryMiB, vcpus, uuid: checked.uuid ?? crypto.randomUUID(), image },
       );
       this.live.set(domain.id, domain);
       await domain.place();
@@ -147,6 +157,31 @@ export class Machine {
     if (signal) this.destroyOnAbort(domain, signal);
     if (!config.paused) domain.unpause();
     return domain;
+  }
+
+  private async pvhImage(config: DomainConfig, { cmdline }: CheckedConfig): Promise<PvhImage> {
+    const { kernel, ramdisk } = config;
+    const [loaded, initrd] = await Promise.all([
+      this.read("kernel", kernel!).then((bytes) => loadKernel(bytes, fileName("kernel", kernel!))),
+      ramdisk === undefined ? undefined : this.read("ramdisk", ramdisk),
+    ]);
+    return { type: "pvh", kernel: loaded, ramdisk: initrd, cmdline };
+  }
+
+  private async hvmImage(config: DomainConfig, { cmdline, memory }: CheckedConfig): Promise<HvmImage> {
+    const { kernel, firmware, ramdisk, modules = [], ports = [], mmio = [], debugExit = false } = config;
+    if ((ports.length > 0 || mmio.length > 0) && this.threads)
+      throw new ConfigError(ports.length > 0 ? "ports" : "mmio", "handlers need a machine without threads (threads: false): devices run where the processor runs.");
+    const rom = firmware === undefined ? undefined : await this.read("firmware", firmware);
+    const extra = ports.length + mmio.length > 0 ? extraDevices(ports, mmio, memory, rom?.length ?? 0) : undefined;
+    const onCreated = (domid: number) => void (extra && this.extra.set(domid, extra));
+    if (rom) return { type: "hvm", boot: loadFirmware(rom, fileName("firmware", firmware!)), debugExit, onCreated };
+    const files = ramdisk === undefined ? modules : [{ image: ramdisk }, ...modules];
+    const [bytes, ...loaded] = await Promise.all([
+      this.read("kernel", kernel!),
+      ...files.map(async ({ image, cmdline: text = "" }) => ({ bytes: await this.read("modules", image), cmdline: text })),
+    ]);
+    return { type: "hvm", boot: await loadMultiboot(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, onCreated };
   }
 
   /** Destroys every domain and lets go of threads and memory. */
@@ -165,6 +200,7 @@ export class Machine {
 
   private forget(domain: Domain): void {
     this.live.delete(domain.id);
+    this.extra.delete(domain.id);
     this.names.delete(domain.name);
     if (this.live.size + this.building === 0) this.hardware.keepAlive(false);
   }
@@ -205,12 +241,19 @@ function coreOf({ wasm }: MachineOptions, shared: boolean): Asset {
 
 function checkConfig(config: DomainConfig, defaultName: string): CheckedConfig {
   const { name = defaultName, type = "pvh", cmdline, memory, vcpus, uuid } = config;
-  if (config.kernel === undefined) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
+  if (type === "hvm") checkBoot(config);
+  else if (config.kernel === undefined) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
   if (memory === undefined) throw new ConfigError("memory", "how many MiB is the domain to have?");
   const checked = configFromObject({ name, type, cmdline, memory, vcpus, uuid });
-  if (checked.type !== "pvh") throw new ConfigError("type", `${checked.type.toUpperCase()} domains are not supported yet.`);
+  if (checked.type === "pv") throw new ConfigError("type", `${checked.type.toUpperCase()} domains are not supported yet.`);
   if (checked.vcpus !== 1) throw new ConfigError("vcpus", "domains have one vCPU so far.");
   return checked;
+}
+
+function checkBoot({ kernel, firmware, ramdisk, modules = [] }: DomainConfig): void {
+  if (kernel === undefined && firmware === undefined) throw new ConfigError("kernel", "an HVM domain needs a kernel with a Multiboot header, or firmware.");
+  if (kernel !== undefined && firmware !== undefined) throw new ConfigError("firmware", "firmware starts instead of a kernel: give one of them.");
+  if (kernel === undefined && (ramdisk !== undefined || modules.length > 0)) throw new ConfigError("modules", "only a kernel can have modules.");
 }
 
 function wholeNumber(option: string, value: number, least: number, most = 4096): number {

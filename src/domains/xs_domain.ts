@@ -15,7 +15,8 @@ export interface DomainNodes {
   readonly maxMemory?: number;
   /** The guest's event-channel port for the store, and its ring: a gfn, or an mfn for PV guests. */
   readonly store: { readonly port: number; readonly ringRef: number };
-  readonly console: {
+  /** Its PV console, if it has one. */
+  readonly console?: {
     readonly port: number;
     readonly ringRef: number;
     /** Bytes of unread output that are kept. */
@@ -113,7 +114,7 @@ class DomainTree {
     this.write(`${home}/domid`, domain.domid);
     this.write(`${home}/store/port`, domain.store.port);
     this.write(`${home}/store/ring-ref`, domain.store.ringRef);
-    this.console();
+    if (domain.console) this.console(domain.console);
 
     this.write(`${vm}/uuid`, domain.uuid);
     this.write(`${vm}/name`, domain.name);
@@ -121,8 +122,8 @@ class DomainTree {
   }
 
   /** The first console is set up by the toolstack on both sides; the guest only reads. */
-  private console(): void {
-    const { domid, console } = this.domain;
+  private console(console: NonNullable<DomainNodes["console"]>): void {
+    const { domid } = this.domain;
     const backend = consoleBackendPath(domid);
     const front = `${this.home}/console`;
     this.write(`${front}/backend`, backend);

@@ -31,7 +31,8 @@ export const enum HvDomain {
   controlSelector = handle + 16, // u32[32], bit n of word w: word 32 * w + n of controlPending is not 0
   hvmParams = controlSelector + 128, // u64[HVM_NR_PARAMS]
   consoleLine = hvmParams + 39 * 8, // u8[CONSOLE_LINE]
-  SIZE = consoleLine + 512 - DomainOff.hv,
+  platform = consoleLine + 512, // u32 mfn: what an HVM domain's devices share with the control thread, 0 none
+  SIZE = platform + 4 - DomainOff.hv,
 }
 
 export const CONSOLE_LINE = 512;

@@ -20,7 +20,7 @@ export function destroyDomainState(mem: MachineMemory, domain: number): void {
   for (const { mfn, type } of p2mEntries(mem, domain)) if (type === P2m.foreign) putPage(mem, mfn);
   p2mDestroy(mem, domain);
   destroyGrantTable(mem, domain);
-  for (const field of [HvDomain.evtDir, HvDomain.grantDir, HvDomain.maptrackDir, HvDomain.memoryMap]) {
+  for (const field of [HvDomain.evtDir, HvDomain.grantDir, HvDomain.maptrackDir, HvDomain.memoryMap, HvDomain.platform]) {
     const mfn = mem.exchange(domain + field, 0);
     if (mfn) freeFrame(mem, mfn);
   }

@@ -1,5 +1,5 @@
-/** What connects a device to its domain: the port-I/O bus and the event-channel port. A device sees offsets into its own
- *  range and never a processor.
+/** What connects a device to its domain: the buses for ports and for device memory, interrupt lines, and the event-channel
+ *  port. A device sees offsets into its own range and never a processor.
  *
  *  Ports nobody claims float: they read all ones and swallow writes, as on a PC bus without a responding card. */
 
@@ -11,9 +11,37 @@ export interface PioDevice {
   write(offset: number, size: AccessSize, value: number): void;
 }
 
+/** A device of 8-bit registers: wider accesses are made byte by byte, lowest first. */
+export abstract class ByteDevice implements PioDevice {
+  abstract readByte(offset: number): number;
+  abstract writeByte(offset: number, value: number): void;
+
+  read(offset: number, size: AccessSize): number {
+    let value = 0;
+    for (let n = 0; n < size; n++) value |= (this.readByte(offset + n) & 0xff) << (8 * n);
+    return value;
+  }
+  write(offset: number, size: AccessSize, value: number): void {
+    for (let n = 0; n < size; n++) this.writeByte(offset + n, (value >>> (8 * n)) & 0xff);
+  }
+}
+
 export interface PioRange {
   readonly base: number;
   readonly length: number;
+}
+
+/** An interrupt request line: what it means is the business of the controller at its other end. */
+export interface IrqLine {
+  /** Asserts or releases the line. Setting it to what it is does nothing. */
+  set(asserted: boolean): void;
+}
+
+/** A device that does something at a time of its own choice. */
+export interface TimedDevice {
+  /** System time in ns at which to call tick(), Infinity for never. Changes with any access to the device. */
+  readonly deadline: number;
+  tick(): void;
 }
 
 /** The backend's end of an event channel (public/event_channel.h, EVTCHNOP_bind_interdomain). Events that arrive while
@@ -48,6 +76,19 @@ export class PioBus {
     if (clash) throw new BusError(`port range ${describe(range)} overlaps ${describe(clash)}`);
     this.attached.push({ base, length, device });
     this.attached.sort((a, b) => a.base - b.base);
+  }
+
+  /** Attaches a device to those of its ports that nobody claims yet. */
+  attachBehind({ base, length }: PioRange, device: PioDevice): void {
+    for (let n = 0; n < length; ) {
+      if (this.find(base + n)) {
+        n++;
+        continue;
+      }
+      const first = n;
+      while (n < length && !this.find(base + n)) n++;
+      this.attach({ base: base + first, length: n - first }, first === 0 ? device : new Shifted(device, first));
+    }
   }
 
   detach(device: PioDevice): void {
@@ -87,6 +128,49 @@ export class PioBus {
       else return this.attached[middle];
     }
     return undefined;
+  }
+}
+
+/** A device from its port `by` on. */
+class Shifted implements PioDevice {
+  constructor(
+    private readonly device: PioDevice,
+    private readonly by: number,
+  ) {}
+  read(offset: number, size: AccessSize): number {
+    return this.device.read(offset + this.by, size);
+  }
+  write(offset: number, size: AccessSize, value: number): void {
+    this.device.write(offset + this.by, size, value);
+  }
+}
+
+/** Device memory by guest-physical address. The core makes accesses of 1, 2 and 4 aligned bytes, none of which crosses a
+ *  page. As with ports, what nobody claims reads all ones. */
+export class MmioBus {
+  private readonly attached: Attachment[] = [];
+
+  attach(range: PioRange, device: PioDevice): void {
+    const { base, length } = range;
+    if (!Number.isSafeInteger(base) || !Number.isSafeInteger(base + length) || base < 0 || length < 1)
+      throw new BusError(`memory range ${describe(range)} is no range of addresses`);
+    const clash = this.attached.find((other) => base < other.base + other.length && other.base < base + length);
+    if (clash) throw new BusError(`memory range ${describe(range)} overlaps ${describe(clash)}`);
+    this.attached.push({ base, length, device });
+  }
+
+  read(gpa: number, size: AccessSize): number {
+    const found = this.find(gpa, size);
+    return ((found ? found.device.read(gpa - found.base, size) : -1) & mask(size)) >>> 0;
+  }
+
+  write(gpa: number, size: AccessSize, value: number): void {
+    const found = this.find(gpa, size);
+    found?.device.write(gpa - found.base, size, (value & mask(size)) >>> 0);
+  }
+
+  private find(gpa: number, size: AccessSize): Attachment | undefined {
+    return this.attached.find(({ base, length }) => gpa >= base && gpa + size <= base + length);
   }
 }
 

@@ -64,6 +64,13 @@ export function p2mSet(mem: MachineMemory, domain: number, gfn: number, mfn: num
   return 0;
 }
 
+/** Shows `entry` at `gfn` for a while and gives what was there: for ranges that alias others, as behind a closed A20 gate.
+ *  The frame table keeps the gfns of before. Where there is no table nothing changes. */
+export function p2mShow(mem: MachineMemory, domain: number, gfn: number, entry: number): number {
+  const slot = leafSlot(mem, domain, gfn);
+  return slot ? mem.exchange(slot, entry) >>> 0 : 0;
+}
+
 /** The domain's own memory, for which the frame table keeps the way back. */
 function isOwn(type: P2m): boolean {
   return type === P2m.ram_rw || type === P2m.ram_ro;

@@ -161,7 +161,7 @@ for (const threads of [true, false]) {
         [{ memory: 4000 }, DomainError, /memory is used up/],
         [{ vcpus: 2 }, ConfigError, /^vcpus: /],
         [{ name: "a/b" }, ConfigError, /^name: /],
-        [{ type: "hvm" as never }, ConfigError, /^type: /],
+        [{ type: "pv" as never }, ConfigError, /^type: /],
         [{ kernel: undefined as never }, ConfigError, /^kernel: /],
         [{ kernel: new Uint8Array(100) }, ImageError, /^kernel: /],
         [{ kernel: kernel.subarray(0, 200) }, ImageError, /^kernel: /],
