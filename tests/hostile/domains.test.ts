@@ -1,5 +1,6 @@
 /** Hostile kernels on whole machines, beside a domain that behaves: the host's event loop stays responsive, the other domain
  *  works, the hostile one can be paused and destroyed at any time, and nothing of it is left. */
+import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -21,6 +22,12 @@ async function worstDelay(ms: number): Promise<number> {
     worst = Math.max(worst, performance.now() - start);
   }
   return worst;
+}
+
+/** Threads of this process, where the system tells. */
+function osThreads(): number {
+  if (!existsSync("/proc/self/task")) return 0;
+  return readdirSync("/proc/self/task").length;
 }
 
 for (const threads of [true, false]) {
@@ -59,6 +66,41 @@ for (const threads of [true, false]) {
     } finally {
       await within(PATIENCE, "machine.destroy", machine.destroy());
     }
+  });
+
+  test("hostile domains come and go without growth", async () => {
+    const { machine } = await testMachine({ threads, pcpus: 2, memory: 64 });
+    try {
+      const before = machine.freeMemory;
+      const round = async (n: number) => {
+        const guest = await machine.createDomain({ kernel: hostileKernel(hostileNames[n % hostileNames.length]), memory: 6 });
+        if (n % 3) await sleep(n % 5);
+        await within(PATIENCE, `destroy ${n}`, guest.destroy());
+        assert.is(machine.freeMemory, before);
+      };
+      for (let n = 0; n < 40; n++) await round(n);
+      const size = process.memoryUsage().rss;
+      for (let n = 0; n < 100; n++) await round(n);
+      const grown = (process.memoryUsage().rss - size) / 2 ** 20;
+      assert.ok(grown < 40, `${grown.toFixed(0)} MiB more`);
+    } finally {
+      await machine.destroy();
+    }
+  });
+
+  test("machines come and go without growth", async () => {
+    const round = async () => {
+      const { machine } = await testMachine({ threads, pcpus: 2, memory: 16 });
+      await machine.createDomain({ kernel: hostileKernel("hypercalls"), memory: 4 });
+      await sleep(2);
+      await within(PATIENCE, "destroy", machine.destroy());
+    };
+    for (let n = 0; n < 3; n++) await round();
+    const [handles, running] = [process.getActiveResourcesInfo().length, osThreads()];
+    for (let n = 0; n < 8; n++) await round();
+    await sleep(50);
+    assert.ok(process.getActiveResourcesInfo().length <= handles + 1, `${process.getActiveResourcesInfo()}`);
+    assert.ok(osThreads() <= running, `${osThreads()} threads, ${running} before`);
   });
 
   test.run();
