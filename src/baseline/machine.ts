@@ -9,6 +9,7 @@ import { deliverFault, externalInterrupt } from "./interrupts";
 import { makeSlice, type Slice } from "./interpreter";
 import { FAULT } from "./paging";
 import { Registers } from "./registers";
+import { WARM_UP_BYTES, warmUp } from "./warm_up";
 
 export type { PortSize } from "./core";
 
@@ -31,8 +32,9 @@ export interface BaselineRun {
   readonly instructions: number;
 }
 
-/** Instructions after which the interpreter looks up; also the end of a slice is exact to less than this. */
-const SLICE = 1 << 18;
+/** Instructions after which the interpreter returns: often, since engines replace a function by better code where it is entered. */
+const SLICE = 1 << 14;
+/** A slice ends within this many instructions of its budget; the rest is stepped. */
 const MARGIN = 128;
 const HVM_START_MAGIC = 0x336ec578;
 
@@ -53,6 +55,10 @@ export class BaselineMachine {
     this.slice = makeSlice(this.core, perform);
     this.registers = new Registers(this.core);
     this.reset();
+    if (options.memoryBytes >= WARM_UP_BYTES) {
+      warmUp(this.core, this.slice);
+      this.reset();
+    }
   }
 
   /** Registers as for a PVH kernel (Xen's docs/misc/pvh.pandoc), which suits others too; memory stays. */
