@@ -60,6 +60,7 @@ export const enum FrameOff {
   gfn = 12, // u32, machine-to-physical of the owner; 0xffffffff none
   code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
   link = 20, // u32, free for the frame's user
+  decoders = 24, // u32, bit n: pCPU n may hold records of this frame
   SIZE = 32,
 }
 

@@ -59,7 +59,7 @@ export function dropAllCode(): void {
   for (let mfn: usize = 0; mfn < frames; mfn++) {
     if (!load<u32>(heads() + (mfn << 2))) continue;
     store<u32>(heads() + (mfn << 2), 0);
-    releaseMask(mfn);
+    shrinkMask(mfn, 0);
   }
   memory.fill(buckets(), 0, HASH_SIZE * 4);
   store<u32>(PCPU, buckets() + HASH_SIZE * 4, PcpuOff.codeNext);
@@ -68,9 +68,19 @@ export function dropAllCode(): void {
   flushJumpCacheAll();
 }
 
-/** With one pCPU the frame's mask is ours alone and can shrink; with several it only grows, and costs slow stores. */
-function releaseMask(mfn: usize): void {
-  if (load<u32>(Region.MACHINE, MachineOff.pcpus) == 1) atomic.store<u32>(frameAt(mfn), 0, FrameOff.code);
+/** This pCPU's bit in FrameOff.decoders. */
+@inline function myBit(): u32 { return <u32>1 << load<u32>(PCPU, PcpuOff.index); }
+
+/** This pCPU's records of a frame now cover `mask` only. The frame's mask follows if nobody else decodes from it; with several decoders it grows
+ *  until all but one have dropped theirs. Whoever joins sets its decoder bit before its code bits, so one that came too late for the first
+ *  look is seen by the second. */
+function shrinkMask(mfn: usize, mask: u32): void {
+  const frame = frameAt(mfn), others = ~myBit();
+  if (mask == 0) atomic.and<u32>(frame, others, FrameOff.decoders);
+  if (atomic.load<u32>(frame, FrameOff.decoders) & others) return;
+  const old = atomic.load<u32>(frame, FrameOff.code);
+  if (atomic.cmpxchg<u32>(frame, old, mask, FrameOff.code) != old) return;
+  if (atomic.load<u32>(frame, FrameOff.decoders) & others) atomic.or<u32>(frame, old, FrameOff.code);
 }
 
 @inline function maskOf(from: u32, to: u32): u32 {
@@ -80,7 +90,9 @@ function releaseMask(mfn: usize): void {
 
 /** Marks bytes [from, to) of a frame as decoded; writable translations of the frame go the first time. */
 function markCode(mfn: usize, from: u32, to: u32): void {
-  const old = atomic.or<u32>(frameAt(mfn), maskOf(from, to), FrameOff.code);
+  const frame = frameAt(mfn);
+  if (!(atomic.load<u32>(frame, FrameOff.decoders) & myBit())) atomic.or<u32>(frame, myBit(), FrameOff.decoders);
+  const old = atomic.or<u32>(frame, maskOf(from, to), FrameOff.code);
   if (old == 0) evictWritable(<u32>mfn);
 }
 
@@ -155,7 +167,7 @@ export function invalidateCode(maddr: u32, len: u32): void {
     else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
     head = next;
   }
-  if (load<u32>(Region.MACHINE, MachineOff.pcpus) == 1) atomic.store<u32>(frameAt(<usize>mfn), mask, FrameOff.code);
+  shrinkMask(<usize>mfn, mask);
 }
 
 function find(maddr: u32, mode: u32): usize {
