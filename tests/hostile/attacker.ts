@@ -221,11 +221,13 @@ export class Attacker {
         mem.or(this.vcpu + VcpuOff.apicInit, what & 0x10 ? 1 << 10 : what & 0x20 ? 0x300 | ((what >>> 8) & 0xff) : 0);
         return void mem.or(this.vcpu + VcpuOff.request, VcpuRequest.apic);
       case 5:
-        return this.machine.core.exports.apicTick((this.machine.now += 1e6));
+        this.machine.core.exports.apicTick((this.machine.now += 1e6));
+        return;
       case 6:
         return void mem.or(this.vcpu + VcpuOff.request, VcpuRequest.pause);
       case 7:
-        return this.machine.hypervisor.fireTimers(this.vcpu, (this.machine.now += 1e6));
+        this.machine.hypervisor.fireTimers(this.vcpu, (this.machine.now += 1e6));
+        return;
     }
   }
 }

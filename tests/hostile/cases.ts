@@ -58,7 +58,7 @@ const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 
 function prepareTables({ guest }: Attacker, random: Random): void {
   const g = guest;
-  const { gdt, idt, tss, tables, stack } = PLACES;
+  const { gdt, tss, tables, stack } = PLACES;
   //             null  64-bit code 0, 32-bit code 0, data 0, 64-bit code 3, 32-bit code 3, data 3, 16-bit code, 16-bit data,
   const gdtWords = [0n, 0x00af9b000000ffffn, 0x00cf9b000000ffffn, 0x00cf93000000ffffn, 0x00affb000000ffffn, 0x00cffb000000ffffn, 0x00cff3000000ffffn, 0x00009b000000ffffn, 0x000093000000ffffn];
   gdtWords.forEach((d, i) => g.set64(gdt + i * 8, d));

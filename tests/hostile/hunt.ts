@@ -38,7 +38,13 @@ export async function hunt(self: string, from: number, to: number, ms: number): 
     const worker = new Worker(new URL(self), { workerData: { hunting: true, words: words.buffer, from, to } as Task });
     worker.on("message", (line: string) => findings.push(line));
     let done = false;
-    const ended = new Promise<void>((resolve) => worker.on("exit", () => ((done = true), resolve())).on("error", (error) => void findings.push(String(error))));
+    worker.on("error", (error) => findings.push(String(error)));
+    const ended = new Promise<void>((resolve) => {
+      worker.on("exit", () => {
+        done = true;
+        resolve();
+      });
+    });
     while (!done && performance.now() - started < ms) {
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100))]);
       const entered = Atomics.load(words, Word.entered);
