@@ -136,7 +136,7 @@ export class I8042 {
         break;
       case Command.selfTest:
         this.queue.length = 0;
-        this.system = true;
+        this.configure(this.memory[0] | Config.SYSTEM);
         this.answer(0x55);
         break;
       case Command.testKeyboard:

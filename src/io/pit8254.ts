@@ -209,7 +209,7 @@ class Counter {
         // Counts by twos, from the count or, if that is odd, from one less.
         const high = Math.ceil(length / 2);
         const within = t % length;
-        return this.encode((length & ~1) - 2 * Math.min(within < high ? within : within - high, (length >> 1) - 1));
+        return this.encode((length & ~1) - 2 * (within < high ? within : within - high));
       }
       default: {
         const modulus = this.bcd ? 10_000 : 0x10000;
