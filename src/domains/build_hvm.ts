@@ -128,7 +128,7 @@ function layOut({ kernel, modules, cmdline }: Extract<HvmBoot, { kind: "multiboo
   const isRam = (gpa: number, size: number) => ram.some((region) => gpa >= region.start && gpa + size <= region.start + region.size);
   for (const { paddr, memSize } of segments) {
     if (isRam(paddr, memSize)) continue;
-    if (isRam(paddr, 1) && paddr >= MIB) throw new ConfigError("memory", `${lowRam / MIB} MiB cannot hold ${file}, which takes ${Math.ceil((paddr + memSize) / MIB)} MiB.`);
+    if (paddr >= MIB && paddr + memSize <= LOW_RAM_END) throw new ConfigError("memory", `${lowRam / MIB} MiB cannot hold ${file}, which takes ${Math.ceil((paddr + memSize) / MIB)} MiB.`);
     throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no RAM is.`);
   }
   if (!segments.some(({ paddr, memSize }) => entry >= paddr && entry < paddr + memSize))
