@@ -41,6 +41,12 @@ if [ -e /sys/class/net/eth0 ]; then
   ip link set lo up
   ip link set eth0 up && udhcpc -b -q -t 3 -i eth0 >/dev/null 2>&1 &
 fi
+exec busybox init
+`;
+
+// busybox's init takes it from there: it obeys poweroff, reboot and halt, which the kernel runs too when the toolstack asks.
+const INITTAB = "::once:/etc/session\n";
+const SESSION = `#!/bin/sh
 [ -e /etc/rc ] && sh /etc/rc
 [ -n "$rc" ] && sh -c "$rc"
 cd /root
@@ -74,6 +80,8 @@ export function initramfs({ busybox, modules, release = modules && basename(modu
     { path: "dev/console", device: [5, 1] },
     { path: "dev/null", device: [1, 3], mode: 0o666 },
     { path: "init", data: INIT, mode: 0o755 },
+    { path: "etc/inittab", data: INITTAB },
+    { path: "etc/session", data: SESSION, mode: 0o755 },
     { path: "bin/busybox", data: readFileSync(busybox), mode: 0o755 },
     ...applets(busybox)
       .filter((path) => path !== "bin/busybox")

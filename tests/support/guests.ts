@@ -21,10 +21,16 @@ export const guestScript = (name: string): Promise<Record<string, (...args: neve
   import(pathToFileURL(`${root}/guests/${name}.mjs`).href);
 
 /** The guest, or null after saying why it cannot be had. */
-export async function guestOrSkip(name: string): Promise<Guest | null> {
-  const { obtain } = await guestScript("fetch");
+export const guestOrSkip = (name: string): Promise<Guest | null> => orSkip("fetch", "obtain", name);
+
+/** A Linux guest with an initramfs of busybox (guests/initramfs.mjs), whose options these are, or null after saying why not. */
+export const linuxOrSkip = (name: string, options: object = {}): Promise<Guest | null> =>
+  orSkip("initramfs", "obtainLinux", name, options);
+
+async function orSkip(script: string, way: string, ...args: unknown[]): Promise<Guest | null> {
+  const obtain = (await guestScript(script))[way] as unknown as (...args: unknown[]) => Promise<Guest>;
   try {
-    return (await (obtain as unknown as (name: string) => Promise<Guest>)(name)) satisfies Guest;
+    return await obtain(...args);
   } catch (error) {
     if ((error as Error).name !== "GuestUnavailable") throw error;
     console.log(`skipped: ${(error as Error).message}`);

@@ -1,0 +1,136 @@
+/** A real guest on its console, driven as by somebody at a terminal. Everything has a time limit, and `close` always ends
+ *  the guest, so that a test that fails does not stay. */
+import { readFileSync } from "node:fs";
+import type { Domain, Machine } from "../../src/index";
+import { testMachine } from "./machine";
+
+export interface GuestStart {
+  readonly kernel: string;
+  readonly ramdisk?: string;
+  readonly cmdline?: string;
+  /** MiB. */
+  readonly memory?: number;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly status: number;
+}
+
+export class GuestConsole {
+  /** All the guest has printed. */
+  printed = "";
+  /** Lines of the hypervisor log. */
+  readonly log: string[];
+  private seen = 0;
+  private readonly keyboard: WritableStreamDefaultWriter<Uint8Array>;
+  private readonly waiting = new Set<() => void>();
+
+  private constructor(
+    readonly machine: Machine,
+    readonly domain: Domain,
+    log: string[],
+  ) {
+    this.log = log;
+    this.keyboard = domain.console.writable.getWriter();
+    this.keyboard.closed.catch(() => {}); // it ends with the domain
+    void this.listen();
+  }
+
+  static async start({ kernel, ramdisk, cmdline = "", memory = 256 }: GuestStart): Promise<GuestConsole> {
+    const { machine, log } = await testMachine({ memory, pcpus: 1 });
+    try {
+      const domain = await machine.createDomain({
+        name: "guest",
+        kernel: readFileSync(kernel),
+        ramdisk: ramdisk === undefined ? undefined : readFileSync(ramdisk),
+        cmdline,
+        memory,
+      });
+      return new GuestConsole(machine, domain, log);
+    } catch (error) {
+      await machine.destroy();
+      throw error;
+    }
+  }
+
+  /** What has come since the last call, to the end of the first match. */
+  async expect(pattern: RegExp, seconds: number): Promise<string> {
+    const limit = Date.now() + seconds * 1000;
+    for (;;) {
+      const found = pattern.exec(this.printed.slice(this.seen));
+      if (found) {
+        const from = this.seen;
+        this.seen += found.index + found[0].length;
+        return this.printed.slice(from, this.seen);
+      }
+      const left = limit - Date.now();
+      if (left <= 0) throw new Error(`no ${pattern} within ${seconds} s; the console's end is:\n${this.printed.slice(-2000)}`);
+      await this.news(left);
+    }
+  }
+
+  type(text: string): void {
+    this.keyboard.write(new TextEncoder().encode(text)).catch(() => {});
+  }
+
+  /** From the shell's prompt on: no echo, no line editing, no kernel messages, commands by `run`. */
+  async batch(): Promise<void> {
+    this.type('dmesg -n 1; stty -echo; while read -r line; do eval "$line"; echo "@@$?"; done\n');
+    await this.expect(/done\r?\n/, 20);
+  }
+
+  async run(command: string, seconds = 30): Promise<Answer> {
+    this.type(`${command}\n`);
+    const text = await this.expect(/@@(\d+)\r\n/, seconds);
+    const [, output, status] = /^(.*)@@(\d+)\r\n$/s.exec(text) ?? [];
+    return { text: output.replaceAll("\r\n", "\n"), status: Number(status) };
+  }
+
+  /** How the guest stopped. */
+  async stopped(seconds: number): Promise<string> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`still running after ${seconds} s:\n${this.printed.slice(-2000)}`)), seconds * 1000);
+    });
+    return Promise.race([this.domain.stopped.then(({ reason }) => reason), limit]).finally(() => clearTimeout(timer));
+  }
+
+  async close(): Promise<void> {
+    await this.domain.destroy();
+    await this.machine.destroy();
+  }
+
+  private async listen(): Promise<void> {
+    const decoder = new TextDecoder();
+    const reader = this.domain.console.readable.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      this.printed += decoder.decode(value, { stream: true });
+      for (const wake of this.waiting) wake();
+    }
+  }
+
+  private news(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.waiting.delete(wake);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.waiting.add(wake);
+    });
+  }
+}
+
+/** Runs `body` with a guest that does not outlive it. */
+export async function withGuest(start: GuestStart, body: (guest: GuestConsole) => Promise<void>): Promise<void> {
+  const guest = await GuestConsole.start(start);
+  try {
+    await body(guest);
+  } finally {
+    await guest.close();
+  }
+}
