@@ -53,10 +53,15 @@ export class Terminal {
     stdin.unref?.();
   }
 
-  /** A line on standard error. */
+  /** A line on standard error, which may be the terminal that the console has in the middle of a line. */
   line(text: string): void {
-    this.streams.stderr.write(`${this.raw && !this.atLineStart ? "\r\n" : ""}${text}${this.raw ? "\r\n" : "\n"}`);
-    if (this.raw) this.atLineStart = true;
+    const { stderr } = this.streams;
+    if (!this.raw || !(stderr as WriteStream).isTTY) {
+      stderr.write(`${text}\n`);
+      return;
+    }
+    stderr.write(`${this.atLineStart ? "" : "\r\n"}${text}\r\n`);
+    this.atLineStart = true;
   }
 
   private async output(readable: ReadableStream<Uint8Array>): Promise<void> {
