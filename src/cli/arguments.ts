@@ -13,15 +13,18 @@ export const HELP = `usage: xenolith run FILE [key=value ...]
 
 Runs one Xen domain in the foreground with its console on this terminal.
 
-FILE is an xl.cfg file, or a kernel: a bzImage or an ELF image with a PVH note.
+FILE is an xl.cfg file, or a kernel: a bzImage or an ELF image with a PVH note, or with a Multiboot header
+for a bare PC (type=hvm). With type=hvm it may also be a ROM image that starts at the reset vector.
 key=value sets a key of xl.cfg, over what the file says:
   kernel=FILE   ramdisk=FILE   cmdline=TEXT   root=DEVICE   extra=TEXT
-  memory=MIB    vcpus=1        name=TEXT      type=pvh
+  memory=MIB    vcpus=1        name=TEXT      type=pvh|hvm
+  firmware=FILE modules="FILE TEXT"           debug_exit=1
 
 On a terminal, Ctrl-] ends the domain. Piped input goes to the console as the guest takes it, and the
 domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go to standard error.
 
-Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input.
+Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input; with debug_exit=1, for a guest that
+writes N to port 0xF4, 2N+1.
 
   xenolith --help      this text
   xenolith --version   the version

@@ -2,12 +2,15 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { isBzImage } from "../domains/bzimage";
-import { applyOverrides, buildableKernel, type DomainConfig, domainConfig, parseConfig, type RawConfig } from "../domains/config";
+import { FIRMWARE_LEAST, FIRMWARE_MOST } from "../domains/build_hvm";
+import { applyOverrides, bootFile, type DomainConfig, domainConfig, parseConfig, type RawConfig } from "../domains/config";
 import { compressionOf } from "../domains/decompress";
-import { isElf } from "../domains/elf";
+import { isElf, parseElf } from "../domains/elf";
 import { ConfigError, ImageError } from "../domains/errors";
 import type { Domain, StopReason } from "../domains/domain";
+import { hasMultibootHeader } from "../domains/multiboot";
 import { Machine } from "../domains/toolstack";
+import { xenNotes } from "../domains/xen_notes";
 import { Terminal } from "./terminal";
 
 /** Of the program, by how the domain stopped. */
@@ -32,15 +35,35 @@ export async function readTarget(file: string, settings: readonly string[], warn
     throw new ImageError(file, describe(error));
   });
   let raw: RawConfig;
-  if (isBzImage(bytes) || isElf(bytes) || compressionOf(bytes) !== null) {
+  const bare = (keys: Record<string, string>): RawConfig => {
     const name = basename(file).replace(/[^A-Za-z0-9._-]/g, "-").replace(/^(\d+)$/, "domain-$1").slice(0, 64);
-    raw = new Map(
-      Object.entries({ name, kernel: file, type: "pvh", memory: DEFAULT_MEMORY }).map(([key, value]) => [key, { value, line: undefined }]),
-    );
+    return new Map(Object.entries({ name, memory: DEFAULT_MEMORY, ...keys }).map(([key, value]) => [key, { value, line: undefined }]));
+  };
+  if (isBzImage(bytes) || isElf(bytes) || compressionOf(bytes) !== null || hasMultibootHeader(bytes)) {
+    raw = bare({ kernel: file, type: isForMultiboot(bytes, file) ? "hvm" : "pvh" });
   } else if (bytes.includes(0)) {
-    throw new ImageError(file, "this is neither a kernel (bzImage or ELF) nor an xl configuration.");
+    const isHvm = settings.some((setting) => /^type=["']?hvm/.test(setting));
+    if (!isHvm || bytes.length < FIRMWARE_LEAST || bytes.length > FIRMWARE_MOST)
+      throw new ImageError(file, "this is neither a kernel (bzImage, ELF or Multiboot) nor an xl configuration.");
+    raw = bare({ firmware: file, type: "hvm" });
   } else raw = inFile(file, () => parseConfig(bytes.toString("utf8")));
   return inFile(file, () => domainConfig(applyOverrides(raw, settings), warn));
+}
+
+/** Whether a kernel can start by its Multiboot header alone. */
+function isForMultiboot(bytes: Uint8Array, file: string): boolean {
+  if (isBzImage(bytes) || !hasMultibootHeader(bytes)) return false;
+  try {
+    return !isElf(bytes) || xenNotes(parseElf(bytes, file)).physEntry === undefined;
+  } catch {
+    return false; // whoever builds the domain will say what is wrong
+  }
+}
+
+/** A module as in a boot loader's menu: a file, and after a space its command line. */
+function moduleOf(text: string): { image: string; cmdline: string } {
+  const [image, ...words] = text.split(" ");
+  return { image, cmdline: words.join(" ") };
 }
 
 /** Errors of a configuration say which file it is. */
@@ -57,8 +80,9 @@ export async function run(file: string, settings: readonly string[]): Promise<nu
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
-  const kernel = inFile(file, () => buildableKernel(config));
-  const machine = await Machine.create({ memory: config.memory, pcpus: config.vcpus, log });
+  const boot = inFile(file, () => bootFile(config));
+  const room = boot.firmware ? FIRMWARE_MOST / 2 ** 20 + 1 : 0;
+  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, log });
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {
@@ -76,9 +100,11 @@ export async function run(file: string, settings: readonly string[]): Promise<nu
     domain = await machine.createDomain({
       name: config.name,
       uuid: config.uuid,
-      type: "pvh",
-      kernel,
+      type: config.type === "hvm" ? "hvm" : "pvh",
+      ...boot,
       ramdisk: config.ramdisk,
+      modules: config.modules.map(moduleOf),
+      debugExit: config.debug_exit,
       cmdline: config.cmdline,
       memory: config.memory,
       vcpus: config.vcpus,
@@ -87,10 +113,10 @@ export async function run(file: string, settings: readonly string[]): Promise<nu
     const output = terminal.attach(domain.console);
     if (status === null) domain.unpause();
     else void domain.destroy();
-    const { reason } = await domain.stopped;
+    const { reason, status: guestStatus } = await domain.stopped;
     await output;
-    status ??= EXIT_STATUS[reason];
-    if (status !== 0 && reason !== "destroyed") log(`xenolith: domain ${config.name}: ${reason}`);
+    status ??= guestStatus === undefined ? EXIT_STATUS[reason] : guestStatus & 0xff;
+    if (status !== 0 && guestStatus === undefined && reason !== "destroyed") log(`xenolith: domain ${config.name}: ${reason}`);
     return status;
   } finally {
     terminal.restore();

@@ -1,5 +1,5 @@
-/** Builds an HVM domain's memory as a bare PC has it, for direct boot of a Multiboot kernel or for firmware that starts at the
- *  reset vector.
+/** Builds an HVM domain's memory as a bare PC has it, for direct boot of a kernel (by its Multiboot header, or by its PVH
+ *  note) or for firmware that starts at the reset vector.
  *
  *  ```
  *  0                RAM, 640 KiB; the last KiB is reserved as firmware's own
@@ -17,10 +17,13 @@ import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import { p2mSet } from "../machine/p2m";
+import { encodeStartInfo, loadable } from "./build_pvh";
+import { type KernelImage, pvhEntry } from "./bzimage";
 import { ConfigError, DomainError, ImageError } from "./errors";
 import { HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
-import type { MultibootImage } from "./multiboot";
-import { multiboot1Info, multiboot2Info, placeSections } from "./multiboot_info";
+import type { Elf } from "./elf";
+import type { MultibootImage, MultibootSegment } from "./multiboot";
+import { type BootInformation, multiboot1Info, multiboot2Info, placeSections } from "./multiboot_info";
 import { createPcPage } from "./pc_page";
 
 export interface HvmModule {
@@ -30,6 +33,7 @@ export interface HvmModule {
 
 export type HvmBoot =
   | { readonly kind: "multiboot"; readonly kernel: MultibootImage; readonly modules: readonly HvmModule[]; readonly cmdline: string }
+  | { readonly kind: "pvh"; readonly kernel: KernelImage; readonly ramdisk?: Uint8Array; readonly cmdline: string }
   | { readonly kind: "firmware"; readonly rom: Uint8Array };
 
 export interface HvmConfig {
@@ -91,7 +95,7 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   const memoryMap = hvmMemoryMap(memoryMiB * MIB, romBytes);
   const lowRam = Math.min(memoryMiB * MIB, LOW_RAM_END);
   const highRam = memoryMiB * MIB - lowRam;
-  const image = boot.kind === "multiboot" ? layOut(boot, memoryMap, lowRam) : undefined; // nothing is written before all is known to fit
+  const image = boot.kind === "firmware" ? undefined : layOut(programOf(boot), memoryMap, lowRam); // nothing is written before all is known to fit
 
   const guest = new GuestMemory(mem, domain);
   const pages = new Pages(mem, domid, domain);
@@ -121,9 +125,37 @@ interface Layout {
   readonly infoGpa: number;
 }
 
+/** What there is to place, by either way of booting. */
+interface Program {
+  readonly file: string;
+  readonly start: VcpuStart;
+  readonly entry: number;
+  readonly segments: readonly MultibootSegment[];
+  readonly elf?: Elf;
+  readonly modules: readonly HvmModule[];
+  readonly describe: (info: BootInformation) => Uint8Array;
+  readonly cmdline: string;
+}
+
+function programOf(boot: Exclude<HvmBoot, { kind: "firmware" }>): Program {
+  const { cmdline } = boot;
+  if (boot.kind === "multiboot") {
+    const { kernel, modules } = boot;
+    const [start, describe] = kernel.version === 1 ? ([VcpuStart.multiboot, multiboot1Info] as const) : ([VcpuStart.multiboot2, multiboot2Info] as const);
+    return { ...kernel, start, describe, modules, cmdline };
+  }
+  const { kernel, ramdisk } = boot;
+  const { bytes } = kernel.elf;
+  const segments = loadable(kernel).map(({ paddr, offset, fileSize, memSize }) => ({ paddr, memSize, bytes: bytes.subarray(offset, offset + fileSize) }));
+  const describe = ({ base, memoryMap, modules: [module] }: BootInformation) =>
+    encodeStartInfo(base, 0, memoryMap, cmdline, module && { gpa: module.start, size: module.end - module.start });
+  const modules = ramdisk ? [{ bytes: ramdisk, cmdline: "" }] : [];
+  return { file: kernel.file, start: VcpuStart.pvh, entry: pvhEntry(kernel), segments, modules, describe, cmdline };
+}
+
 /** Where kernel, sections, modules and boot information go. */
-function layOut({ kernel, modules, cmdline }: Extract<HvmBoot, { kind: "multiboot" }>, memoryMap: readonly MemoryRegion[], lowRam: number): Layout {
-  const { file, segments, entry, elf, version } = kernel;
+function layOut(program: Program, memoryMap: readonly MemoryRegion[], lowRam: number): Layout {
+  const { file, segments, entry, elf, modules, cmdline, start } = program;
   const ram = memoryMap.filter(({ start, type }) => type === MemoryType.ram && start < LOW_RAM_END);
   const isRam = (gpa: number, size: number) => ram.some((region) => gpa >= region.start && gpa + size <= region.start + region.size);
   for (const { paddr, memSize } of segments) {
@@ -145,13 +177,12 @@ function layOut({ kernel, modules, cmdline }: Extract<HvmBoot, { kind: "multiboo
   const placed = elf && placeSections(elf, pageUp(end));
   if (placed) place(placed.contents);
   const loaded = modules.map(({ bytes, cmdline: text }) => {
-    const start = place(bytes);
-    return { start, end: start + bytes.length, cmdline: text };
+    const at = place(bytes);
+    return { start: at, end: at + bytes.length, cmdline: text };
   });
-  const make = version === 1 ? multiboot1Info : multiboot2Info;
   const infoGpa = pageUp(end);
   place(
-    make({
+    program.describe({
       base: infoGpa,
       cmdline,
       modules: loaded,
@@ -163,7 +194,7 @@ function layOut({ kernel, modules, cmdline }: Extract<HvmBoot, { kind: "multiboo
   );
   if (end > lowRam)
     throw new ConfigError("memory", `${lowRam / MIB} MiB cannot hold ${file}${modules.length > 0 ? " and its modules" : ""}, which take ${Math.ceil(end / MIB)} MiB.`);
-  return { pieces, entry, infoGpa, start: version === 1 ? VcpuStart.multiboot : VcpuStart.multiboot2 };
+  return { pieces, entry, infoGpa, start };
 }
 
 /** Frames for guest-physical ranges of whole pages. */

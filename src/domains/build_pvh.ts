@@ -106,7 +106,7 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
 }
 
 /** The segments to load, all below the end of low RAM as far as numbers go; whether they fit the domain is checked later. */
-function loadable({ elf, file }: KernelImage): ElfSegment[] {
+export function loadable({ elf, file }: KernelImage): ElfSegment[] {
   const segments = elf.segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
   if (segments.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
   for (const { paddr, memSize } of segments)
@@ -138,7 +138,7 @@ function populate(mem: MachineMemory, domid: number, domain: number, map: readon
 }
 
 /** hvm_start_info version 1, the module list, the memory map and the strings, all in one piece from `base` on. */
-function encodeStartInfo(
+export function encodeStartInfo(
   base: number,
   rsdpGpa: number,
   memoryMap: readonly MemoryRegion[],

@@ -109,12 +109,14 @@ export function configFromObject(
   return domainConfig(raw, warn);
 }
 
-/** The kernel's path of a domain that can be built, else an error saying why it cannot. */
-export function buildableKernel(config: DomainConfig): string {
-  const { type } = config;
-  if (type !== "pvh") throw new ConfigError("type", `${type.toUpperCase()} domains are not supported yet; write type = "pvh".`);
-  if (!config.kernel) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
-  return config.kernel;
+/** What a domain that can be built boots: one of both. Else an error saying why it cannot. */
+export function bootFile({ type, kernel, firmware }: DomainConfig): { readonly kernel?: string; readonly firmware?: string } {
+  if (type === "pv") throw new ConfigError("type", `PV domains are not supported yet; write type = "pvh".`);
+  if (type === "pvh" && !kernel) throw new ConfigError("kernel", "a PVH domain needs a kernel.");
+  if (type === "pvh") return { kernel };
+  if (!kernel && !firmware) throw new ConfigError("kernel", "an HVM domain needs a kernel or firmware.");
+  if (kernel && firmware) throw new ConfigError("firmware", "firmware starts instead of a kernel: give one of them.");
+  return kernel ? { kernel } : { firmware };
 }
 
 /** `type`, or `builder` as it was called before Xen 4.10; PV if neither is given. */

@@ -3,7 +3,9 @@ import { type AccessSize, BusError, MmioBus, PioBus, type PioDevice } from "../i
 import { IOAPIC_RANGE } from "../io/ioapic";
 import type { ExtraDevices } from "../io/pc";
 import { FIRMWARE_LEAST, FIRMWARE_MOST, type HvmBoot, hvmMemoryMap, type HvmModule } from "./build_hvm";
+import { isBzImage, loadKernel } from "./bzimage";
 import { compressionOf, decompress } from "./decompress";
+import { isElf } from "./elf";
 import { ConfigError, ImageError } from "./errors";
 import { LAPIC_START, MemoryType } from "./memory_map";
 import { parseMultiboot } from "./multiboot";
@@ -29,11 +31,18 @@ export interface MmioHandler {
 
 const MIB = 0x10_0000;
 
-export async function loadMultiboot(bytes: Uint8Array, file: string, modules: readonly HvmModule[], cmdline: string): Promise<HvmBoot> {
-  const image = compressionOf(bytes) === null ? bytes : await decompress(bytes, file);
-  const kernel = parseMultiboot(image, file);
-  if (!kernel) throw new ImageError(file, "an HVM domain boots kernels with a Multiboot header, and this has none.");
-  return { kind: "multiboot", kernel, modules, cmdline };
+/** A kernel for direct boot: by its Multiboot header, else by its PVH note. */
+export async function loadHvmKernel(bytes: Uint8Array, file: string, modules: readonly HvmModule[], cmdline: string): Promise<HvmBoot> {
+  if (!isBzImage(bytes)) {
+    const image = compressionOf(bytes) === null ? bytes : await decompress(bytes, file);
+    const kernel = parseMultiboot(image, file);
+    if (kernel) return { kind: "multiboot", kernel, modules, cmdline };
+    if (!isElf(image)) throw new ImageError(file, "this is no kernel: neither a bzImage nor ELF, and without a Multiboot header.");
+  }
+  const kernel = await loadKernel(bytes, file);
+  if (kernel.entry === undefined) throw new ImageError(file, "the kernel has neither a Multiboot header nor a PVH note (XEN_ELFNOTE_PHYS32_ENTRY).");
+  if (modules.length > 1) throw new ConfigError("modules", "a kernel that starts by its PVH note has one module, the ramdisk.");
+  return { kind: "pvh", kernel, ramdisk: modules[0]?.bytes, cmdline };
 }
 
 export function loadFirmware(rom: Uint8Array, file: string): HvmBoot {

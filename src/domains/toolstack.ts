@@ -10,7 +10,7 @@ import { type DomainConfig as CheckedConfig, configFromObject } from "./config";
 import { ControlEvents } from "./control_events";
 import { Domain, type HvmImage, type PvhImage } from "./domain";
 import { ConfigError, ImageError } from "./errors";
-import { extraDevices, loadFirmware, loadMultiboot, type MmioHandler, type PortHandler } from "./hvm_image";
+import { extraDevices, loadFirmware, loadHvmKernel, type MmioHandler, type PortHandler } from "./hvm_image";
 import { makePcpu, makePcpuWith } from "./pcpu";
 import { Xenstore } from "./xenstore";
 
@@ -37,7 +37,8 @@ export interface DomainConfig {
   /** Unique on the machine. Default: domain-N. */
   readonly name?: string;
   readonly type?: "pvh" | "hvm";
-  /** PVH: bzImage or ELF with a PVH note. HVM: with a Multiboot header of version 1 or 2; or there is `firmware`. */
+  /** PVH: bzImage or ELF with a PVH note. HVM: with a Multiboot header of version 1 or 2, else as for PVH; or there is
+   *  `firmware`. */
   readonly kernel?: ImageSource;
   /** HVM: the first module. */
   readonly ramdisk?: ImageSource;
@@ -181,7 +182,7 @@ export class Machine {
       this.read("kernel", kernel!),
       ...files.map(async ({ image, cmdline: text = "" }) => ({ bytes: await this.read("modules", image), cmdline: text })),
     ]);
-    return { type: "hvm", boot: await loadMultiboot(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, onCreated };
+    return { type: "hvm", boot: await loadHvmKernel(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, onCreated };
   }
 
   /** Destroys every domain and lets go of threads and memory. */
@@ -251,7 +252,7 @@ function checkConfig(config: DomainConfig, defaultName: string): CheckedConfig {
 }
 
 function checkBoot({ kernel, firmware, ramdisk, modules = [] }: DomainConfig): void {
-  if (kernel === undefined && firmware === undefined) throw new ConfigError("kernel", "an HVM domain needs a kernel with a Multiboot header, or firmware.");
+  if (kernel === undefined && firmware === undefined) throw new ConfigError("kernel", "an HVM domain needs a kernel or firmware.");
   if (kernel !== undefined && firmware !== undefined) throw new ConfigError("firmware", "firmware starts instead of a kernel: give one of them.");
   if (kernel === undefined && (ramdisk !== undefined || modules.length > 0)) throw new ConfigError("modules", "only a kernel can have modules.");
 }

@@ -91,7 +91,7 @@ test("bad input is one line that names what is wrong, and status 1", async () =>
     [["run", kernel, "vcpus=0"], ["vcpus"]],
     [["run", kernel, "memory=1"], ["memory", "tiny"]],
     [["run", kernel, "memory=9999"], ["memory"]],
-    [["run", kernel, "type=hvm"], ["type"]],
+    [["run", kernel, "type=pv"], ["type"]],
     [["run", kernel, "ramdisk=nowhere"], ["nowhere"]],
     [["run", file("text", "this is not\na configuration\n")], ["text", "line 1"]],
     [["run", file("noise", Uint8Array.from({ length: 600 }, (_, n) => (n * 7) & 0xff))], ["noise"]],

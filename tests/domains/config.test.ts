@@ -1,7 +1,7 @@
 /** xl.cfg(5): the syntax of configuration files, the meaning of their keys, and errors that say where to look. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { applyOverrides, buildableKernel, configFromObject, parseConfig, readConfig } from "../../src/domains/config";
+import { applyOverrides, bootFile, configFromObject, parseConfig, readConfig } from "../../src/domains/config";
 import { ConfigError } from "../../src/domains/errors";
 
 const test = suite("domain configuration");
@@ -99,7 +99,7 @@ test("a usual PVH configuration is understood", () => {
   assert.is(config.on_crash, "preserve");
   assert.is(config.uuid, "06c2bd9e-4d0c-4b4f-8a3c-3e9a0d5e2a11");
   assert.equal(config.disk, ["format=raw, vdev=xvda, target=d.img"]);
-  assert.is(buildableKernel(config), "/boot/vmlinuz");
+  assert.equal(bootFile(config), { kernel: "/boot/vmlinuz" });
   assert.equal(warnings, ["gamma: this key is not known here and has no effect."]);
 });
 
@@ -137,9 +137,11 @@ const VALUE_ERRORS = [
 for (const [text, message] of VALUE_ERRORS) test(`${JSON.stringify(text)} is refused`, () => refuses(() => readConfig(text), message));
 
 test("types that cannot be built yet say so, not silently something else", () => {
-  refuses(() => buildableKernel(readConfig("name='g'\nkernel='k'")), 'type: PV domains are not supported yet; write type = "pvh".');
-  refuses(() => buildableKernel(readConfig("name='g'\nbuilder='hvm'")), 'type: HVM domains are not supported yet; write type = "pvh".');
-  refuses(() => buildableKernel(readConfig("name='g'\ntype='pvh'")), "kernel: a PVH domain needs a kernel.");
+  refuses(() => bootFile(readConfig("name='g'\nkernel='k'")), 'type: PV domains are not supported yet; write type = "pvh".');
+  refuses(() => bootFile(readConfig("name='g'\nbuilder='hvm'")), "kernel: an HVM domain needs a kernel or firmware.");
+  refuses(() => bootFile(readConfig("name='g'\ntype='hvm'\nkernel='k'\nfirmware='r'")), "firmware: firmware starts instead of a kernel: give one of them.");
+  assert.equal(bootFile(readConfig("name='g'\ntype='hvm'\nfirmware='rom.bin'")), { firmware: "rom.bin" });
+  refuses(() => bootFile(readConfig("name='g'\ntype='pvh'")), "kernel: a PVH domain needs a kernel.");
 });
 
 test("the command line overrides the file, quoted or not", () => {
