@@ -16,14 +16,13 @@ export type Slice = (start: number, words: number) => number;
 /** `perform` does a cold record: true if the next record follows, false if `pc` says where to go on. The function returned runs
  *  from record `start` (0 to look `pc` up) and gives the words left of its budget; a fault is left pending. */
 export function makeSlice(m: BaselineCore, perform: (m: BaselineCore, u: number) => boolean): Slice {
-  const { ops, entries, tlbR, tlbW, tlbX } = m;
-  const R = m.reg;
-  const R8 = m.reg8;
-  const ram = m.ram32;
-  const ram8 = m.ram8;
-  const ram16 = m.ram16;
-
   return function slice(start: number, words: number): number {
+    const { ops, entries, tlbR, tlbW, tlbX } = m;
+    const R = m.reg;
+    const R8 = m.reg8;
+    const ram = m.ram32;
+    const ram8 = m.ram8;
+    const ram16 = m.ram16;
     let u = start | 0;
     let k = (words + start) | 0;
     let pc = m.pc | 0;

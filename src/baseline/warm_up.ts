@@ -40,7 +40,7 @@ function registerForms(): number[][] {
 
 /** After each of these the lazy flags are of another kind. */
 const KINDS: readonly number[][] = [[0x85, 0xc0], [0x01, 0xc8], [0x39, 0xc8], [0x29, 0xc8], [0x11, 0xc8], [0x19, 0xc8], [0x40], [0x48], [0xd1, 0xe0], [0xf9], [0x9e]];
-const PAIRS = [[1, 2], [2, 1], [2, 2], [-3, 5], [0x7fffffff, -1], [0x80000000 | 0, 1], [0, 0]];
+const PAIRS = [[1, 2], [2, 1], [2, 2], [-3, 5], [0x7fffffff, -1], [0x7fffffff, 0x7ffffff3], [0x80000000 | 0, 1], [0, 0]];
 
 function program(): Uint8Array {
   const code: number[] = [];
@@ -73,7 +73,7 @@ function program(): Uint8Array {
     emit(0x55, 0x89, 0xe5, 0xc9);
   }
   // into decoded code from in front of it; a store just ahead; a fault
-  emit(0xbf, ...le32(2), 0xeb, 1, 0x90, 0x4f, 0x75, 0xfc);
+  emit(0xbf, ...le32(50), 0xeb, 1, 0x90, 0x4f, 0x75, 0xfc);
   emit(0xc6, 0x05, ...le32(here() + 8), 0x90, 0x90, 0x90);
   emit(0x31, 0xc9, 0xf7, 0xf1);
   // an instruction on both sides of a page's end
