@@ -82,7 +82,13 @@ export class Interp<K> extends Machine<u64> {
     this.setFlags(kind, r, a, b);
     store<u32>(PCPU, <u32>carry, PcpuOff.flagsCarry);
   }
-  @inline carry(): u64 { return <u64>carry(); }
+  @inline carry(): u64 {
+    // mostly INC and DEC ask, after a comparison or an addition
+    const kind = load<u32>(PCPU, PcpuOff.flagsKind);
+    if (kind == FlagsKind.sub) return u64(load<u64>(PCPU, PcpuOff.flagsA) < load<u64>(PCPU, PcpuOff.flagsB));
+    if (kind == FlagsKind.add) return u64(load<u64>(PCPU, PcpuOff.flagsRes) < load<u64>(PCPU, PcpuOff.flagsA));
+    return <u64>carry();
+  }
   @inline cond(cc: i32): Cond {
     if (cc >> 1 == 1) return <i32>carry() ^ (cc & 1);
     if (cc >> 1 == 2) return <i32>zero() ^ (cc & 1);

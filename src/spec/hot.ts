@@ -56,7 +56,7 @@ export const HOT: readonly HotRow[] = [
   ["jmpInd", [""], [8, 4], ["rr", "rm"]],
   ["leave", [""], [8, 4], ["ri"]],
   ["imul", [""], [8, 4], ["rr"]],
-  ["imul", [""], [4], ["rmb"]],
+  ["imul", [""], [4], ["rmb", "ri"]],
   ["nop", [""], [4], ["rr"]],
   ["cmpj", COMMON, [4], ["rr", "ri"]],
   ["cmpj", ["e", "ne", "b", "ae", "be", "a", "l"], [8], ["rr"]],
