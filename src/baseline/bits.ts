@@ -56,7 +56,8 @@ export function performBits(m: BaselineCore, u: number, cold: Cold, width: numbe
     case Cold.bsr:
     case Cold.tzcnt:
     case Cold.lzcnt:
-      return scan(m, u, cold, width);
+      scan(m, u, cold, width);
+      return;
     case Cold.popcnt: {
       const x = readE(m, u, width);
       const n = population(width === 1 ? x & 0xffff : x);
@@ -89,27 +90,32 @@ export function performBits(m: BaselineCore, u: number, cold: Cold, width: numbe
       return;
     case Cold.blsr: {
       const x = readE(m, u, 2);
-      return logical(m, v, x & (x - 1), x === 0);
+      logical(m, v, x & (x - 1), x === 0);
+      return;
     }
     case Cold.blsmsk: {
       const x = readE(m, u, 2);
-      return logical(m, v, x ^ (x - 1), x === 0);
+      logical(m, v, x ^ (x - 1), x === 0);
+      return;
     }
     case Cold.blsi: {
       const x = readE(m, u, 2);
-      return logical(m, v, x & -x, x !== 0);
+      logical(m, v, x & -x, x !== 0);
+      return;
     }
     case Cold.bzhi: {
       const n = reg[v] & 0xff;
       const x = readE(m, u, 2);
-      return logical(m, g, n > 31 ? x : x & ((1 << n) - 1), n > 31);
+      logical(m, g, n > 31 ? x : x & ((1 << n) - 1), n > 31);
+      return;
     }
     case Cold.bextr: {
       const from = reg[v] & 0xff;
       const length = (reg[v] >>> 8) & 0xff;
       const x = readE(m, u, 2);
       const shifted = from > 31 ? 0 : x >>> from;
-      return logical(m, g, length > 31 ? shifted | 0 : shifted & ((1 << length) - 1), false);
+      logical(m, g, length > 31 ? shifted | 0 : shifted & ((1 << length) - 1), false);
+      return;
     }
     case Cold.pext:
       reg[g] = extract(reg[v], readE(m, u, 2));

@@ -94,7 +94,10 @@ export class Decoder {
       const next = this.byte();
       if (next >= 0xc0) {
         // VEX: outside 64-bit mode where LES and LDS would have a register
-        if (lock || rep || p66 || b === 0xc5) return this.fault(Cold.ud, offset, u);
+        if (lock || rep || p66 || b === 0xc5) {
+          this.fault(Cold.ud, offset, u);
+          return;
+        }
         const second = this.byte();
         vvvv = (~second >> 3) & 15;
         map = (next & 31) === 2 ? 4 : (next & 31) === 3 ? 5 : 6;
@@ -104,10 +107,19 @@ export class Decoder {
     const list = MAPS[map]?.[b] ?? NO_ENTRIES;
     const modrm = list.length > 0 && list[0].modrm ? this.byte() : -1;
     const entry = this.select(list, modrm, rep, p66);
-    if (!entry || (map === 2 && (b & 0xfe) === 0xf0 && rep === 1)) return this.fault(Cold.ud, offset, u);
-    if (lock && (!entry.lock || modrm >= 0xc0 || modrm < 0)) return this.fault(Cold.ud, offset, u);
+    if (!entry || (map === 2 && (b & 0xfe) === 0xf0 && rep === 1)) {
+      this.fault(Cold.ud, offset, u);
+      return;
+    }
+    if (lock && (!entry.lock || modrm >= 0xc0 || modrm < 0)) {
+      this.fault(Cold.ud, offset, u);
+      return;
+    }
 
-    if (entry.cold === Cold.rorx && vvvv !== 0) return this.fault(Cold.ud, offset, u);
+    if (entry.cold === Cold.rorx && vvvv !== 0) {
+      this.fault(Cold.ud, offset, u);
+      return;
+    }
     vvvv &= 7; // the fourth bit is ignored outside 64-bit mode
     let register = vvvv;
     let rm = entry.plusR ? b & 7 : 0;

@@ -153,9 +153,11 @@ function performInteger(m: BaselineCore, u: number, cold: Cold): void {
       return;
     }
     case Cold.cmpxchg:
-      return compareExchange(m, u, width);
+      compareExchange(m, u, width);
+      return;
     case Cold.cmpxchg8b:
-      return compareExchange8(m, u);
+      compareExchange8(m, u);
+      return;
     case Cold.inc:
     case Cold.dec: {
       const at = destination(m, u, width);
@@ -174,11 +176,14 @@ function performInteger(m: BaselineCore, u: number, cold: Cold): void {
     }
     case Cold.mul:
     case Cold.imul1:
-      return multiplyWide(m, cold === Cold.imul1, width, readE(m, u, width));
+      multiplyWide(m, cold === Cold.imul1, width, readE(m, u, width));
+      return;
     case Cold.div:
-      return divide(m, width, readE(m, u, width));
+      divide(m, width, readE(m, u, width));
+      return;
     case Cold.idiv:
-      return divideSigned(m, width, readE(m, u, width));
+      divideSigned(m, width, readE(m, u, width));
+      return;
     case Cold.imul: {
       const b = readE(m, u, width);
       m.setReg(g, width, multiply(m, width, m.getReg(g, width), b));
@@ -224,7 +229,8 @@ function performInteger(m: BaselineCore, u: number, cold: Cold): void {
     }
     case Cold.bt:
     case Cold.btImm:
-      return bitTest(m, u, sub, width, cold === Cold.btImm);
+      bitTest(m, u, sub, width, cold === Cold.btImm);
+      return;
     case Cold.cbw:
       m.setReg(0, width, width === 2 ? (m.reg[0] << 16) >> 16 : (m.reg[0] << 24) >> 24);
       return;
@@ -262,23 +268,30 @@ function performInteger(m: BaselineCore, u: number, cold: Cold): void {
       return;
     case Cold.daa:
     case Cold.das:
-      return decimalAdjust(m, cold === Cold.das);
+      decimalAdjust(m, cold === Cold.das);
+      return;
     case Cold.aaa:
     case Cold.aas:
-      return asciiAdjust(m, cold === Cold.aas);
+      asciiAdjust(m, cold === Cold.aas);
+      return;
     case Cold.aam:
-      return asciiMultiply(m, imm & 0xff);
+      asciiMultiply(m, imm & 0xff);
+      return;
     case Cold.aad:
-      return asciiDivide(m, imm & 0xff);
+      asciiDivide(m, imm & 0xff);
+      return;
     case Cold.nop:
       return;
     case Cold.gp:
-      return m.gp();
+      m.gp();
+      return;
     case Cold.ud:
       m.log(`undefined or unknown opcode at eip 0x${(m.eip >>> 0).toString(16)}`);
-      return m.raise(Vector.UD);
+      m.raise(Vector.UD);
+      return;
     default:
-      return performBits(m, u, cold, width);
+      performBits(m, u, cold, width);
+      return;
   }
 }
 

@@ -11,7 +11,7 @@
 export const STRIDE = 4;
 export const NO_REG = 8;
 
-/** Cases of the interpreter's switch. Those from `HOT` on are 32-bit forms in flat segments. */
+/** Cases of the interpreter's switch. Those from 8 on are 32-bit forms in flat segments. */
 export const enum Op {
   lookup = 0, // go on at `pc`; record 0
   stale = 1, // what was here has been overwritten or forgotten
@@ -20,7 +20,6 @@ export const enum Op {
   cross = 4, // the next record's instruction reaches into another page
   cold = 5,
   stop = 6, // end of a single step
-  HOT = 8,
   // Alu in its encoding order: register, register
   add_rr = 8, or_rr = 9, adc_rr = 10, sbb_rr = 11, and_rr = 12, sub_rr = 13, xor_rr = 14, cmp_rr = 15,
   add_ri = 16, or_ri = 17, adc_ri = 18, sbb_ri = 19, and_ri = 20, sub_ri = 21, xor_ri = 22, cmp_ri = 23,

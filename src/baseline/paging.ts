@@ -129,7 +129,10 @@ export abstract class Paging {
   }
 
   flushPage(lin: number): void {
-    if (this.large[lin >>> 22]) return this.flush();
+    if (this.large[lin >>> 22]) {
+      this.flush();
+      return;
+    }
     for (const index of [lin >>> 12, (lin >>> 12) | USER]) this.tlbR[index] = this.tlbW[index] = this.tlbX[index] = 0;
   }
 

@@ -313,7 +313,10 @@ export function performSystem(m: BaselineCore, u: number, cold: Cold): boolean {
 
 /** A 32-bit push of a selector leaves the upper half of its place alone. */
 function pushSelector(m: BaselineCore, width: number, selector: number): void {
-  if (width === 1) return push(m, 1, selector);
+  if (width === 1) {
+    push(m, 1, selector);
+    return;
+  }
   const pointer = (m.reg[4] - 4) & stackMask(m);
   m.write16(m.linear(Seg.ss, pointer, 4, true), selector);
   setStackPointer(m, pointer);

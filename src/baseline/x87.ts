@@ -156,12 +156,15 @@ export function x87(m: BaselineCore, ops: Int32Array, u: number): void {
   const i = (ops[u] >>> 14) & 7;
   switch (opcode) {
     case 0:
-      return operate(m, operation, 0, st(m, i));
+      operate(m, operation, 0, st(m, i));
+      return;
     case 1:
-      return registers(m, operation, i);
+      registers(m, operation, i);
+      return;
     case 2:
     case 3:
-      return moves(m, opcode, operation, i);
+      moves(m, opcode, operation, i);
+      return;
     case 4:
       // the reversed forms change places where the result is not ST(0)
       if (operation < 2) setSt(m, i, arithmetic(m, operation, st(m, i), st(m, 0)));
@@ -180,9 +183,11 @@ export function x87(m: BaselineCore, ops: Int32Array, u: number): void {
       }
       return;
     case 5:
-      return others(m, operation, i);
+      others(m, operation, i);
+      return;
     default:
-      return last(m, operation, i);
+      last(m, operation, i);
+      return;
   }
 }
 
@@ -190,25 +195,30 @@ export function x87(m: BaselineCore, ops: Int32Array, u: number): void {
 function loadStore(m: BaselineCore, u: number, opcode: number, operation: number): void {
   switch ((opcode << 3) | operation) {
     case 0o10:
-      return pushSt(m, readSingle(m, m.address(u, 4, false)));
+      pushSt(m, readSingle(m, m.address(u, 4, false)));
+      return;
     case 0o12:
     case 0o13:
       writeSingle(m, m.address(u, 4, true), st(m, 0));
       break;
     case 0o50:
-      return pushSt(m, readDouble(m, m.address(u, 8, false)));
+      pushSt(m, readDouble(m, m.address(u, 8, false)));
+      return;
     case 0o52:
     case 0o53:
       writeDouble(m, m.address(u, 8, true), st(m, 0));
       break;
     case 0o30:
-      return pushSt(m, m.read32(m.address(u, 4, false)));
+      pushSt(m, m.read32(m.address(u, 4, false)));
+      return;
     case 0o70:
-      return pushSt(m, (m.read16(m.address(u, 2, false)) << 16) >> 16);
+      pushSt(m, (m.read16(m.address(u, 2, false)) << 16) >> 16);
+      return;
     case 0o75: {
       const lin = m.address(u, 8, false);
       const low = m.read32(lin) >>> 0;
-      return pushSt(m, m.read32((lin + 4) | 0) * 0x100000000 + low);
+      pushSt(m, m.read32((lin + 4) | 0) * 0x100000000 + low);
+      return;
     }
     case 0o31:
     case 0o32:
@@ -223,19 +233,25 @@ function loadStore(m: BaselineCore, u: number, opcode: number, operation: number
     case 0o51:
     case 0o77:
       storeInteger(m, m.address(u, 8, true), 3, st(m, 0), opcode === 5);
-      return popSt(m);
+      popSt(m);
+      return;
     case 0o35:
-      return pushSt(m, readExtended(m, m.address(u, 10, false)));
+      pushSt(m, readExtended(m, m.address(u, 10, false)));
+      return;
     case 0o37:
       writeExtended(m, m.address(u, 10, true), st(m, 0));
-      return popSt(m);
+      popSt(m);
+      return;
     case 0o74:
-      return pushSt(m, loadPacked(m, m.address(u, 10, false)));
+      pushSt(m, loadPacked(m, m.address(u, 10, false)));
+      return;
     case 0o76:
       storePacked(m, m.address(u, 10, true), st(m, 0));
-      return popSt(m);
+      popSt(m);
+      return;
     default:
-      return performState(m, u, (opcode << 3) | operation);
+      performState(m, u, (opcode << 3) | operation);
+      return;
   }
   // FIST and FST keep ST(0), FISTTP, FISTP and FSTP pop
   if (operation !== 2) popSt(m);
@@ -247,7 +263,8 @@ const CONSTANTS = [1, Math.log2(10), Math.LOG2E, Math.PI, Math.log10(2), Math.LN
 function registers(m: BaselineCore, operation: number, i: number): void {
   switch (operation) {
     case 0:
-      return pushSt(m, st(m, i));
+      pushSt(m, st(m, i));
+      return;
     case 1: {
       const x = st(m, 0);
       const y = st(m, i);
@@ -257,7 +274,8 @@ function registers(m: BaselineCore, operation: number, i: number): void {
     }
     case 3:
       setSt(m, i, st(m, 0));
-      return popSt(m);
+      popSt(m);
+      return;
     case 4:
       if (i === 0) setSt(m, 0, -st(m, 0));
       else if (i === 1) setSt(m, 0, Math.abs(st(m, 0)));
@@ -265,10 +283,12 @@ function registers(m: BaselineCore, operation: number, i: number): void {
       else examine(m);
       return;
     case 5:
-      return pushSt(m, CONSTANTS[i]);
+      pushSt(m, CONSTANTS[i]);
+      return;
     case 6:
     case 7:
-      return functions(m, ((operation & 1) << 3) | i);
+      functions(m, ((operation & 1) << 3) | i);
+      return;
   }
 }
 
@@ -292,15 +312,19 @@ function functions(m: BaselineCore, n: number): void {
   };
   switch (n) {
     case 0:
-      return setSt(m, 0, Math.expm1(x * Math.LN2));
+      setSt(m, 0, Math.expm1(x * Math.LN2));
+      return;
     case 1:
-      return withY(st(m, 1) * Math.log2(x));
+      withY(st(m, 1) * Math.log2(x));
+      return;
     case 3:
-      return withY(Math.atan2(st(m, 1), x));
+      withY(Math.atan2(st(m, 1), x));
+      return;
     case 4: {
       const exponent = x === 0 ? -Infinity : Math.floor(Math.log2(Math.abs(x)));
       setSt(m, 0, exponent);
-      return pushSt(m, x === 0 || !Number.isFinite(x) ? x : x / 2 ** exponent);
+      pushSt(m, x === 0 || !Number.isFinite(x) ? x : x / 2 ** exponent);
+      return;
     }
     case 5:
     case 8: {
@@ -316,14 +340,18 @@ function functions(m: BaselineCore, n: number): void {
       m.fpuTop = (m.fpuTop + 1) & 7;
       return;
     case 9:
-      return withY(st(m, 1) * (Math.log1p(x) / Math.LN2));
+      withY(st(m, 1) * (Math.log1p(x) / Math.LN2));
+      return;
     case 10:
       if (x < 0) m.fpuStatus |= IE;
-      return setSt(m, 0, Math.sqrt(x));
+      setSt(m, 0, Math.sqrt(x));
+      return;
     case 12:
-      return setSt(m, 0, roundTo(x, (m.fpuControl >> 10) & 3));
+      setSt(m, 0, roundTo(x, (m.fpuControl >> 10) & 3));
+      return;
     case 13:
-      return setSt(m, 0, scale(x, Math.trunc(st(m, 1))));
+      setSt(m, 0, scale(x, Math.trunc(st(m, 1))));
+      return;
   }
   // sines and tangents of numbers within range
   m.fpuStatus &= ~C2;
@@ -371,7 +399,8 @@ function others(m: BaselineCore, operation: number, i: number): void {
       m.fpuUsed[(m.fpuTop + i) & 7] = 0;
       return;
     case 1:
-      return registers(m, 1, i);
+      registers(m, 1, i);
+      return;
     case 2:
     case 3:
       setSt(m, i, st(m, 0));
@@ -391,11 +420,13 @@ function last(m: BaselineCore, operation: number, i: number): void {
       m.fpuTop = (m.fpuTop + 1) & 7;
       return;
     case 1:
-      return registers(m, 1, i);
+      registers(m, 1, i);
+      return;
     case 2:
     case 3:
       setSt(m, i, st(m, 0));
-      return popSt(m);
+      popSt(m);
+      return;
     case 4:
       m.setReg(0, 1, m.fpuStatus | (m.fpuTop << 11));
       return;

@@ -119,9 +119,11 @@ export function performState(m: BaselineCore, u: number, what: number): void {
   const width = (m.ops[u + 3] >>> 26) & 3;
   switch (what) {
     case Cold.fxsave:
-      return fxsave(m, m.address(u, 512, true));
+      fxsave(m, m.address(u, 512, true));
+      return;
     case Cold.fxrstor:
-      return fxrstor(m, m.address(u, 512, false));
+      fxrstor(m, m.address(u, 512, false));
+      return;
     case Cold.ldmxcsr:
       m.mxcsr = m.read32(m.address(u, 4, false));
       return;
