@@ -8,7 +8,7 @@ const at = (...parts) => join(root, ...parts);
 const version = () => JSON.parse(readFileSync(at("package.json"), "utf8")).version;
 
 export const wasmOutputs = ["build/xenolith.wasm", "build/xenolith.shared.wasm"];
-export const jsOutputs = ["dist/index.js", "dist/worker.js", "dist/cli.mjs", "dist/xenolith.wasm", "dist/xenolith.shared.wasm"];
+export const jsOutputs = ["dist/index.js", "dist/baseline.js", "dist/worker.js", "dist/cli.mjs", "dist/xenolith.wasm", "dist/xenolith.shared.wasm"];
 export const typesOutputs = ["dist/types/src/index.d.ts"];
 export const pageOutputs = ["dist/page/index.html", "dist/page/page.js"];
 
@@ -44,7 +44,7 @@ export async function js() {
   const { build } = await import("esbuild");
   mkdirSync(at("dist"), { recursive: true });
   await Promise.all([
-    build({ ...common(), platform: "neutral", entryPoints: { index: "src/index.ts", worker: "src/worker.ts" }, outdir: "dist" }),
+    build({ ...common(), platform: "neutral", entryPoints: { index: "src/index.ts", baseline: "src/baseline/index.ts", worker: "src/worker.ts" }, outdir: "dist" }),
     build({
       ...common(),
       platform: "node",
