@@ -115,8 +115,9 @@ export function lsl(u: usize, selector: u32): usize {
 export function arpl(u: usize): usize {
   const source = <u32>getReg(regField(u), 2) & 3;
   if (isMem(u)) {
-    const lin = ea(u, 2, true), now = <u32>ld16(lin), raised = (now & 3) < source;
-    st16(lin, raised ? (now & ~3) | source : now);
+    // read-only memory will do as long as nothing changes (checked on a processor)
+    const now = <u32>ld16(ea(u, 2, false)), raised = (now & 3) < source;
+    if (raised) st16(ea(u, 2, true), (now & ~3) | source);
     return setZero(u, raised);
   }
   const now = <u32>getReg(rmField(u), 2), raised = (now & 3) < source;
