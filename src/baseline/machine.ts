@@ -10,6 +10,7 @@ import { makeSlice, type Slice } from "./interpreter";
 import { FAULT } from "./paging";
 import { Registers } from "./registers";
 import { WARM_UP_BYTES, warmUp } from "./warm_up";
+import { initialize } from "./x87";
 
 export type { PortSize } from "./core";
 
@@ -61,7 +62,8 @@ export class BaselineMachine {
     }
   }
 
-  /** Registers as for a PVH kernel (Xen's docs/misc/pvh.pandoc), which suits others too; memory stays. */
+  /** Registers as for a PVH kernel (Xen's docs/misc/pvh.pandoc), which suits others too; memory stays. JavaScript engines
+   *  make their best code for the first machine of a process: to measure several programs, reset one. */
   reset(): void {
     const { core } = this;
     core.reg.fill(0, 0, 8);
@@ -76,7 +78,13 @@ export class BaselineMachine {
     core.setSegment(Seg.tr, 0, 0, 0x67, Attr.P | 11);
     core.setSegment(Seg.ldtr, 0, 0, 0, 0);
     core.pc = 0;
-    core.halted = core.shutdown = false;
+    core.halted = core.shutdown = core.interruptShadow = core.faulted = false;
+    core.table.fill(0);
+    core.dr.fill(0);
+    core.msr.clear();
+    core.instructions = 0;
+    initialize(core);
+    this.pending.length = 0;
   }
 
   /** Bytes into RAM. */
