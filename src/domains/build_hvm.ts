@@ -4,7 +4,7 @@
  *  ```
  *  0                RAM, 640 KiB; the last KiB is reserved as firmware's own
  *  0xa0000          nothing: no display, no option ROMs
- *  0xe0000          the last 128 KiB of the firmware, or nothing
+ *  0xe0000          the last 128 KiB of the firmware; for a kernel a page of stubs at 0xff000 (pc_firmware.ts)
  *  0x100000         RAM: kernel where it wants to be; above it sections, modules, boot information
  *  0xfec00000       I/O APIC      0xfee00000 local APIC      0xfeff8000 special pages
  *  4 GiB - size     firmware
@@ -24,6 +24,7 @@ import { HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType
 import type { Elf } from "./elf";
 import type { MultibootImage, MultibootSegment } from "./multiboot";
 import { type BootInformation, multiboot1Info, multiboot2Info, placeSections } from "./multiboot_info";
+import { lowMemory, STUB_GPA, stubPage } from "./pc_firmware";
 import { createPcPage } from "./pc_page";
 
 export interface HvmModule {
@@ -111,8 +112,13 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
       guest.write(end - size, rom.subarray(rom.length - size));
     }
   }
-  for (const { gpa, bytes } of image?.pieces ?? []) guest.write(gpa, bytes);
-  const pcPage = createPcPage(mem, domain, { debugExit: config.debugExit, lowRam, highRam });
+  if (image) {
+    pages.add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
+    guest.write(STUB_GPA, stubPage());
+    guest.write(0, lowMemory(EBDA));
+    for (const { gpa, bytes } of image.pieces) guest.write(gpa, bytes);
+  }
+  const pcPage = createPcPage(mem, domain, { debugExit: config.debugExit, afterFirmware: image !== undefined, lowRam, highRam });
   const common = { xenstorePfn: XENSTORE_GFN, memoryMap, pcPage };
   if (!image) return { ...common, start: VcpuStart.reset, entry: 0, startInfoGpa: 0 };
   return { ...common, start: image.start, entry: image.entry, startInfoGpa: image.infoGpa };

@@ -14,6 +14,7 @@ import type { Clock } from "../machine/clock";
 import { kick, pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
 import { p2mGet, p2mShow } from "../machine/p2m";
+import { PIC_VECTORS } from "./pc_firmware";
 import { PcPage, pcPage, serialRings } from "./pc_page";
 
 const MIB_PAGES = 256;
@@ -35,13 +36,15 @@ export function createPc(parts: PcParts): Pc {
   const page = pcPage(memory, domain);
   const header = Region.MACHINE;
   const epochNs = Number(memory.get64(header + MachineOff.wallSec)) * 1e9 + memory.get32(header + MachineOff.wallNsec);
-  return new Pc(new Host(parts, page), {
+  const pc = new Pc(new Host(parts, page), {
     epochMs: epochNs / 1e6,
     lowRam: memory.get32(page + PcPage.lowRam) * 4096,
     highRam: memory.get32(page + PcPage.highRam) * 4096,
     debugExit: memory.get32(page + PcPage.debugExit) !== 0,
     extra: parts.extra,
   });
+  if (memory.get32(page + PcPage.afterFirmware) !== 0) pc.leaveFirmware(PIC_VECTORS);
+  return pc;
 }
 
 class Host implements PcHost {

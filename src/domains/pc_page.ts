@@ -15,10 +15,12 @@ export const enum PcPage {
   exitStatus = exited + 4, // u32
   lowRam = exitStatus + 4, // u32, pages of RAM below 4 GiB, the hole under 1 MiB included
   highRam = lowRam + 4, // u32, pages above
+  afterFirmware = highRam + 4, // u32, 1: the devices begin as firmware leaves them
 }
 
 export interface PcPageConfig {
   readonly debugExit: boolean;
+  readonly afterFirmware: boolean;
   /** Bytes. */
   readonly lowRam: number;
   readonly highRam: number;
@@ -32,6 +34,7 @@ export function createPcPage(mem: MachineMemory, domain: number, config: PcPageC
   mem.set32(domain + HvDomain.platform, mfn);
   const page = pcPage(mem, domain);
   mem.set32(page + PcPage.debugExit, config.debugExit ? 1 : 0);
+  mem.set32(page + PcPage.afterFirmware, config.afterFirmware ? 1 : 0);
   mem.set32(page + PcPage.lowRam, config.lowRam >>> PAGE_SHIFT);
   mem.set32(page + PcPage.highRam, Math.floor(config.highRam / 2 ** PAGE_SHIFT));
   return page;

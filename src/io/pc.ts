@@ -111,6 +111,19 @@ export class Pc {
     this.mmio.attach(IOAPIC_RANGE, ioApic);
   }
 
+  /** Programs the 8259s and the timer as firmware does: these vectors, the timer's and the keyboard's line open, 18.2 ticks a second. */
+  leaveFirmware([first, second]: readonly [number, number]): void {
+    for (const [chip, ...words] of [
+      [this.pic.first, first, 1 << 2, 1, 0xf8],
+      [this.pic.second, second, 2, 1, 0xff],
+    ] as const) {
+      chip.write(0, 1, 0x11);
+      for (const word of words) chip.write(1, 1, word);
+    }
+    this.pit.write(3, 1, 0x36);
+    for (let n = 0; n < 2; n++) this.pit.write(0, 1, 0);
+  }
+
   /** The processor's interrupt acknowledge cycle. */
   acknowledge(): number {
     return this.pic.acknowledge();

@@ -472,6 +472,37 @@ for (const threads of [true, false]) {
     assert.is((await boot(machine, kernel)).text, "33333333 22222222 11111111 33333333 55555555 ");
   });
 
+  each("firmware's legacy: timer ticks at vector 8, tables in low memory, harmless services", async (machine) => {
+    const kernel = multibootKernel(`
+      mov eax, 8
+      mov edx, tick
+      call gate
+      sti
+    .wait: hlt
+      cmp dword [ticks], 2
+      jb .wait
+      cli
+      movzx eax, word [0x400]
+      call hex
+      movzx eax, word [0x413]
+      call hex
+      movzx ebx, word [0x10 * 4 + 2]
+      shl ebx, 4
+      movzx eax, word [0x10 * 4]
+      movzx eax, byte [ebx + eax]
+      call hex
+      mov al, 0
+      call exit
+    tick: push eax
+      inc dword [ticks]
+      mov al, 0x20
+      out 0x20, al
+      pop eax
+      iret
+    ticks: dd 0`);
+    assert.is((await boot(machine, kernel)).text, "000003F8 0000027F 000000CF ");
+  });
+
   each("what is not there reads all ones", async (machine) => {
     const kernel = multibootKernel(`
       mov dx, 0xcfc
