@@ -42,7 +42,7 @@ export function placeSections(elf: Elf, base: number): { sections: ElfSections; 
   const offset = wide ? Number(view.getBigUint64(40, true)) : view.getUint32(32, true);
   const entrySize = view.getUint16(wide ? 58 : 46, true);
   const stringIndex = view.getUint16(wide ? 62 : 50, true);
-  const table = bytes.slice(offset, offset + sections.length * entrySize);
+  const table = new Uint8Array(bytes.subarray(offset, offset + sections.length * entrySize)); // a Buffer's slice() would share its memory
   const tableView = new DataView(table.buffer);
   const parts: { at: number; bytes: Uint8Array }[] = [];
   let end = 0;
