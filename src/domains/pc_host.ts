@@ -32,7 +32,7 @@ export interface PcParts {
 }
 
 export function createPc(parts: PcParts): Pc {
-  const { memory, domain, clock } = parts;
+  const { memory, domain } = parts;
   const page = pcPage(memory, domain);
   const header = Region.MACHINE;
   const epochNs = Number(memory.get64(header + MachineOff.wallSec)) * 1e9 + memory.get32(header + MachineOff.wallNsec);

@@ -4,7 +4,7 @@
 import { DomainOff, FrameType } from "../../assembly/abi/layout";
 import { HvDomain } from "../hypervisor/state";
 import { XenconsOff } from "../io/console";
-import { type ByteRingPlace } from "../io/ring";
+import type { ByteRingPlace } from "../io/ring";
 import { allocFrame } from "../machine/frames";
 import { type MachineMemory, PAGE_SHIFT } from "../machine/memory";
 import { DomainError } from "./errors";

@@ -148,7 +148,13 @@ test("POST codes are logged when they change", () => {
 
 test("a device behind others gets the ports that are left, with its own offsets", () => {
   const log: string[] = [];
-  const device = (name: string) => ({ read: (offset: number) => (log.push(`${name}${offset}`), 0), write: () => {} });
+  const device = (name: string) => ({
+    read: (offset: number) => {
+      log.push(`${name}${offset}`);
+      return 0;
+    },
+    write: () => {},
+  });
   const bus = new PioBus();
   bus.attach({ base: 0x3fa, length: 2 }, device("own"));
   bus.attachBehind({ base: 0x3f8, length: 8 }, device("com"));

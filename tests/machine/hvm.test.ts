@@ -2,7 +2,7 @@
  *  clock, the ways to end. With threads and without. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type DomainConfig, type DomainStop, type Machine } from "../../src/index";
+import type { DomainConfig, DomainStop, Machine } from "../../src/index";
 import { readText, testMachine, within } from "../support/machine";
 import { multibootKernel, nasm, nasmMissing } from "../support/nasm";
 
@@ -635,7 +635,15 @@ for (const threads of [true, false]) {
         out 0x80, al`);
       const { text } = await boot(machine, kernel, {
         ports: [
-          { base: 0x500, length: 4, read: (port, size) => (seen.push(`in ${port.toString(16)} ${size}`), 0xabcd), write: (port, size, value) => void seen.push(`out ${port.toString(16)} ${size} ${value.toString(16)}`) },
+          {
+            base: 0x500,
+            length: 4,
+            read: (port, size) => {
+              seen.push(`in ${port.toString(16)} ${size}`);
+              return 0xabcd;
+            },
+            write: (port, size, value) => void seen.push(`out ${port.toString(16)} ${size} ${value.toString(16)}`),
+          },
           { base: 0x80, write: (_port, _size, value) => void seen.push(`post ${value.toString(16)}`) },
         ],
         mmio: [{ base: 0xd000_0000, length: 0x1000, read: (address) => address + 1, write: (address, size, value) => void seen.push(`${address.toString(16)} ${size} ${value.toString(16)}`) }],

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { Exit } from "../../../assembly/abi/exit";
 import { Mode, PcpuOff, Seg } from "../../../assembly/abi/layout";
 import { Guest, descriptor } from "./guest";
-import { CODE, GDT, IDT, KCODE, SPARE, STACK, STACK0, UCODE, UDATA, longMode, protectedMode, runCode, setGate32, setGate64 } from "./worlds";
+import { CODE, GDT, SPARE, STACK, STACK0, longMode, protectedMode, runCode, setGate64 } from "./worlds";
 
 const guest = await Guest.create();
 const le32 = (value: number) => [0, 8, 16, 24].map((shift) => ((value >>> shift) & 255).toString(16).padStart(2, "0")).join(" ");

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PcpuOff, Seg } from "../../../assembly/abi/layout";
 import { Guest, descriptor } from "./guest";
-import { CODE, DATA, GDT, IDT, IST1, KCODE, KDATA, SPARE, STACK, STACK0, TSS, UCODE, UDATA, handler, longMode, runCode, setGate64 } from "./worlds";
+import { CODE, GDT, IST1, KCODE, KDATA, SPARE, STACK, STACK0, UCODE, UDATA, handler, longMode, runCode, setGate64 } from "./worlds";
 
 const guest = await Guest.create();
 const RF = 0x10000n;

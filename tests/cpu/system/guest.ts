@@ -1,7 +1,7 @@
 /** One vCPU on the real core with 4 MiB of memory, and the tables x86 system tests need: GDT, IDT, TSS, page tables. Code
  *  is bytes, run until HLT or another exit. */
 import { SystemOff } from "../../../assembly/abi/apic";
-import { Exit } from "../../../assembly/abi/exit";
+import type { Exit } from "../../../assembly/abi/exit";
 import { DomainOff, FrameOff, FrameType, MachineOff, P2m, PcpuOff, Region, Seg, VcpuOff } from "../../../assembly/abi/layout";
 import { buildFixture, env, fixtureMemory, Unwound } from "../../support/asc_fixture";
 

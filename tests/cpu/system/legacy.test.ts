@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { PcpuOff, Seg } from "../../../assembly/abi/layout";
 import { Guest, descriptor, gate } from "./guest";
 import {
-  CODE, DATA, GDT, HANDLERS, IDT, KCODE, KDATA, SPARE, STACK, STACK0, TR, TSS, UCODE32, UDATA, handler, protectedMode, realMode, runCode, setGate32,
+  CODE, GDT, HANDLERS, IDT, KCODE, KDATA, SPARE, STACK, STACK0, TR, TSS, UCODE32, UDATA, protectedMode, realMode, runCode, setGate32,
   v86Mode,
 } from "./worlds";
 

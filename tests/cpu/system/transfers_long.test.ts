@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Mode, PcpuOff, Seg } from "../../../assembly/abi/layout";
 import { Guest, descriptor, gate } from "./guest";
-import { CODE, DATA, GDT, KCODE, KDATA, SPARE, STACK, STACK0, TSS, UCODE, UCODE32, UDATA, longMode, runCode, setGate64 } from "./worlds";
+import { CODE, DATA, GDT, KCODE, KDATA, SPARE, STACK, STACK0, UCODE, UCODE32, UDATA, longMode, runCode, setGate64 } from "./worlds";
 
 const guest = await Guest.create();
 

@@ -8,7 +8,7 @@
  *  ``` */
 import { Exit } from "../../../assembly/abi/exit";
 import { PcpuOff, Seg } from "../../../assembly/abi/layout";
-import { Guest, descriptor, gate } from "./guest";
+import { type Guest, descriptor, gate } from "./guest";
 
 export const GDT = 0x1000;
 export const IDT = 0x2000;
