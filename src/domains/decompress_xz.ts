@@ -53,7 +53,7 @@ function decodeBlock(input: Uint8Array, view: DataView, start: number, check: Ch
     if (id === Filter.LZMA2 && isLast && properties.length === 1) continue;
     if (id !== Filter.X86 || isLast) throw new CorruptStream(`its .xz filter 0x${id.toString(16)} is not supported`);
     if (x86Start >= 0) throw new CorruptStream("it has the x86 filter twice");
-    x86Start = properties.length === 4 ? new DataView(properties.slice().buffer).getUint32(0, true) : 0;
+    x86Start = properties.length === 4 ? new DataView(properties.buffer, properties.byteOffset, 4).getUint32(0, true) : 0;
   }
 
   if (size > 0) output.reserve(size);
