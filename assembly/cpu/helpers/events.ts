@@ -42,9 +42,9 @@ export function interruptWaiting(): bool {
   return domainVector(vcpu) != 0 || extIntReady(vcpu);
 }
 
-/** IF has become 1, or the priority dropped: makes the run loop end its slice after this block and look. */
+/** IF has become 1, NMIs are open again, or the priority dropped: makes the run loop end its slice after this block and look. */
 export function recheckInterrupts(): void {
-  if ((rflags() & Flag.IF) && interruptWaiting()) attention();
+  if (nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) attention();
 }
 
 /** The domain's callback vector if its level is asserted for `vcpu`, else 0. */
@@ -82,9 +82,11 @@ export function pollUpcall(): i32 {
   return bits & ~InitBit.nmi;
 }
 
+@inline function nmiReady(): bool { return load<u32>(PCPU, PcpuOff.nmiPending) != 0 && !load<u32>(PCPU, PcpuOff.nmiBlocked); }
+
 /** Would an interrupt be taken if IF were as it is and there were no shadow? HLT asks. */
 export function interruptReady(): bool {
-  if (load<u32>(PCPU, PcpuOff.nmiPending) && !load<u32>(PCPU, PcpuOff.nmiBlocked)) return true;
+  if (nmiReady()) return true;
   if (!(rflags() & Flag.IF)) return false;
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   return apicPending() >= 0 || (vcpu != 0 && (domainVector(vcpu) != 0 || extIntReady(vcpu)));

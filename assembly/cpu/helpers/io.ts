@@ -16,7 +16,7 @@ export function portIn(u: usize, port: u32, size: i32): usize {
   const value = pioRead(port, size);
   if (size == 1) store<u8>(PCPU, <u8>value, Gpr.rax * 8);
   else setReg(Gpr.rax, size, value);
-  return load<i32>(PCPU, PcpuOff.exit) ? left(u) : u + RecOff.SIZE;
+  return done(u);
 }
 
 export function portOut(u: usize, port: u32, size: i32): usize {
@@ -24,13 +24,15 @@ export function portOut(u: usize, port: u32, size: i32): usize {
   watchPort(port, size);
   const value = load<u32>(PCPU, Gpr.rax * 8);
   pioWrite(port, size, size == 4 ? value : size == 2 ? value & 0xffff : value & 0xff);
-  if (load<i32>(PCPU, PcpuOff.exit)) return left(u);
-  recheckInterrupts(); // a device may have raised its line
-  return u + RecOff.SIZE;
+  return done(u);
 }
 
-/** The host wants to look before the next instruction. */
-function left(u: usize): usize {
-  store<u64>(PCPU, nextRip(u), PcpuOff.rip);
-  return 0;
+/** The host may want to look before the next instruction, and a device may have raised its line. */
+function done(u: usize): usize {
+  if (load<i32>(PCPU, PcpuOff.exit)) {
+    store<u64>(PCPU, nextRip(u), PcpuOff.rip);
+    return 0;
+  }
+  recheckInterrupts();
+  return u + RecOff.SIZE;
 }
