@@ -131,33 +131,6 @@ for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
   });
 }
 
-test("on a terminal keys go to the guest as they are, and Ctrl-] ends it", async () => {
-  if (spawnSync("script", ["--version"]).status !== 0) return console.log("  (skipped: script(1) is not installed)");
-  const command = `"${process.execPath}" "${program}" run "${kernel}" memory=8 cmdline=e; echo "status $?"; stty -a`;
-  const child = spawn("script", ["-qfec", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
-  let text = "";
-  let typed = 0;
-  child.stdout.on("data", (bytes) => {
-    text += bytes;
-    if (typed === 0 && text.includes("hello from the console")) {
-      typed = 1;
-      child.stdin.write("a\x03\x04b");
-    } // Ctrl-C and Ctrl-D are the guest's
-    if (typed === 1 && text.includes("b")) {
-      if (!/a\x03\x04b/.test(text)) return;
-      typed = 2;
-      child.stdin.write("\x1d");
-    }
-  });
-  const limit = setTimeout(() => child.kill("SIGKILL"), 15_000);
-  await new Promise((resolve) => child.on("close", resolve));
-  clearTimeout(limit);
-  assert.match(text, /a\x03\x04b\r\n/, text);
-  assert.match(text, /status 0\r\n/, text);
-  assert.match(text, /[^-]icanon/, "the terminal is given back as it was");
-  assert.match(text, /[^-]echo /);
-});
-
 test("--help and --version", async () => {
   const help = await xenolith(["--help"]);
   assert.is(help.status, 0);

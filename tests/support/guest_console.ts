@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Domain, Machine } from "../../src/index";
 import { testMachine } from "./machine";
+import { Transcript } from "./transcript";
 
 export interface GuestStart {
   readonly kernel: string;
@@ -18,13 +19,10 @@ export interface Answer {
 }
 
 export class GuestConsole {
-  /** All the guest has printed. */
-  printed = "";
   /** Lines of the hypervisor log. */
   readonly log: string[];
-  private seen = 0;
+  private readonly screen = new Transcript();
   private readonly keyboard: WritableStreamDefaultWriter<Uint8Array>;
-  private readonly waiting = new Set<() => void>();
 
   private constructor(
     readonly machine: Machine,
@@ -54,20 +52,14 @@ export class GuestConsole {
     }
   }
 
+  /** All the guest has printed. */
+  get printed(): string {
+    return this.screen.text;
+  }
+
   /** What has come since the last call, to the end of the first match. */
-  async expect(pattern: RegExp, seconds: number): Promise<string> {
-    const limit = Date.now() + seconds * 1000;
-    for (;;) {
-      const found = pattern.exec(this.printed.slice(this.seen));
-      if (found) {
-        const from = this.seen;
-        this.seen += found.index + found[0].length;
-        return this.printed.slice(from, this.seen);
-      }
-      const left = limit - Date.now();
-      if (left <= 0) throw new Error(`no ${pattern} within ${seconds} s; the console's end is:\n${this.printed.slice(-2000)}`);
-      await this.news(left);
-    }
+  expect(pattern: RegExp, seconds: number): Promise<string> {
+    return this.screen.expect(pattern, seconds);
   }
 
   type(text: string): void {
@@ -107,21 +99,8 @@ export class GuestConsole {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      this.printed += decoder.decode(value, { stream: true });
-      for (const wake of this.waiting) wake();
+      this.screen.add(decoder.decode(value, { stream: true }));
     }
-  }
-
-  private news(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.waiting.delete(wake);
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      this.waiting.add(wake);
-    });
   }
 }
 
