@@ -69,7 +69,7 @@ const transfers: readonly InsnSpec[] = [
   insn("0F 07", "sysret", "", ends),
   insn("0F 34", "sysenter", "", ends),
   insn("0F 35", "sysexit", "", ends),
-  insn("0F 01 C1", "vmcall", "", ends),
+  insn("NP 0F 01 C1", "vmcall", "", ends),
   insn("0F 01 D9", "vmmcall", "", ends),
 ];
 
@@ -89,10 +89,10 @@ const control: readonly InsnSpec[] = [
   insn("0F 01 /7 mem", "invlpg", "M", ends),
   insn("0F 08", "invd", ""),
   insn("0F 09", "wbinvd", ""),
-  insn("0F 01 CA", "clac", ""),
-  insn("0F 01 CB", "stac", ""),
-  insn("0F 01 D0", "xgetbv", ""),
-  insn("0F 01 D1", "xsetbv", "", ends),
+  insn("NP 0F 01 CA", "clac", ""),
+  insn("NP 0F 01 CB", "stac", ""),
+  insn("NP 0F 01 D0", "xgetbv", ""),
+  insn("NP 0F 01 D1", "xsetbv", "", ends),
   insn("0F 30", "wrmsr", "", ends),
   insn("0F 32", "rdmsr", ""),
   insn("0F 31", "rdtsc", ""),
