@@ -1,4 +1,5 @@
-/** Writes assembly/cpu/opcodes.gen.ts from the rows: `enum Op`, and the decoder's tables as constant data.
+/** Writes assembly/cpu/opcodes.gen.ts from the rows: `enum Op`, and the decoder's tables as constant data; the handlers of
+ *  src/spec/hot.ts; and docs/isa.md.
  *
  *  Index: u32 per (map, opcode): first row in bits 0..15, number of candidate rows above. Row, 16 bytes:
  *  ```
@@ -6,10 +7,11 @@
  *  +8 u8 imm code  +9 u8 operand shape  +10 u16 template  +12 u8 source size (movzx family)  +13 u8 more flags
  *  ```
  *  The enums RowRule, RowFlag, SizeCode, ImmCode, Shape, Template below are written out too, so that both sides agree. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BRANCHES, HOT, SHARED_WIDTH } from "./hot";
 import { INTEGER, STRING } from "./integer";
+import { isaText } from "./isa/isa";
 import { MMX } from "./mmx";
 import type { InsnSpec } from "./row";
 import { SSE } from "./sse";
@@ -409,11 +411,17 @@ ${branches.join("\n")}
 
 const root = process.env.XENOLITH_ROOT_DIR ?? process.cwd(); // npm runs scripts in the project's folder
 let stale = false;
-for (const [file, content] of [["opcodes.gen.ts", text], ["hot.gen.ts", hotText], ["run.gen.ts", runText]] as const) {
-  const out = join(root, "assembly/cpu", file);
+const files = [
+  ["assembly/cpu/opcodes.gen.ts", text],
+  ["assembly/cpu/hot.gen.ts", hotText],
+  ["assembly/cpu/run.gen.ts", runText],
+  ["docs/isa.md", isaText()],
+] as const;
+for (const [file, content] of files) {
+  const out = join(root, file);
   if (!process.argv.includes("--check")) writeFileSync(out, content);
-  else if (readFileSync(out, "utf8") !== content) {
-    console.error(`assembly/cpu/${file} is stale: npm run gen`);
+  else if (!existsSync(out) || readFileSync(out, "utf8") !== content) {
+    console.error(`${file} is stale: npm run gen`);
     stale = true;
   }
 }

@@ -2,6 +2,7 @@
  *  of their own, and the HLT behind each case ends it with #GP; so the case owns every register, as it does natively. */
 import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { RecOff } from "../../assembly/abi/record";
+import { Handler } from "../../assembly/cpu/handler";
 import { CODE, CODE_SIZE, type Case, DONE, ENVS, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
 import { LAYOUT, TestPc } from "./test_pc";
 
@@ -202,14 +203,15 @@ export class BatchPc {
     };
   }
 
-  /** Length of the instruction of a case as the decoder sees it, and what became of it when it ran. */
-  decode(c: Case, under: Under = "compatibility"): { length: number; result: Result } {
+  /** Length of the instruction of a case as the decoder sees it, whether it has one, and what became of it when it ran. */
+  decode(c: Case, under: Under = "compatibility"): { length: number; refused: boolean; result: Result } {
     if (c.env !== this.env || under !== this.under) this.enterEnv(c.env, under);
     this.placeCode(c);
     const head = this.pc.mem.get32(Region.PCPUS + PcpuOff.codeNext);
     // one instruction a block, so that even a NOP has a record
     const result = this.runPlaced(c, under, 200, Mode.step);
-    return { length: this.pc.mem.get8(head + RecOff.SIZE + RecOff.len), result };
+    const record = head + RecOff.SIZE;
+    return { length: this.pc.mem.get8(record + RecOff.len), refused: this.pc.mem.get16(record + RecOff.handler) === Handler.ud, result };
   }
 
   private isHlt(c: Case, rip: bigint): boolean {

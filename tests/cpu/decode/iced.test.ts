@@ -3,6 +3,8 @@
 import { Code, CpuidFeature, Decoder, DecoderError, DecoderOptions } from "iced-x86";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TAKEN } from "../../../src/spec/isa/features";
+import { isReported } from "../../../src/spec/isa/walk";
 import { CODE, type Case, ENVS, MEMORY } from "../../hardware/native";
 import { BatchPc } from "../../support/batch_pc";
 import { Random } from "../../support/random";
@@ -10,14 +12,8 @@ import { randomEncoding } from "./encodings";
 
 const COUNT = process.env.XENOLITH_LONG === "1" ? 1_000_000 : 25_000;
 
-/** Features of the processor the core is; with the rest an opcode is invalid (SDM Vol.2A "CPUID"). */
-const HAS = new Set(
-  ["INTEL8086", "INTEL8086_ONLY", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64", "FPU", "FPU287", "FPU387", "CPUID", "CMOV", "CX8", "CMPXCHG16B", "MMX", "SSE", "SSE2", "SSE3", "SSSE3", "SSE4_1", "SSE4_2", "POPCNT", "LZCNT",
-    "BMI1", "BMI2", "ADX", "MOVBE", "AES", "PCLMULQDQ", "FXSR", "XSAVE", "MSR", "TSC", "RDTSCP", "RDPMC", "PAUSE", "MULTIBYTENOP", "SEP", "SYSCALL", "CLFSH", "PREFETCHW"].map((name) => (CpuidFeature as unknown as Record<string, number>)[name]),
-);
-/** Valid where iced has them, refused here for a reason: undefined by intent, the mode (CPL 3, CR4 and EFER of the test) or the
- *  register form that AMD processors refuse. */
-const REFUSED = /^(Ud0|Ud1|Ud2|Loadall|Cl1invmb|Umov|Xbts|Ibts|Rsm|Xgetbv|Xsetbv|Xsave|Xrstor|Femms|Prefetchreserved|Reservednop|Nop_rm(16|32|64)|Monitor|Mwait|Getsec|Smsw|Sysexit|Sysret|Jmpe|Storeall|Lar|Lsl|Cmpxchg486|Cmpxchg_)/;
+/** Valid where iced has them, refused here by choice (docs/isa.md). */
+const REFUSED = /^(Ud[012]|Reservednop_rm\d+_r\d+_0F0D)/;
 
 const iced = suite("decoder against iced-x86");
 
@@ -33,19 +29,20 @@ iced(`${COUNT} random encodings`, async () => {
     const code = randomEncoding(r, bits);
     const rip = (bits === 16 ? 0 : CODE) + 0x100 + (i % 200) * 256;
     const c: Case = { env, rip, step: true, repeats: true, code, gpr: new BigUint64Array(16), rflags: 0, memory: new Uint8Array(MEMORY) };
-    const { length, result } = pc.decode(c);
-    const refused = result.trap === 6 && result.rip === BigInt(rip);
+    const { length, refused, result } = pc.decode(c);
+    const undefinedHere = result.trap === 6 && result.rip === BigInt(rip); // some operands are looked at when it runs
     const decoder = new Decoder(bits, code.subarray(0, 15), DecoderOptions.None);
     const instruction = decoder.decode();
     const name = CODES[instruction.code];
-    const features = [...instruction.cpuidFeatures()];
+    const features = [...instruction.cpuidFeatures()].map((f) => (CpuidFeature as unknown as Record<number, string>)[f]);
     const text = `${bits}-bit ${[...code.subarray(0, 15)].map((b) => b.toString(16).padStart(2, "0")).join(" ")}`;
     if (instruction.code === Code.INVALID) {
-      if (decoder.lastError !== DecoderError.NoMoreBytes && !refused) wrong.set(`invalid, but accepted: ${text}`, "");
-    } else if (!refused) {
+      if (decoder.lastError !== DecoderError.NoMoreBytes && !undefinedHere) wrong.set(`invalid, but accepted: ${text}`, "");
+    } else if (!refused && !undefinedHere) {
       compared++;
+      if (!isReported(features) && !TAKEN[name]) wrong.set(`${name} is accepted`, text);
       if (length !== instruction.length) wrong.set(`${name}: ${length} bytes, not ${instruction.length}`, text);
-    } else if (features.every((f) => HAS.has(f)) && !REFUSED.test(name)) wrong.set(`${name} is refused`, text);
+    } else if (refused && isReported(features) && !REFUSED.test(name)) wrong.set(`${name} is refused`, text);
     instruction.free();
     decoder.free();
   }
