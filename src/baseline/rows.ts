@@ -154,7 +154,7 @@ function add(row: InsnSpec): void {
     cold: performer[0],
     sub: performer[1] & 15,
     prefix,
-    modrm: map >= 4 || digit !== undefined || exact !== undefined || (performer[0] !== Cold.xlat && (tokens.length > 0 || operands.some((o) => /^[EGM]/.test(o)))),
+    modrm: map >= 4 || digit !== undefined || exact !== undefined || (performer[0] !== Cold.xlat && (tokens.length > 0 || operands.some((o) => /^([EG][a-z]|M)/.test(o)))),
     digit: digit ? Number(digit[1]) : -1,
     exact: exact ? Number.parseInt(exact, 16) : -1,
     memory: tokens.includes("mem") || (performer[0] !== Cold.xlat && operands.some((o) => o[0] === "M")),

@@ -45,6 +45,8 @@ const CASES = [
   ["bswap eax", "0f c8", 0x12345678, 0, 0x78563412, "------"],
   ["cdq; xchg eax, edx", "99 92", 0x80000000, 0, 0xffffffff, "------"],
   ["push ecx; pop eax", "51 58", 1, 0x1234, 0x1234, "------"],
+  ["push es; inc eax; pop ecx", "06 40 59", 1, 0, 2, "------"],
+  ["push gs; inc eax; pop ecx", "0f a8 40 59", 1, 0, 2, "------"],
   ["movsx eax, cl", "0f be c1", 0, 0x80, 0xffffff80, "------"],
   ["lea eax, [eax+ecx*4+5]", "8d 44 88 05", 0xfffffff0, 4, 5, "------"],
   ["push eax; fild dword [esp]; fadd st0; fistp dword [esp]; pop eax", "50 db 04 24 d8 c0 db 1c 24 58", 21, 0, 42, "------"],
