@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { whyNoCompiler } from "./build_programs";
+import { baselineEngine } from "./engines/baseline";
 import { coreEngine } from "./engines/core";
 import type { Engine } from "./engines/engine";
 import { qemuEngine } from "./engines/qemu";
@@ -21,7 +22,7 @@ import { emptyResults, markdown, type Results } from "./report";
 declare const XENOLITH_ROOT: string;
 
 const LATEST = join(XENOLITH_ROOT, "bench/results/latest.json");
-const ENGINES: readonly Engine[] = [coreEngine("core", false), coreEngine("shared", true), v86Engine, qemuEngine];
+const ENGINES: readonly Engine[] = [coreEngine("core", false), coreEngine("shared", true), baselineEngine, v86Engine, qemuEngine];
 const LINUX = ["boot", "forkexec", "loop", "sha256sum"];
 const GROUPS = ["programs", "xen", "linux"];
 

@@ -80,7 +80,7 @@ class Case {
 export async function benchPrograms(engines: readonly Engine[], wanted: (name: string) => boolean, results: Results): Promise<void> {
   for (const program of PROGRAMS.filter(({ name }) => wanted(name))) {
     for (const bits of [32, 64] as const) {
-      const able = engines.filter((engine) => engine.bits.includes(bits));
+      const able = engines.filter((engine) => engine.runs(program, bits));
       if (able.length) await benchProgram(program, bits, able, results);
     }
   }
@@ -123,7 +123,7 @@ async function benchProgram(program: Program, bits: Bits, engines: readonly Engi
     instructions,
     nativeMs: native.cpuMs,
     figures: good.map((each) => each.figure()),
-    event: program.kernel && { name: program.kernel.event, count: program.kernel.perCount * program.count },
+    event: program.event && { name: program.event.name, count: program.event.perCount * program.count },
   };
   for (const figure of result.figures) {
     if (instructions && !program.noMips) figure.mips = instructions / figure.cpuMs / 1000;

@@ -1,6 +1,6 @@
 /** What can run the guest programs. */
 import type { Image } from "../build_programs";
-import type { Bits } from "../programs";
+import type { Bits, Program } from "../programs";
 
 export interface Sample {
   readonly checksum: number;
@@ -20,7 +20,8 @@ export interface Loaded {
 
 export interface Engine {
   readonly name: string;
-  readonly bits: readonly Bits[];
+  /** Whether it can run this program in this mode at all. */
+  runs(program: Program, bits: Bits): boolean;
   /** Why it cannot be used here, or null. */
   missing(): string | null;
   load(image: Image): Promise<Loaded>;

@@ -8,7 +8,7 @@ export const QEMU = "qemu-system-x86_64";
 
 export const qemuEngine: Engine = {
   name: "qemu",
-  bits: [32, 64],
+  runs: () => true,
   missing: () => (spawnSync(QEMU, ["--version"]).status === 0 ? null : `${QEMU} is not installed`),
   load: async (image) => new Qemu(image),
 };

@@ -27,7 +27,7 @@ const require = createRequire(join(XENOLITH_ROOT, "package.json"));
 
 export const v86Engine: Engine = {
   name: "v86",
-  bits: [32],
+  runs: (_program, bits) => bits === 32,
   missing() {
     try {
       require.resolve("v86");

@@ -1,5 +1,6 @@
-/* Five bodies attracting each other, in doubles. Built twice: with x87 and with SSE2 arithmetic. */
+/* Five bodies attracting each other, in doubles. Built with x87 and with SSE2 arithmetic. */
 #include "bench.h"
+#include "x87.h"
 enum { BODIES = 5 };
 static double position[BODIES][3], velocity[BODIES][3], mass[BODIES];
 
@@ -24,7 +25,9 @@ u32 work(u32 n) {
       velocity[i][k] = 0;
     }
   }
+  u16 before = set_precision();
   for (u32 i = n << 6; i; i--) advance(0.001);
+  restore_precision(before);
   u32 sum = 0;
   for (int i = 0; i < BODIES; i++)
     for (int k = 0; k < 3; k++) {

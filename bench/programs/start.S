@@ -1,6 +1,6 @@
 /* Entry of a bench kernel: from PVH (docs/misc/pvh.pandoc of Xen) or multiboot 1, both 32-bit flat protected mode without
-   paging. Sets up its own GDT and identity paging with large pages over the first 64 MiB, then main() in 32-bit or, built with
-   -m64, in 64-bit mode. */
+   paging. Sets up its own GDT and identity paging with large pages over the first 64 MiB, open to level 3 too, then main() in
+   32-bit or, built with -m64, in 64-bit mode. */
 #define PAGES 64            /* MiB mapped */
 
         .code32
@@ -22,18 +22,18 @@ start:  cli
         cld
         movl    %ebx, start_info
         lgdt    gdt_pointer
-        movl    $0x18, %eax
+        movl    $0x10, %eax
         movl    %eax, %ds
         movl    %eax, %es
         movl    %eax, %ss
         movl    $stack_end, %esp
 
-        /* PTE flags: present, writable, large. */
+        /* PTE flags: present, writable, user, large. */
 #ifdef __x86_64__
-        movl    $(table2 + 3), table3
-        movl    $(table3 + 3), table4
+        movl    $(table2 + 7), table3
+        movl    $(table3 + 7), table4
         movl    $table2, %edi
-        movl    $0x83, %eax
+        movl    $0x87, %eax
         movl    $(PAGES / 2), %ecx
 1:      movl    %eax, (%edi)
         addl    $0x200000, %eax
@@ -49,7 +49,7 @@ start:  cli
         wrmsr
 #else
         movl    $table4, %edi
-        movl    $0x83, %eax
+        movl    $0x87, %eax
         movl    $(PAGES / 4), %ecx
 1:      movl    %eax, (%edi)
         addl    $0x400000, %eax
@@ -64,14 +64,12 @@ start:  cli
         andl    $~0xc, %eax                     /* EM, TS */
         orl     $0x80010022, %eax               /* PG, WP, NE, MP */
         movl    %eax, %cr0
-        ljmp    $CODE, $flat
+        ljmp    $0x08, $flat
 
 #ifdef __x86_64__
-        .set    CODE, 0x08
         .code64
 flat:   movl    $stack_end, %esp
 #else
-        .set    CODE, 0x10
 flat:
 #endif
         fninit
@@ -79,9 +77,18 @@ flat:
 1:      hlt
         jmp     1b
 
-        .section .rodata
+#ifdef __x86_64__
+        .set    FLAGS, 0x00af
+#else
+        .set    FLAGS, 0x00cf
+#endif
+        /* Level 0's code and data, level 3's 32-bit code, data and 64-bit code, in the order that SYSENTER and SYSCALL want; a
+           task-state segment, which a program fills in. */
+        .data
+        .globl  gdt
         .balign 8
-gdt:    .quad   0, 0x00af9b000000ffff, 0x00cf9b000000ffff, 0x00cf93000000ffff
+gdt:    .quad   0, FLAGS << 48 | 0x9b000000ffff, 0x00cf93000000ffff
+        .quad   0x00cffb000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff, 0, 0
 gdt_pointer:
         .word   . - gdt - 1
         .long   gdt, 0

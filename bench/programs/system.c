@@ -1,5 +1,4 @@
-/* What only a kernel can do, one of three by macro:
-     INTERRUPTS   int 0x80 and iret, within ring 0
+/* What only a kernel can do with memory, one of two by macro:
      WALKS        CR3 written, then 32 pages touched: 32 misses of the TLB
      FAULTS       a page fault whose handler maps the page, then INVLPG
    The host's build counts along, since it may not do any of it. */
@@ -8,9 +7,7 @@ enum { WINDOW = 32 << 20, PAGES = 512 };   /* one 2 or 4 MiB large page that is 
 
 #ifdef NATIVE
 u32 work(u32 n) {
-#ifdef INTERRUPTS
-  return n << 10;
-#elif defined(WALKS)
+#ifdef WALKS
   u32 sum = 0;
   for (u32 i = n << 5; i; i--)
     for (u32 page = 0; page < 32; page++) sum += page * 3 + 1;
@@ -21,56 +18,35 @@ u32 work(u32 n) {
 }
 #else
 
-extern word table4[];
+#include "kernel.h"
 static word tables[1024] __attribute__((aligned(4096)));
-volatile u32 events;
-
-struct gate { u16 low, selector, flags, middle;
-#ifdef __x86_64__
-  u32 high, zero;
-#endif
-};
-static struct gate idt[256];
+static u32 faults;
 
 #ifdef __x86_64__
-enum { CODE = 0x08, PER_TABLE = 512 };
-#define SP "%%rsp"
+enum { PER_TABLE = 512 };
 #define POP_ERROR "add $8, %rsp\n iretq\n"
-#define RETURN "iretq\n"
 #define SAVE "push %rax\n push %rcx\n push %rdx\n push %rsi\n push %rdi\n push %r8\n push %r9\n push %r10\n push %r11\n cld\n"
 #define RESTORE "pop %r11\n pop %r10\n pop %r9\n pop %r8\n pop %rdi\n pop %rsi\n pop %rdx\n pop %rcx\n pop %rax\n"
 #else
-enum { CODE = 0x10, PER_TABLE = 1024 };
+enum { PER_TABLE = 1024 };
 #define POP_ERROR "add $4, %esp\n iret\n"
-#define RETURN "iret\n"
 #define SAVE "push %eax\n push %ecx\n push %edx\n cld\n"
 #define RESTORE "pop %edx\n pop %ecx\n pop %eax\n"
 #endif
 
-void interrupt_entry(void), fault_entry(void);
-__asm__("interrupt_entry: incl events\n" RETURN);
+void fault_entry(void);
 __asm__("fault_entry:\n" SAVE "call fault\n" RESTORE POP_ERROR);
 
 void fault(void) {
   word at;
   __asm__ volatile("mov %%cr2, %0" : "=r"(at));
   tables[(at - WINDOW) >> 12] = (at & ~0xfffu) | 3;
-  events += 1;
+  faults++;
 }
-
-static void gate(int vector, void (*entry)(void)) {
-  word at = (word)entry;
-  idt[vector].low = (u16)at, idt[vector].middle = (u16)(at >> 16);
-  idt[vector].selector = CODE, idt[vector].flags = 0x8e00;
-}
-
-static void write_cr3(void) { __asm__ volatile("mov %0, %%cr3" ::"r"(table4) : "memory"); }
 
 static void prepare(void) {
-  gate(0x80, interrupt_entry);
-  gate(14, fault_entry);
-  struct { u16 limit; word base; } __attribute__((packed)) pointer = { sizeof idt - 1, (word)idt };
-  __asm__ volatile("lidt %0" ::"m"(pointer));
+  set_gate(14, fault_entry, INTERRUPT_GATE);
+  load_idt();
 #ifdef __x86_64__
   word *table3 = (word *)(table4[0] & ~0xfffu), *directory = (word *)(table3[0] & ~0xfffu);
   directory[WINDOW >> 21] = (word)tables | 3;
@@ -83,12 +59,8 @@ static void prepare(void) {
 
 u32 work(u32 n) {
   prepare();
-  events = 0;
-#ifdef INTERRUPTS
-  for (u32 i = n << 10; i; i--) __asm__ volatile("int $0x80" ::: "memory");
-  return events;
-#elif defined(WALKS)
   u32 sum = 0;
+#ifdef WALKS
   for (u32 page = 0; page < 32; page++) *(volatile u32 *)(WINDOW + (word)page * 4096) = page * 3 + 1;
   for (u32 i = n << 5; i; i--) {
     write_cr3();
@@ -96,7 +68,7 @@ u32 work(u32 n) {
   }
   return sum;
 #else
-  u32 sum = 0;
+  faults = 0;
   while (n--)
     for (u32 page = 0; page < PAGES; page++) {
       word at = WINDOW + (word)page * 4096;
@@ -105,7 +77,7 @@ u32 work(u32 n) {
       *(volatile u32 *)at = 4;
       sum += *(volatile u32 *)at;
     }
-  return sum + events;
+  return sum + faults;
 #endif
 }
 #endif
