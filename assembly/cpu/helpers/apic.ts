@@ -54,6 +54,9 @@ const enum Reg {
   selfIpi = 0x3f,
 }
 
+/** Spurious vector, enable, and AMD's focus processor checking (APM Vol.2 "Spurious Interrupt Register"), which has no effect. */
+const SVR: u32 = 0x3ff;
+
 @inline function lvt(index: i32): u32 { return load<u32>(APIC + (<usize>index << 2), ApicOff.lvt); }
 @inline export function apicEnabled(): bool { return (load<u32>(PCPU, PcpuOff.apicBase) & BASE_ENABLE) != 0; }
 @inline export function x2apicMode(): bool {
@@ -391,7 +394,7 @@ export function apicWriteRegister(reg: u32, value: u32): void {
     case Reg.eoi: endOfInterrupt(); break;
     case Reg.ldr: store<u32>(APIC, value & 0xff000000, ApicOff.ldr); break;
     case Reg.dfr: store<u32>(APIC, value | 0x0fffffff, ApicOff.dfr); break;
-    case Reg.svr: writeSvr(value & 0x1ff); break;
+    case Reg.svr: writeSvr(value & SVR); break;
     case Reg.esr:
       store<u32>(APIC, load<u32>(APIC, ApicOff.esrPending), ApicOff.esr);
       store<u32>(APIC, 0, ApicOff.esrPending);
@@ -480,7 +483,7 @@ export function x2apicWritable(reg: u32, value: u64): bool {
     case Reg.selfIpi: return low < 256;
     case Reg.eoi:
     case Reg.esr: return low == 0;
-    case Reg.svr: return !(low & ~0x1ff);
+    case Reg.svr: return !(low & ~SVR);
     case Reg.icrLow: return !(low & 0xfff32000);
     case Reg.timerInitial: return true;
     case Reg.timerDivide: return !(low & ~11);

@@ -288,6 +288,15 @@ apic("x2APIC: entered through APIC_BASE, registers are MSRs, no way back but by 
   assert.is(runCode(guest, "b9 1b 00 00 00 0f 32 80 e4 fb 0f 30 f4"), 13);
 });
 
+apic("x2APIC: the spurious-interrupt register takes focus checking off (AMD APM Vol.2), and nothing above it", () => {
+  for (const [value, outcome] of [["ff 03", -1], ["ff 07", 13], ["ff 13", 13]] as const) {
+    longMode(guest, 0);
+    guest.setField(PcpuOff.apicBase, 0xfee00d00n);
+    assert.is(runCode(guest, `b9 0f 08 00 00 b8 ${value} 00 00 31 d2 0f 30 0f 32 f4`), outcome);
+    if (outcome < 0) assert.is(guest.gpr("rax"), 0x3ffn);
+  }
+});
+
 apic("x2APIC registers are #GP in xAPIC mode, as are reserved bits and unreadable ones", () => {
   for (const [base, code] of [
     [0xfee00900n, "b9 02 08 00 00 0f 32"],
