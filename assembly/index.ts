@@ -6,7 +6,7 @@ import { updateMode } from "./cpu/helpers/mode";
 import { flushTlbAll } from "./mmu/tlb";
 
 export { run } from "./cpu/run.gen";
-export { multibootStart, pvhStart, resetVcpu } from "./cpu/helpers/boot";
+export { linuxStart, multibootStart, pvhStart, resetVcpu } from "./cpu/helpers/boot";
 export { apicNextDeadline, apicTick } from "./cpu/helpers/apic";
 export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";

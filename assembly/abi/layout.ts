@@ -172,6 +172,7 @@ export const enum VcpuStart {
   reset = 2, // at the reset vector
   multiboot = 3, // at startEntry as a Multiboot kernel, with startInfo for its boot information
   multiboot2 = 4,
+  linux = 5, // at startEntry as a Linux kernel, with startInfo for its zero page and the descriptor table behind it
 }
 
 export const enum VcpuRequest {

@@ -1,15 +1,19 @@
-/** Builds an HVM domain's memory as a bare PC has it, for direct boot of a kernel (by its Multiboot header, or by its PVH
- *  note) or for firmware that starts at the reset vector.
+/** Builds an HVM domain's memory as a bare PC has it, for direct boot of a kernel (hvm_layout.ts, linux_boot.ts) or for
+ *  firmware that starts at the reset vector.
  *
  *  ```
  *  0                RAM, 640 KiB; the last KiB is reserved as firmware's own
  *  0xa0000          nothing: no display, no option ROMs
- *  0xe0000          the last 128 KiB of the firmware; for a kernel a page of stubs at 0xff000 (pc_firmware.ts)
+ *  0xc0000          with firmware RAM that ends with its last 256 KiB or what there is; for a kernel nothing but a page of stubs
+ *                   at 0xff000 (pc_firmware.ts)
  *  0x100000         RAM: kernel where it wants to be; above it sections, modules, boot information
  *  0xfec00000       I/O APIC      0xfee00000 local APIC      0xfeff8000 special pages
- *  4 GiB - size     firmware
+ *  4 GiB - size     firmware, read-only
  *  4 GiB            RAM that does not fit below
  *  ```
+ *  Firmware expects to keep variables in its copy below 1 MiB and to find room for option ROMs there. A chipset makes that RAM
+ *  writable on request (PAM registers of the host bridge); here, as on a PC without one, it always is.
+ *
  *  All numbers in the image are checked against the domain's RAM before a byte is copied. */
 import { DomainOff, FrameType, P2m, VcpuStart } from "../../assembly/abi/layout";
 import { IOAPIC_RANGE } from "../io/ioapic";
@@ -17,25 +21,14 @@ import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import { p2mSet } from "../machine/p2m";
-import { encodeStartInfo, loadable } from "./build_pvh";
-import { type KernelImage, pvhEntry } from "./bzimage";
-import { ConfigError, DomainError, ImageError } from "./errors";
+import { DomainError } from "./errors";
+import { type HvmRam, layOut, type Layout, MIB, type MultibootBoot, pageUp, type PvhBoot } from "./hvm_layout";
+import { type LinuxBoot, layOutLinux } from "./linux_boot";
 import { HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
-import type { Elf } from "./elf";
-import type { MultibootImage, MultibootSegment } from "./multiboot";
-import { type BootInformation, multiboot1Info, multiboot2Info, placeSections } from "./multiboot_info";
 import { lowMemory, STUB_GPA, stubPage } from "./pc_firmware";
 import { createPcPage } from "./pc_page";
 
-export interface HvmModule {
-  readonly bytes: Uint8Array;
-  readonly cmdline: string;
-}
-
-export type HvmBoot =
-  | { readonly kind: "multiboot"; readonly kernel: MultibootImage; readonly modules: readonly HvmModule[]; readonly cmdline: string }
-  | { readonly kind: "pvh"; readonly kernel: KernelImage; readonly ramdisk?: Uint8Array; readonly cmdline: string }
-  | { readonly kind: "firmware"; readonly rom: Uint8Array };
+export type HvmBoot = MultibootBoot | PvhBoot | LinuxBoot | { readonly kind: "firmware"; readonly rom: Uint8Array };
 
 export interface HvmConfig {
   readonly memoryMiB: number;
@@ -56,14 +49,10 @@ export interface HvmDomain {
 export const FIRMWARE_LEAST = 0x1_0000;
 export const FIRMWARE_MOST = 0x100_0000;
 
-const MIB = 0x10_0000;
-const KIB = 1024;
 const BASE_RAM = 0xa_0000;
 const EBDA = 0x9_fc00;
-const LOW_FIRMWARE = 0x2_0000;
+const SHADOW = 0xc_0000;
 const TOP = 0x1_0000_0000;
-
-const pageUp = (gpa: number): number => Math.ceil(gpa / PAGE_SIZE) * PAGE_SIZE;
 
 /** The map a PC's firmware would give (ACPI specification, "Address Range Types"), ascending and without overlap. */
 export function hvmMemoryMap(memoryBytes: number, romBytes: number): MemoryRegion[] {
@@ -86,7 +75,7 @@ export function hvmMemoryMap(memoryBytes: number, romBytes: number): MemoryRegio
 
 /** Pages beyond its RAM that a domain with this firmware needs. */
 export function firmwarePages(romBytes: number): number {
-  return (pageUp(romBytes) + Math.min(pageUp(romBytes), LOW_FIRMWARE)) / PAGE_SIZE;
+  return (pageUp(romBytes) + MIB - SHADOW) / PAGE_SIZE;
 }
 
 /** `domid` and `domain` (the address of its block) are of a domain that owns no RAM yet. */
@@ -96,7 +85,9 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   const memoryMap = hvmMemoryMap(memoryMiB * MIB, romBytes);
   const lowRam = Math.min(memoryMiB * MIB, LOW_RAM_END);
   const highRam = memoryMiB * MIB - lowRam;
-  const image = boot.kind === "firmware" ? undefined : layOut(programOf(boot), memoryMap, lowRam); // nothing is written before all is known to fit
+  const ram: HvmRam = { memoryMap, low: lowRam, high: highRam, ebda: EBDA };
+  // Nothing is written before all is known to fit.
+  const image: Layout | undefined = boot.kind === "firmware" ? undefined : boot.kind === "linux" ? layOutLinux(boot, ram) : layOut(boot, ram);
 
   const guest = new GuestMemory(mem, domain);
   const pages = new Pages(mem, domid, domain);
@@ -106,11 +97,12 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   if (highRam > 0) pages.add(HIGH_RAM_START, highRam);
   if (boot.kind === "firmware") {
     const { rom } = boot;
-    for (const [end, size] of [[TOP, romBytes], [MIB, Math.min(romBytes, LOW_FIRMWARE)]]) {
-      pages.add(end - pageUp(size), pageUp(size), P2m.ram_ro);
-      guest.fill(end - pageUp(size), pageUp(size) - size, 0xff);
-      guest.write(end - size, rom.subarray(rom.length - size));
-    }
+    pages.add(TOP - pageUp(romBytes), pageUp(romBytes), P2m.ram_ro);
+    pages.add(SHADOW, MIB - SHADOW);
+    guest.fill(TOP - pageUp(romBytes), pageUp(romBytes) - romBytes, 0xff);
+    guest.write(TOP - romBytes, rom);
+    const shadowed = rom.subarray(-(MIB - SHADOW));
+    guest.write(MIB - shadowed.length, shadowed);
   }
   if (image) {
     pages.add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
@@ -122,85 +114,6 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   const common = { xenstorePfn: XENSTORE_GFN, memoryMap, pcPage };
   if (!image) return { ...common, start: VcpuStart.reset, entry: 0, startInfoGpa: 0 };
   return { ...common, start: image.start, entry: image.entry, startInfoGpa: image.infoGpa };
-}
-
-interface Layout {
-  readonly pieces: readonly { readonly gpa: number; readonly bytes: Uint8Array }[];
-  readonly start: VcpuStart;
-  readonly entry: number;
-  readonly infoGpa: number;
-}
-
-/** What there is to place, by either way of booting. */
-interface Program {
-  readonly file: string;
-  readonly start: VcpuStart;
-  readonly entry: number;
-  readonly segments: readonly MultibootSegment[];
-  readonly elf?: Elf;
-  readonly modules: readonly HvmModule[];
-  readonly describe: (info: BootInformation) => Uint8Array;
-  readonly cmdline: string;
-}
-
-function programOf(boot: Exclude<HvmBoot, { kind: "firmware" }>): Program {
-  const { cmdline } = boot;
-  if (boot.kind === "multiboot") {
-    const { kernel, modules } = boot;
-    const [start, describe] = kernel.version === 1 ? ([VcpuStart.multiboot, multiboot1Info] as const) : ([VcpuStart.multiboot2, multiboot2Info] as const);
-    return { ...kernel, start, describe, modules, cmdline };
-  }
-  const { kernel, ramdisk } = boot;
-  const { bytes } = kernel.elf;
-  const segments = loadable(kernel).map(({ paddr, offset, fileSize, memSize }) => ({ paddr, memSize, bytes: bytes.subarray(offset, offset + fileSize) }));
-  const describe = ({ base, memoryMap, modules: [module] }: BootInformation) =>
-    encodeStartInfo(base, 0, memoryMap, cmdline, module && { gpa: module.start, size: module.end - module.start });
-  const modules = ramdisk ? [{ bytes: ramdisk, cmdline: "" }] : [];
-  return { file: kernel.file, start: VcpuStart.pvh, entry: pvhEntry(kernel), segments, modules, describe, cmdline };
-}
-
-/** Where kernel, sections, modules and boot information go. */
-function layOut(program: Program, memoryMap: readonly MemoryRegion[], lowRam: number): Layout {
-  const { file, segments, entry, elf, modules, cmdline, start } = program;
-  const ram = memoryMap.filter(({ start, type }) => type === MemoryType.ram && start < LOW_RAM_END);
-  const isRam = (gpa: number, size: number) => ram.some((region) => gpa >= region.start && gpa + size <= region.start + region.size);
-  for (const { paddr, memSize } of segments) {
-    if (isRam(paddr, memSize)) continue;
-    if (paddr >= MIB && paddr + memSize <= LOW_RAM_END) throw new ConfigError("memory", `${lowRam / MIB} MiB cannot hold ${file}, which takes ${Math.ceil((paddr + memSize) / MIB)} MiB.`);
-    throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no RAM is.`);
-  }
-  if (!segments.some(({ paddr, memSize }) => entry >= paddr && entry < paddr + memSize))
-    throw new ImageError(file, `its entry point 0x${entry.toString(16)} is in none of its segments.`);
-
-  const pieces: { gpa: number; bytes: Uint8Array }[] = segments.map(({ paddr, bytes }) => ({ gpa: paddr, bytes }));
-  let end = Math.max(MIB, ...segments.map(({ paddr, memSize }) => paddr + memSize));
-  const place = (bytes: Uint8Array): number => {
-    const gpa = pageUp(end);
-    pieces.push({ gpa, bytes });
-    end = gpa + bytes.length;
-    return gpa;
-  };
-  const placed = elf && placeSections(elf, pageUp(end));
-  if (placed) place(placed.contents);
-  const loaded = modules.map(({ bytes, cmdline: text }) => {
-    const at = place(bytes);
-    return { start: at, end: at + bytes.length, cmdline: text };
-  });
-  const infoGpa = pageUp(end);
-  place(
-    program.describe({
-      base: infoGpa,
-      cmdline,
-      modules: loaded,
-      memoryMap,
-      lowerKiB: Math.floor(Math.min(lowRam, EBDA) / KIB),
-      upperKiB: Math.max(lowRam - MIB, 0) / KIB,
-      sections: placed?.sections,
-    }),
-  );
-  if (end > lowRam)
-    throw new ConfigError("memory", `${lowRam / MIB} MiB cannot hold ${file}${modules.length > 0 ? " and its modules" : ""}, which take ${Math.ceil(end / MIB)} MiB.`);
-  return { pieces, entry, infoGpa, start };
 }
 
 /** Frames for guest-physical ranges of whole pages. */

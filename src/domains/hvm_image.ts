@@ -2,11 +2,13 @@
 import { type AccessSize, BusError, MmioBus, PioBus, type PioDevice } from "../io/bus";
 import { IOAPIC_RANGE } from "../io/ioapic";
 import type { ExtraDevices } from "../io/pc";
-import { FIRMWARE_LEAST, FIRMWARE_MOST, type HvmBoot, hvmMemoryMap, type HvmModule } from "./build_hvm";
+import { FIRMWARE_LEAST, FIRMWARE_MOST, type HvmBoot, hvmMemoryMap } from "./build_hvm";
 import { isBzImage, loadKernel } from "./bzimage";
 import { compressionOf, decompress } from "./decompress";
 import { isElf } from "./elf";
 import { ConfigError, ImageError } from "./errors";
+import type { HvmModule } from "./hvm_layout";
+import { parseLinux } from "./linux_boot";
 import { LAPIC_START, MemoryType } from "./memory_map";
 import { parseMultiboot } from "./multiboot";
 
@@ -31,15 +33,17 @@ export interface MmioHandler {
 
 const MIB = 0x10_0000;
 
-/** A kernel for direct boot: by its Multiboot header, else by its PVH note. */
+/** A kernel for direct boot: a bzImage by Linux's boot protocol, others by their Multiboot header, else by their PVH note. */
 export async function loadHvmKernel(bytes: Uint8Array, file: string, modules: readonly HvmModule[], cmdline: string): Promise<HvmBoot> {
-  if (!isBzImage(bytes)) {
-    const image = compressionOf(bytes) === null ? bytes : await decompress(bytes, file);
-    const kernel = parseMultiboot(image, file);
-    if (kernel) return { kind: "multiboot", kernel, modules, cmdline };
-    if (!isElf(image)) throw new ImageError(file, "this is no kernel: neither a bzImage nor ELF, and without a Multiboot header.");
+  if (isBzImage(bytes)) {
+    if (modules.length > 1) throw new ConfigError("modules", "a Linux kernel has one module, the ramdisk.");
+    return { kind: "linux", kernel: parseLinux(bytes, file), ramdisk: modules[0]?.bytes, cmdline };
   }
-  const kernel = await loadKernel(bytes, file);
+  const image = compressionOf(bytes) === null ? bytes : await decompress(bytes, file);
+  const multiboot = parseMultiboot(image, file);
+  if (multiboot) return { kind: "multiboot", kernel: multiboot, modules, cmdline };
+  if (!isElf(image)) throw new ImageError(file, "this is no kernel: neither a bzImage nor ELF, and without a Multiboot header.");
+  const kernel = await loadKernel(image, file);
   if (kernel.entry === undefined) throw new ImageError(file, "the kernel has neither a Multiboot header nor a PVH note (XEN_ELFNOTE_PHYS32_ENTRY).");
   if (modules.length > 1) throw new ConfigError("modules", "a kernel that starts by its PVH note has one module, the ramdisk.");
   return { kind: "pvh", kernel, ramdisk: modules[0]?.bytes, cmdline };

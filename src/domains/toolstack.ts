@@ -37,8 +37,8 @@ export interface DomainConfig {
   /** Unique on the machine. Default: domain-N. */
   readonly name?: string;
   readonly type?: "pvh" | "hvm";
-  /** PVH: bzImage or ELF with a PVH note. HVM: with a Multiboot header of version 1 or 2, else as for PVH; or there is
-   *  `firmware`. */
+  /** PVH: bzImage or ELF with a PVH note. HVM: bzImage, or with a Multiboot header of version 1 or 2, or ELF with a PVH note; or
+   *  there is `firmware`. */
   readonly kernel?: ImageSource;
   /** HVM: the first module. */
   readonly ramdisk?: ImageSource;

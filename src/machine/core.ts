@@ -19,6 +19,8 @@ export interface CoreExports {
   resetVcpu(): void;
   /** The same as a Multiboot kernel starts; `magic` tells the version. */
   multibootStart(entry: number, info: number, magic: number): void;
+  /** The same as a Linux kernel starts by the 32-bit boot protocol; `gdt` has its selectors 0x10 and 0x18. */
+  linuxStart(entry: number, bootParams: number, gdt: number): void;
   /** Runs the loaded vCPU. */
   run(): number;
   /** System time in ns at which the loaded vCPU's local APIC timer expires; 0 if it is off. */

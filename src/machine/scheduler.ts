@@ -9,7 +9,7 @@ import { DomainOff, DomainState, Region, SchedOff, VcpuOff, VcpuRequest, VcpuSta
 import type { Clock } from "./clock";
 import type { Core } from "./core";
 import { pcpuBase, ringControl } from "./kick";
-import type { MachineMemory } from "./memory";
+import { type MachineMemory, PAGE_SIZE } from "./memory";
 
 /** What a hypercall wants of its vCPU afterwards. */
 export type Outcome = "continue" | "block" | "yield" | "shutdown" | "pause";
@@ -164,6 +164,7 @@ export class Scheduler {
     if (start === VcpuStart.pvh) exports.pvhStart(entry, info);
     else if (start === VcpuStart.reset) exports.resetVcpu();
     else if (start === VcpuStart.multiboot) exports.multibootStart(entry, info, MULTIBOOT_MAGIC);
+    else if (start === VcpuStart.linux) exports.linuxStart(entry, info, info + PAGE_SIZE);
     else if (start === VcpuStart.multiboot2) exports.multibootStart(entry, info, MULTIBOOT2_MAGIC);
   }
 

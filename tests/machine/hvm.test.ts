@@ -551,7 +551,7 @@ for (const threads of [true, false]) {
     assert.equal(log.map((line) => line.replace(/^\(d\d+\) /, "")), ["port 0x80: POST code 0x2a", "port 0x190: POST code 0x2a", "!"]);
   });
 
-  each("firmware starts at the reset vector in real mode; it is read-only at both of its places", async (machine) => {
+  each("firmware starts at the reset vector in real mode; it is read-only below 4 GiB, and below 1 MiB it is a copy in RAM", async (machine) => {
     const rom = nasm(`
     bits 16
     org 0
@@ -579,21 +579,39 @@ for (const threads of [true, false]) {
       mov dx, 0x3f8
       out dx, al
       jmp .next
-    .done: mov [0x1000], al ; discarded
-      cmp byte [0x1000], 0xff
+    .done: lgdt [gdtr - 0x10000] ; unreal mode
+      mov eax, 1
+      mov cr0, eax
+      mov bx, 8
+      mov ds, bx
+      dec ax
+      mov cr0, eax
+      mov edi, 0xfffe0000 ; the image itself: writes are discarded
+      mov byte [edi], 'X'
+      cmp byte [edi], 'f'
+      jne $
+      mov esi, 0xe0000 ; the copy: what was written at the start is there
+      cmp byte [esi], 'F'
+      jne $
+      sub esi, 0x20000 ; and there is RAM from 0xc0000 on
+      mov byte [esi], 'R'
+      cmp byte [esi], 'R'
       jne $
       mov al, 0x10
       out 0xf4, al
       hlt
     text: db " light", 0
+    gdt: dq 0, 0x00cf93000000ffff
+    gdtr: dw 15
+      dd gdt + 0xe0000
       times 0x1fff0 - ($ - $$) db 0xff
       jmp 0xf000:start - 0x10000
       times 0x20000 - ($ - $$) db 0`);
     const { text, stop } = await boot(machine, undefined as never, { firmware: rom, memory: 1 });
-    assert.equal({ text, stop }, { text: "first light", stop: { reason: "poweroff", status: 0x21 } });
+    assert.equal({ text, stop }, { text: "First light", stop: { reason: "poweroff", status: 0x21 } });
     const large = new Uint8Array(16 << 20).fill(0xff);
     large.set(rom, large.length - rom.length);
-    assert.is((await boot(machine, undefined as never, { firmware: large, memory: 2 })).text, "first light");
+    assert.is((await boot(machine, undefined as never, { firmware: large, memory: 2 })).text, "First light");
   });
 
   each("what cannot boot is refused by name", async (machine) => {

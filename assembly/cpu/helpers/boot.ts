@@ -74,10 +74,26 @@ export function pvhStart(entry: u32, startInfo: u32): void {
 }
 
 /** Multiboot (Multiboot Specification "I386 machine state"): `magic` says which version; `info` is the physical address of
- *  the boot information. The local APIC is as a PC's firmware leaves it: virtual wire mode. */
+ *  the boot information. */
 export function multibootStart(entry: u32, info: u32, magic: u32): void {
   pvhStart(entry, info);
   store<u64>(PCPU, <u64>magic, Gpr.rax * 8);
+  virtualWire();
+}
+
+/** Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol"). */
+export function linuxStart(entry: u32, bootParams: u32, gdt: u32): void {
+  pvhStart(entry, 0);
+  store<u64>(PCPU, <u64>bootParams, Gpr.rsi * 8);
+  for (let seg: i32 = 0; seg < 6; seg++) setSegment(seg, 0x18, 0, 0xffffffff, 0xc093);
+  setSegment(Seg.cs, 0x10, 0, 0xffffffff, 0xc09b);
+  store<u64>(PCPU, <u64>gdt, PcpuOff.gdtBase);
+  store<u32>(PCPU, 0x1f, PcpuOff.gdtLimit);
+  virtualWire();
+}
+
+/** The local APIC as a PC's firmware leaves it (MultiProcessor Specification "Virtual Wire Mode"). */
+function virtualWire(): void {
   store<u32>(PCPU + PcpuOff.apic, 0x1ff, ApicOff.svr);
   store<u32>(PCPU + PcpuOff.apic, 0x400, ApicOff.lvt + Lvt.lint1 * 4); // NMI
 }
