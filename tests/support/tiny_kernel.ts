@@ -9,11 +9,17 @@
  *  | l | runs in a loop for ever |
  *  | t | triple fault |
  *  | f | floods the console for ever |
+ *  | k | for each character typed says what time it is (`readClockSample`), until "q" |
  *
  *  Numbers from public/{xen,sched,event_channel,memory}.h, public/hvm/{hvm_op,params}.h, public/io/console.h. */
 const BASE = 0x100000;
 const STACK = 0x1f0000;
 const SHARED_GFN = 0x180;
+/** In a 32-bit struct shared_info: vcpu_info[0].time and wc_version, wc_sec, wc_nsec, wc_sec_hi. */
+const VCPU_TIME = 32;
+const WALLCLOCK = 2304;
+/** Bytes of a sample of the clock: TSC, time words, wallclock. */
+const SAMPLE = 8 + 32 + 16;
 const PHYS32_ENTRY = 18; // XEN_ELFNOTE_PHYS32_ENTRY
 
 type Register = "eax" | "ecx" | "edx" | "ebx" | "esp" | "ebp" | "esi" | "edi";
@@ -113,6 +119,8 @@ function program(): Uint8Array {
   choose("l", "loop");
   choose("t", "triple");
   choose("f", "flood");
+  a.set("edx", "clock").store("answer", "edx");
+  choose("k", "echo");
   a.jump("power_off");
 
   a.label("power_off").storeImmediate("reason", 0);
@@ -127,7 +135,20 @@ function program(): Uint8Array {
   a.call("take").jumpIf(5, "typed");
   a.hypercall(29, 3, "poll").jump("echo");
   a.label("typed").raw(0x3c, "q".charCodeAt(0)).jumpIf(4, "power_off"); // cmp al, 'q'
-  a.raw(0xa2).long("char").set("esi", "char").call("print").jump("echo"); // mov [char], al
+  a.raw(0xa2).long("char").raw(0xff, 0x25).long("answer"); // mov [char], al; jmp [answer]
+  a.label("repeat").set("esi", "char").call("print").jump("echo");
+
+  // clock: TSC, vcpu_info[0].time and the wallclock, of one version of the time words; each half-byte is a letter from "A" on.
+  a.label("clock").set("esi", SHARED_GFN * 4096 + VCPU_TIME).load("ebx", ["esi", 0]);
+  a.raw(0x0f, 0x31).store("sample", "eax").store("sample_high", "edx"); // rdtsc
+  a.set("edi", "sample_time").set("ecx", 32).raw(0xf3, 0xa4); // rep movsb
+  a.set("esi", SHARED_GFN * 4096 + WALLCLOCK).set("ecx", 16).raw(0xf3, 0xa4);
+  a.raw(0x3b, 0x1d).long(SHARED_GFN * 4096 + VCPU_TIME).jumpIf(5, "clock"); // cmp ebx, [version]
+  a.raw(0xf6, 0xc3, 1).jumpIf(5, "clock"); // test bl, 1
+  a.set("esi", "sample").set("edi", "letters").set("ecx", SAMPLE);
+  a.label("digit").raw(0xac, 0x88, 0xc4, 0xc0, 0xe8, 4, 0x04, 0x41, 0xaa); // lodsb; mov ah, al; shr al, 4; add al, 'A'; stosb
+  a.raw(0x88, 0xe0, 0x24, 15, 0x04, 0x41, 0xaa, 0x49).jumpIf(5, "digit"); // mov al, ah; and al, 15; add al, 'A'; stosb; dec ecx
+  a.set("esi", "letters").call("print").jump("echo");
 
   // take: AL = next input character, ZF set if there is none. EDI = page.
   a.label("take").load("edx", ["edi", 3072]).raw(0x3b, 0x97).long(3076).jumpIf(4, "none"); // cmp edx, [in_prod]
@@ -151,10 +172,38 @@ function program(): Uint8Array {
   while (a.bytes.length % 8) a.raw(0);
   a.label("physmap").raw(0xf0, 0x7f, 0, 0).long(0).long(0).long(SHARED_GFN); // DOMID_SELF, size, space, idx, gpfn
   a.label("param").raw(0xf0, 0x7f, 0, 0).label("index").long(17).label("value").long(0).long(0);
+  a.label("answer").long("repeat");
+  a.label("sample").long(0).label("sample_high").long(0).label("sample_time").raw(...new Array(48).fill(0));
+  a.label("letters").raw(...new Array(2 * SAMPLE).fill(0)).text("\n");
   a.label("page").long(0).label("port").long(0).label("reason").long(0);
   a.label("poll").long("port").long(1).long(0).long(0); // ports, nr_ports, timeout
   a.label("no_idt").raw(0, 0, 0, 0, 0, 0);
   return a.assemble();
+}
+
+export interface ClockSample {
+  /** Ticks. */
+  readonly tsc: bigint;
+  /** Nanoseconds: the system time that tsc and the vCPU's time words amount to (public/xen.h, struct vcpu_time_info). */
+  readonly system: number;
+  /** Nanoseconds since 1970: the wallclock at system time 0. */
+  readonly boot: bigint;
+}
+
+/** A line of the kernel's with cmdline=k. */
+export function readClockSample(line: string): ClockSample {
+  const bytes = Uint8Array.from({ length: SAMPLE }, (_, n) => ((line.charCodeAt(2 * n) - 65) << 4) | (line.charCodeAt(2 * n + 1) - 65));
+  const view = new DataView(bytes.buffer);
+  const tsc = view.getBigUint64(0, true);
+  const shift = view.getInt8(8 + 28);
+  const ticks = tsc - view.getBigUint64(8 + 8, true);
+  const scaled = ((shift < 0 ? ticks >> BigInt(-shift) : ticks << BigInt(shift)) * BigInt(view.getUint32(8 + 24, true))) >> 32n;
+  const seconds = (BigInt(view.getUint32(40 + 12, true)) << 32n) | BigInt(view.getUint32(40 + 4, true));
+  return {
+    tsc,
+    system: Number(view.getBigUint64(8 + 16, true) + scaled),
+    boot: seconds * 1_000_000_000n + BigInt(view.getUint32(40 + 8, true)),
+  };
 }
 
 /** The kernel as an ELF32 executable with a PVH note. */
