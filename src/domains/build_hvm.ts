@@ -51,7 +51,8 @@ export const FIRMWARE_MOST = 0x100_0000;
 
 const BASE_RAM = 0xa_0000;
 const EBDA = 0x9_fc00;
-const SHADOW = 0xc_0000;
+/** From here to 1 MiB firmware has RAM. */
+export const SHADOW = 0xc_0000;
 const TOP = 0x1_0000_0000;
 
 /** The map a PC's firmware would give (ACPI specification, "Address Range Types"), ascending and without overlap. */

@@ -13,6 +13,7 @@ import { createDomainBlock, vcpuAddr } from "../hypervisor/domain_table";
 import { destroyDomainState } from "../hypervisor/teardown";
 import type { EventPort } from "../io/bus";
 import { ConsoleBackend } from "../io/console";
+import type { ExtraDevices } from "../io/pc";
 import { getPage, putPage } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { kick } from "../machine/kick";
@@ -37,6 +38,8 @@ export interface DomainStop {
   readonly reason: StopReason;
   /** What an HVM guest wrote to the debug-exit port, as a program's status: (code << 1) | 1. */
   readonly status?: number;
+  /** What a port or memory handler of the program's own threw: that is a crash. */
+  readonly error?: Error;
 }
 
 const REASONS: Readonly<Record<number, StopReason>> = {
@@ -80,6 +83,8 @@ export interface HvmImage {
   readonly type: "hvm";
   readonly boot: HvmBoot;
   readonly debugExit: boolean;
+  /** Devices of the embedding program's. */
+  readonly extra?: ExtraDevices;
   /** Called with the domain's number before its vCPU can run. */
   readonly onCreated?: (domid: number) => void;
 }
@@ -115,6 +120,7 @@ export class Domain {
   private readonly store: XenstoreRing;
   /** COM1, of an HVM domain. */
   private readonly serial: SerialPort | null = null;
+  private readonly extra: ExtraDevices | undefined;
   private readonly pinned: number[] = [];
   private resolveStopped!: (stop: DomainStop) => void;
   private stopping: Promise<void> | null = null;
@@ -132,6 +138,7 @@ export class Domain {
     this.stopped = new Promise((resolve) => (this.resolveStopped = resolve));
 
     const { image } = plan;
+    this.extra = image.type === "hvm" ? image.extra : undefined;
     const firmware = image.type === "hvm" && image.boot.kind === "firmware" ? firmwarePages(image.boot.rom.length) : 0;
     const maxPages = plan.memoryMiB * 256 + 1024 + firmware; // as libxl allows: RAM, special pages, a little slack
     const handle = Uint8Array.from(plan.uuid.replaceAll("-", "").match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
@@ -279,7 +286,12 @@ export class Domain {
     this.unpin();
     this.release();
     this.host.onGone(this);
-    this.resolveStopped(status === undefined || reason === "destroyed" ? { reason } : { reason, status });
+    const error = this.extra?.failure;
+    this.resolveStopped({
+      reason,
+      ...(status !== undefined && reason !== "destroyed" && { status }),
+      ...(error && reason === "crash" && { error }),
+    });
   }
 
   /** One more reason not to run. */

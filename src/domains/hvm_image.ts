@@ -2,15 +2,17 @@
 import { type AccessSize, BusError, MmioBus, PioBus, type PioDevice } from "../io/bus";
 import { IOAPIC_RANGE } from "../io/ioapic";
 import type { ExtraDevices } from "../io/pc";
-import { FIRMWARE_LEAST, FIRMWARE_MOST, type HvmBoot, hvmMemoryMap } from "./build_hvm";
+import { PAGE_SIZE } from "../machine/memory";
+import { FIRMWARE_LEAST, FIRMWARE_MOST, type HvmBoot, hvmMemoryMap, SHADOW } from "./build_hvm";
 import { isBzImage, loadKernel } from "./bzimage";
 import { compressionOf, decompress } from "./decompress";
 import { isElf } from "./elf";
 import { ConfigError, ImageError } from "./errors";
-import type { HvmModule } from "./hvm_layout";
+import { type HvmModule, MIB } from "./hvm_layout";
 import { parseLinux } from "./linux_boot";
 import { LAPIC_START, MemoryType } from "./memory_map";
 import { parseMultiboot } from "./multiboot";
+import { STUB_GPA } from "./pc_firmware";
 
 /** Ports of a program's own. Called on the thread of the domain's processor, between two instructions; so only machines
  *  without threads can have them. What is not given reads all ones and swallows writes. */
@@ -18,7 +20,8 @@ export interface PortHandler {
   readonly base: number;
   /** Default 1. */
   readonly length?: number;
-  /** Accesses may be wider than `length` only if they begin in it: those are made byte by byte. */
+  /** Accesses may be wider than `length` only if they begin in it: those are made byte by byte. Of the number returned the low
+   *  bytes count. A handler that throws, or returns something else, ends the domain: reason "crash", with the error. */
   read?(port: number, size: 1 | 2 | 4): number;
   write?(port: number, size: 1 | 2 | 4, value: number): void;
 }
@@ -30,8 +33,6 @@ export interface MmioHandler {
   read?(address: number, size: 1 | 2 | 4): number;
   write?(address: number, size: 1 | 2 | 4, value: number): void;
 }
-
-const MIB = 0x10_0000;
 
 /** A kernel for direct boot: a bzImage by Linux's boot protocol, others by their Multiboot header, else by their PVH note. */
 export async function loadHvmKernel(bytes: Uint8Array, file: string, modules: readonly HvmModule[], cmdline: string): Promise<HvmBoot> {
@@ -71,6 +72,7 @@ export function extraDevices(ports: readonly PortHandler[], mmio: readonly MmioH
     bus.attach(IOAPIC_RANGE, deviceOf(IOAPIC_RANGE));
   });
   const taken = hvmMemoryMap(memoryMiB * MIB, romBytes).filter(({ type, start }) => type === MemoryType.ram || start === LAPIC_START || start > LAPIC_START);
+  taken.push(romBytes > 0 ? { start: SHADOW, size: MIB - SHADOW, type: MemoryType.ram } : { start: STUB_GPA, size: PAGE_SIZE, type: MemoryType.ram });
   for (const { base, length } of mmio)
     if (taken.some(({ start, size }) => base < start + size && start < base + length))
       throw new ConfigError("mmio", `at 0x${base.toString(16)} the domain has memory of its own.`);

@@ -14,6 +14,7 @@ import type { Clock } from "../machine/clock";
 import { kick, pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
 import { p2mGet, p2mShow } from "../machine/p2m";
+import { GuardedDevice } from "./guarded_device";
 import { PIC_VECTORS } from "./pc_firmware";
 import { PcPage, pcPage, serialRings } from "./pc_page";
 
@@ -36,15 +37,28 @@ export function createPc(parts: PcParts): Pc {
   const page = pcPage(memory, domain);
   const header = Region.MACHINE;
   const epochNs = Number(memory.get64(header + MachineOff.wallSec)) * 1e9 + memory.get32(header + MachineOff.wallNsec);
-  const pc = new Pc(new Host(parts, page), {
+  const host = new Host(parts, page);
+  const pc = new Pc(host, {
     epochMs: epochNs / 1e6,
     lowRam: memory.get32(page + PcPage.lowRam) * 4096,
     highRam: memory.get32(page + PcPage.highRam) * 4096,
     debugExit: memory.get32(page + PcPage.debugExit) !== 0,
-    extra: parts.extra,
+    extra: parts.extra && guarded(parts.extra, (error) => host.fail(error)),
   });
   if (memory.get32(page + PcPage.afterFirmware) !== 0) pc.leaveFirmware(PIC_VECTORS);
   return pc;
+}
+
+function guarded(extra: ExtraDevices, fail: (error: Error) => void): ExtraDevices {
+  const failed = (error: Error): void => {
+    extra.failure ??= error;
+    fail(error);
+  };
+  const guard = (kind: string) => ({ range, device }: ExtraDevices["ports"][number]) => ({
+    range,
+    device: new GuardedDevice(device, `${kind} 0x${range.base.toString(16)}`, failed),
+  });
+  return { ports: extra.ports.map(guard("port")), mmio: extra.mmio.map(guard("device memory")) };
 }
 
 class Host implements PcHost {
@@ -143,6 +157,12 @@ class Host implements PcHost {
     memory.set32(this.page + PcPage.exitStatus, status);
     memory.store(this.page + PcPage.exited, 1);
     this.end(Xen.SHUTDOWN_poweroff);
+  }
+
+  /** A device of the program's own has failed. */
+  fail(error: Error): void {
+    this.log(error.message);
+    this.end(Xen.SHUTDOWN_crash);
   }
 
   private end(reason: number): void {

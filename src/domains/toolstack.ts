@@ -176,13 +176,13 @@ export class Machine {
     const rom = firmware === undefined ? undefined : await this.read("firmware", firmware);
     const extra = ports.length + mmio.length > 0 ? extraDevices(ports, mmio, memory, rom?.length ?? 0) : undefined;
     const onCreated = (domid: number) => void (extra && this.extra.set(domid, extra));
-    if (rom) return { type: "hvm", boot: loadFirmware(rom, fileName("firmware", firmware!)), debugExit, onCreated };
+    if (rom) return { type: "hvm", boot: loadFirmware(rom, fileName("firmware", firmware!)), debugExit, extra, onCreated };
     const files = ramdisk === undefined ? modules : [{ image: ramdisk }, ...modules];
     const [bytes, ...loaded] = await Promise.all([
       this.read("kernel", kernel!),
       ...files.map(async ({ image, cmdline: text = "" }) => ({ bytes: await this.read("modules", image), cmdline: text })),
     ]);
-    return { type: "hvm", boot: await loadHvmKernel(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, onCreated };
+    return { type: "hvm", boot: await loadHvmKernel(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, extra, onCreated };
   }
 
   /** Destroys every domain and lets go of threads and memory. */

@@ -42,6 +42,8 @@ export interface PcHost {
 export interface ExtraDevices {
   readonly ports: readonly { readonly range: PioRange; readonly device: PioDevice }[];
   readonly mmio: readonly { readonly range: PioRange; readonly device: PioDevice }[];
+  /** What went wrong in one of them, for whoever asks why the domain has ended. */
+  failure?: Error;
 }
 
 export interface PcConfig extends CmosConfig {
