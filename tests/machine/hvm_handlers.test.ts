@@ -124,9 +124,9 @@ it("handlers may be slow, end their own domain, or ask for it to be paused", asy
     assert.is((await within(PATIENCE, "the slow one", slow.stopped)).status, 1);
     const leaving = await machine.createDomain({
       type: "hvm",
-      kernel: multibootKernel(`${READS}\n jmp $`),
+      kernel: multibootKernel("mov dx, 0x500\n out dx, al\n jmp $"),
       memory: 4,
-      ports: [{ ...WORD, read: () => (void leaving.destroy(), 1) }],
+      ports: [{ ...WORD, write: () => void leaving.destroy() }],
     });
     assert.is((await within(PATIENCE, "the one that leaves", leaving.stopped)).reason, "destroyed");
     let asked = 0;
@@ -135,7 +135,15 @@ it("handlers may be slow, end their own domain, or ask for it to be paused", asy
       kernel: multibootKernel(READS),
       memory: 4,
       debugExit: true,
-      ports: [{ ...WORD, read: () => (void resting.pause(), ++asked) }],
+      ports: [
+        {
+          ...WORD,
+          read: () => {
+            void resting.pause();
+            return ++asked;
+          },
+        },
+      ],
     });
     while (asked === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await within(PATIENCE, "the pause", resting.pause());
