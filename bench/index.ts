@@ -1,7 +1,7 @@
 /** `npm run bench`: measures, prints a table, writes bench/results/latest.json.
  *
  *    --only NAME[,NAME]       programs (sieve, sha256, ...), `programs` for all of them, `xen`, `linux` or its parts (boot, ...)
- *    --engines NAME[,NAME]    of core, shared, v86, qemu
+ *    --engines NAME[,NAME]    of core, shared, jit, baseline, v86, qemu
  *    --write-readme           the table replaces what is between the marks in README.md
  *    --render                 measures nothing: the table of the last run */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,15 +15,24 @@ import { qemuEngine } from "./engines/qemu";
 import { v86Engine } from "./engines/v86";
 import { benchXen } from "./hypercall";
 import { benchPrograms } from "./interp";
-import { benchLinux } from "./linux";
+import { benchLinux, JOBS } from "./linux";
 import { PROGRAMS } from "./programs";
-import { emptyResults, markdown, type Results } from "./report";
+import { emptyResults, type Results } from "./report";
+import { markdown } from "./tables";
+import { startWatchdog } from "./watchdog";
 
 declare const XENOLITH_ROOT: string;
 
 const LATEST = join(XENOLITH_ROOT, "bench/results/latest.json");
-const ENGINES: readonly Engine[] = [coreEngine("core", false), coreEngine("shared", true), baselineEngine, v86Engine, qemuEngine];
-const LINUX = ["boot", "forkexec", "loop", "sha256sum"];
+const ENGINES: readonly Engine[] = [
+  coreEngine("jit", { shared: false, jit: true }),
+  coreEngine("core", { shared: false, jit: false }),
+  coreEngine("shared", { shared: true, jit: false }),
+  baselineEngine,
+  v86Engine,
+  qemuEngine,
+];
+const LINUX = ["boot", ...JOBS.map(({ name }) => name)];
 const GROUPS = ["programs", "xen", "linux"];
 
 function usage(problem: string): never {
@@ -62,7 +71,7 @@ async function measure(only: readonly string[] | null, engineNames: readonly str
     return why === null;
   });
   const chosen = (...groups: string[]) => only === null || groups.some((name) => only.includes(name));
-  const ours = engines.some(({ name }) => name === "core" || name === "shared");
+  const ours = engines.some(({ name }) => ["jit", "core", "shared"].includes(name));
   const compiler = whyNoCompiler();
   if (compiler) console.log(`without guest programs: ${compiler}`);
   else {
@@ -82,9 +91,10 @@ async function measure(only: readonly string[] | null, engineNames: readonly str
 /** Children are killed as this process exits, so it does that in any case. */
 for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) process.on(signal, () => process.exit(status));
 setTimeout(() => {
-  console.error("bench: given up after ten minutes");
+  console.error("bench: given up after half an hour");
   process.exit(1);
-}, 600_000).unref();
+}, 1_800_000).unref();
+startWatchdog(180_000);
 
 const { only, engines, writeReadme, render } = options();
 const results = render ? (JSON.parse(readFileSync(LATEST, "utf8")) as Results) : await measure(only, engines);

@@ -7,6 +7,7 @@ import { runNative } from "./engines/native";
 import { type Bits, PROGRAMS, type Program } from "./programs";
 import type { Figure, ProgramResult, Results } from "./report";
 import { median, spread } from "./statistics";
+import { allIsWell } from "./watchdog";
 
 const DEADLINE_MS = 15_000; // for one run, which takes a fraction of a second
 const CLOSE_MS = 5_000;
@@ -43,6 +44,7 @@ class Case {
   }
 
   private async once(): Promise<Sample> {
+    allIsWell();
     try {
       const sample = await this.loaded.run(this.image.program.count, DEADLINE_MS);
       if (sample.checksum === this.expected) return sample;

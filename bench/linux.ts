@@ -9,30 +9,53 @@ import { within } from "./engines/engine";
 import { QEMU } from "./engines/qemu";
 import { footprint, processCpuMs } from "./process_cpu";
 import type { LinuxResult, LinuxRow, Results } from "./report";
+import { allIsWell } from "./watchdog";
 
 declare const XENOLITH_ROOT: string;
 
 const MEMORY_MIB = 256;
-const BOOT_MS = 60_000;
-const COMMAND_MS = 60_000;
+const BOOT_MS = 120_000;
+const COMMAND_MS = 120_000;
 const PROMPT = "guest:/root# ";
 
-interface Job {
+export interface Job {
   readonly name: string;
   readonly title: string;
+  /** Before it, not timed. */
+  readonly prepare?: string;
   readonly command: string;
-  /** What it prints last. */
+  /** After it, not timed, where the command itself prints nothing to check. */
+  readonly verify?: string;
+  /** What is printed last. */
   readonly answer: string;
 }
 
-const MIB = 1 << 20;
-const zeros = createHash("sha256");
-for (let n = 0; n < 16; n++) zeros.update(Buffer.alloc(MIB));
+const sha256 = (bytes: Uint8Array) => `${createHash("sha256").update(bytes).digest("hex")}  -`;
+/** What `seq 1 N` prints, cut off at `size`. */
+const numbers = (size: number) => {
+  let text = "";
+  for (let n = 1; text.length < size; n++) text += `${n}\n`;
+  return Buffer.from(text.slice(0, size), "latin1");
+};
+const ROUNDS = 100_000;
+const TEXT = 1_200_000;
+let awkSum = 0;
+for (let i = 0; i < ROUNDS; i++) awkSum = (awkSum * 3 + (i % 7)) % 10007;
 
-const JOBS: readonly Job[] = [
+export const JOBS: readonly Job[] = [
   { name: "forkexec", title: "500 fork+exec", command: "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done; echo $i", answer: "500" },
-  { name: "loop", title: "ash loop, 100,000 rounds", command: "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo $i", answer: "100000" },
-  { name: "sha256sum", title: "sha256sum of 16 MiB", command: "head -c 16777216 /dev/zero | sha256sum", answer: `${zeros.digest("hex")}  -` },
+  { name: "loop", title: "ash loop, 100,000 rounds", command: `i=0; while [ $i -lt ${ROUNDS} ]; do i=$((i+1)); done; echo $i`, answer: String(ROUNDS) },
+  { name: "sha256sum", title: "sha256sum of 16 MiB", command: "head -c 16777216 /dev/zero | sha256sum", answer: sha256(Buffer.alloc(16 << 20)) },
+  {
+    name: "gzip",
+    title: "gzip of 1.2 MB",
+    prepare: `seq 1 400000 | head -c ${TEXT} >/tmp/text`,
+    command: "gzip -c /tmp/text >/tmp/text.gz",
+    verify: "gunzip -c /tmp/text.gz | sha256sum",
+    answer: sha256(numbers(TEXT)),
+  },
+  { name: "awk", title: "awk, 100,000 rounds", command: `awk 'BEGIN { for (i = 0; i < ${ROUNDS}; i++) s = (s * 3 + i % 7) % 10007; print s }'`, answer: String(awkSum) },
+  { name: "pipe", title: "20 MB through a pipe", command: "dd if=/dev/zero bs=4k count=4882 2>/dev/null | wc -c", answer: String(4882 * 4096) },
 ];
 
 interface Linux {
@@ -81,9 +104,10 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
       note({ name: "boot", title: "boot to the shell", ...(await session.until(PROMPT, BOOT_MS, true)) });
       if (engine === "core") Object.assign(result, { memory: footprint(session.pid, machineBytes(0, 1)) });
       for (const job of jobs) {
-        session.type(`${job.command}; echo END$((40+2))\n`);
-        const took = await session.until(/END42\r?\n/, COMMAND_MS);
-        if (!took.text.includes(`\n${job.answer}\r\n`)) throw new Error(`${job.name}: unexpected answer: ${JSON.stringify(took.text)}`);
+        if (job.prepare) await session.command(job.prepare);
+        const took = await session.command(job.command);
+        const said = job.verify ? await session.command(job.verify) : took;
+        if (!said.text.includes(`\n${job.answer}\r\n`)) throw new Error(`${job.name}: unexpected answer: ${JSON.stringify(said.text)}`);
         note({ name: job.name, title: job.title, cpuS: took.cpuS, wallS: took.wallS });
       }
     } catch (error) {
@@ -93,6 +117,13 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
     }
     if (rows.length) results.linux.push(result);
   }
+}
+
+interface Took {
+  readonly cpuS: number;
+  readonly wallS: number;
+  /** What was printed meanwhile. */
+  readonly text: string;
 }
 
 /** A process whose standard streams are a console. */
@@ -131,15 +162,18 @@ class Session {
     return this.child.pid!;
   }
 
-  type(text: string): void {
-    this.child.stdin!.write(text);
+  /** Types a line and waits until the shell has done it. */
+  command(line: string): Promise<Took> {
+    this.child.stdin!.write(`${line}; echo END$((40+2))\n`);
+    return this.until(/END42\r?\n/, COMMAND_MS);
   }
 
   /** Waits for a text; time and CPU time from now, or from the start of the process. */
-  async until(what: string | RegExp, deadlineMs: number, fromStart = false): Promise<{ cpuS: number; wallS: number; text: string }> {
+  async until(what: string | RegExp, deadlineMs: number, fromStart = false): Promise<Took> {
     const cpu = fromStart ? 0 : processCpuMs(this.pid);
     const begin = fromStart ? this.started : performance.now();
     this.text = fromStart ? this.text : "";
+    allIsWell();
     await within(
       deadlineMs,
       String(what),

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 const [entry, ...args] = process.argv.slice(2);
@@ -21,4 +21,5 @@ await build({
   logLevel: "error",
   banner: { js: `globalThis.XENOLITH_ROOT ??= ${JSON.stringify(root)};` },
 });
+await stop(); // its service would wait beside the program, and spin under a real-time scheduler
 process.exit(spawnSync(process.execPath, ["--enable-source-maps", outfile, ...args], { cwd: root, stdio: "inherit" }).status ?? 1);

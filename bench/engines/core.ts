@@ -21,13 +21,22 @@ const RAM_MIB = 64;
 const BUDGET = 5_000_000; // instructions between two looks at the clock
 const NOTHING = 0xffffffff;
 
-export function coreEngine(name: string, shared: boolean): Engine {
+export interface CoreKind {
+  readonly shared: boolean;
+  /** With its compiler on, as machines run it; else it interprets only. */
+  readonly jit: boolean;
+}
+
+/** Until the core has a compiler, whose switch is to be the option `jit` of Core.create below. */
+const COMPILER = false;
+
+export function coreEngine(name: string, { shared, jit }: CoreKind): Engine {
   const file = join(XENOLITH_ROOT, shared ? "build/xenolith.shared.wasm" : "build/xenolith.wasm");
   let module: WebAssembly.Module | undefined; // with what the engine has compiled of it so far
   return {
     name,
     runs: () => true,
-    missing: () => (existsSync(file) ? null : `${file} is missing: npm run build`),
+    missing: () => (jit && !COMPILER ? "the core has no compiler" : existsSync(file) ? null : `${file} is missing: npm run build`),
     load: (image) => {
       module ??= new WebAssembly.Module(readFileSync(file));
       return BarePc.load(module, shared, image);
