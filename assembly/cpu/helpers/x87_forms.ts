@@ -5,7 +5,7 @@
  *  result, pop. */
 import { PcpuOff } from "../../abi/layout";
 import { Flag } from "../../abi/x86";
-import { st16, st32, st64, stBytes } from "../access";
+import { probeW, st16, st32, st64, stBytes } from "../access";
 import { setStatus } from "../flags";
 import { Op } from "../opcodes.gen";
 import { ea, rmField } from "../operand";
@@ -280,7 +280,7 @@ export function loadSt(i: u32): void {
   }
 }
 
-/** Memory results come first and may unwind; then status and pop. */
+/** Memory results come first and may unwind, also where an unmasked exception forbids the store; then status and pop. */
 @inline function storeAllowed(): bool { return (flagged() & ~controlWord() & (BEFORE | Fsw.OE | Fsw.UE)) == 0; }
 
 /** ST(0) empty: true if the indefinite is to be stored. */
@@ -296,6 +296,7 @@ export function storeSingle(u: usize, popping: bool): void {
   else emptyStore();
   const allowed = storeAllowed();
   if (allowed) st32(lin, value);
+  else probeW(lin, 4);
   settle();
   if (allowed && popping) pop();
 }
@@ -307,6 +308,7 @@ export function storeDouble(u: usize, popping: bool): void {
   else emptyStore();
   const allowed = storeAllowed();
   if (allowed) st64(lin, value);
+  else probeW(lin, 8);
   settle();
   if (allowed && popping) pop();
 }
@@ -315,6 +317,7 @@ export function storeExtended(u: usize): void {
   const lin = ea(u, 10, true), at = stAt(0);
   if (inUse(0)) stBytes(lin, at + PcpuOff.fpr, 10);
   else if (emptyStore()) storeTen(lin, INDEFINITE_SE, INDEFINITE_SIG);
+  else probeW(lin, 10);
   const allowed = storeAllowed();
   settle();
   if (allowed) pop();
@@ -336,7 +339,7 @@ export function storeInteger(u: usize, size: i32, rc: u32, popping: bool): void 
     if (size == 2) st16(lin, value);
     else if (size == 4) st32(lin, value);
     else st64(lin, value);
-  }
+  } else probeW(lin, size);
   settle();
   if (allowed && popping) pop();
 }
@@ -351,6 +354,7 @@ export function storeBcd(u: usize): void {
   }
   const allowed = storeAllowed();
   if (allowed) storeTen(lin, resultSe(), low);
+  else probeW(lin, 10);
   settle();
   if (allowed) pop();
 }

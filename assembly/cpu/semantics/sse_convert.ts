@@ -49,17 +49,18 @@ function scalar32(u: usize, r: f32): usize {
 @inline function eInteger(u: usize): i64 { return opSize(u) == 8 ? <i64>e64(u) : <i64><i32>e32(u); }
 @inline function gprSize(u: usize): i32 { return opSize(u) == 8 ? 8 : 4; }
 
+/** The transition comes even if an unmasked exception keeps the result back (as recorded on hardware). */
 function intoMm(u: usize, r: u64): usize {
-  if (!settle()) return 0;
   mmxTransition();
+  if (!settle()) return 0;
   setMm(regField(u), r);
   return next(u);
 }
 
 /** The conversions with an MMX operand. */
 function performMmxConvert(u: usize, op: i32): usize {
-  // Only CVTPI2PD from memory leaves MMX state alone (SDM Vol.2A "CVTPI2PD").
-  const touches = op != Op.cvtpi2pd || !isMem(u);
+  // From memory nothing touches MMX state (SDM Vol.2A "CVTPI2PD"; AMD processors do the same with CVTPI2PS, Intel's do not).
+  const touches = (op != Op.cvtpi2pd && op != Op.cvtpi2ps) || !isMem(u);
   if (touches) {
     const refused = mmxRefused();
     if (refused >= 0) return raise(refused);
@@ -67,8 +68,8 @@ function performMmxConvert(u: usize, op: i32): usize {
   switch (op) {
     case Op.cvtpi2ps: {
       const r = pairTo32(q64(u));
+      if (touches) mmxTransition();
       if (!settle()) return 0;
-      mmxTransition();
       setXmmLow64(regField(u), r);
       return next(u);
     }

@@ -10,7 +10,7 @@ import { ea, imm, isMem, opSize, regField, rmField } from "../operand";
 import { mmxRefused, storeSelected } from "./mmx";
 import { performSseInteger } from "./sse_int";
 import {
-  e32, e64, intoV, mm, next, setGpr, setMm, setXmm, setXmmLow32, setXmmLow64, vReg, vReg32, vReg64, w128, w128Unaligned, w32, w64,
+  alignedEa, e32, e64, intoV, mm, next, setGpr, setMm, setXmm, setXmmLow32, setXmmLow64, vReg, vReg32, vReg64, w128, w128Unaligned, w32, w64,
   xmm, xmmAt,
 } from "./xmm";
 
@@ -53,11 +53,11 @@ export function performSseMove(u: usize): usize {
       else setXmm(rmField(u), vReg(u));
       return next(u);
     case Op.movaps_store:
-      if (isMem(u)) stvAligned(ea(u, 16, true), vReg(u));
+      if (isMem(u)) stvAligned(alignedEa(u, true), vReg(u));
       else setXmm(rmField(u), vReg(u));
       return next(u);
     case Op.movntps:
-      stvAligned(ea(u, 16, true), vReg(u));
+      stvAligned(alignedEa(u, true), vReg(u));
       return next(u);
     case Op.movss:
       if (isMem(u)) return intoV(u, zeroExtended32(w32(u)));

@@ -1,9 +1,11 @@
 /** Operands of SSE and MMX records. The W, Q and U, N operands are the rm field, V and P the reg field, as in the rows'
  *  notation (SDM Vol.2D "Codes for Operand Type"). */
-import { PcpuOff } from "../../abi/layout";
-import { RecOff } from "../../abi/record";
+import { Mode, PcpuOff, Seg } from "../../abi/layout";
+import { RecFlag, RecOff } from "../../abi/record";
+import { Vector } from "../../abi/x86";
+import { failError } from "../../fault";
 import { ld16, ld32, ld64, ld8, ldv, ldvAligned } from "../access";
-import { ea, isMem, regField, rmField } from "../operand";
+import { ea, eaOffset, isMem, regField, rmField } from "../operand";
 import { PCPU } from "../pcpu";
 
 /** Address of XMM register `n` less PcpuOff.xmm, which loads and stores fold. */
@@ -18,9 +20,18 @@ import { PCPU } from "../pcpu";
 @inline export function vReg64(u: usize): u64 { return load<u64>(xmmAt(regField(u)), PcpuOff.xmm); }
 @inline export function vReg32(u: usize): u32 { return load<u32>(xmmAt(regField(u)), PcpuOff.xmm); }
 
+/** Address of an operand that must be aligned: #GP(0) even where a limit of SS would be #SS(0), as recorded on hardware. */
+export function alignedEa(u: usize, write: bool): u64 {
+  if (load<u8>(u, RecOff.flags) & RecFlag.seg && load<u8>(u, RecOff.seg) == Seg.ss) {
+    const long = (load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) == Mode.bits64;
+    if ((eaOffset(u) + (long ? 0 : load<u64>(PCPU, PcpuOff.segBase + Seg.ss * 8))) & 15) failError(Vector.GP, 0);
+  }
+  return ea(u, 16, write);
+}
+
 /** W, 16 bytes; in memory it must be aligned. */
 export function w128(u: usize): v128 {
-  if (isMem(u)) return ldvAligned(ea(u, 16, false));
+  if (isMem(u)) return ldvAligned(alignedEa(u, false));
   return xmm(rmField(u));
 }
 /** W, 16 bytes anywhere (MOVUPS, LDDQU, PCMPxSTRx). */
