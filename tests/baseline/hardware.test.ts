@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { casesOf } from "../cpu/integer/cases";
 import { ROWS } from "../cpu/integer/rows";
-import { readVectors, unpackResult } from "../hardware/integer_vectors";
+import { readVectors, unpackResult } from "../hardware/case_vectors";
 import { describe, differences, ENVS } from "../hardware/native";
 import { BaselineRunner } from "./runner";
 

@@ -1,5 +1,5 @@
-/** Cases of integer code for a real processor and for the core: what a case is, the memory and segments it runs in, and the
- *  streams of tests/hardware/integer.c.
+/** Cases of code for a real processor and for the core: what a case is, the memory and segments it runs in, and the streams of
+ *  tests/hardware/native.c.
  *
  *  Memory is the same in both: one region of code, which holds HLT wherever no case is, and a few pages of data between holes.
  *  Only the bytes of `windows` are set before a case and looked at after it. */
@@ -117,7 +117,12 @@ export interface Case {
   readonly gpr: BigUint64Array;
   readonly rflags: number;
   readonly memory: Uint8Array;
+  /** The first FPU bytes of an FXSAVE image; in a batch all cases have it, or none. */
+  readonly fpu?: Uint8Array;
 }
+
+/** FXSAVE image without its reserved end: FCW, FSW, tags, pointers, MXCSR at 24, ST(i) at 32, XMM registers at 160. */
+export const FPU = 416;
 
 export const DONE = 1;
 export interface Result {
@@ -129,12 +134,13 @@ export interface Result {
   readonly error: number;
   readonly cr2: bigint;
   readonly memory: Uint8Array;
+  readonly fpu?: Uint8Array;
 }
 
 export const STATUS = 0xcd5; // OF DF SF ZF AF PF CF
 
 const sum = (windows: Windows) => windows.reduce((n, [, length]) => n + length, 0);
-const HEAD = 28 + 16 * 8 + 8 * 76 + 8 * 8 + 4 + 16;
+const HEAD = 28 + 16 * 8 + 8 * 76 + 8 * 8 + 4 + 16 + 8;
 const CASE = 16 + 128 + 8;
 const RESULT = 128 + 16 + 8 + 8;
 
@@ -144,7 +150,8 @@ function segmentFlags(s: Segment): number {
 
 function encode(cases: readonly Case[], windows: Windows): Uint8Array {
   const memory = sum(windows);
-  const size = HEAD + cases.reduce((n, c) => n + CASE + memory + ((c.code.length + 7) & ~7), 0);
+  const fpu = cases[0]?.fpu ? FPU : 0;
+  const size = HEAD + cases.reduce((n, c) => n + CASE + memory + fpu + ((c.code.length + 7) & ~7), 0);
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   let at = 0;
@@ -177,22 +184,27 @@ function encode(cases: readonly Case[], windows: Windows): Uint8Array {
   at = (at + 7) & ~7;
   u64(BigInt(FS_BASE));
   u64(BigInt(GS_BASE));
+  u32(fpu);
+  u32(0);
   for (const c of cases) {
     for (const x of [c.env, c.rip, (c.step ? 1 : 0) | (c.repeats ? 2 : 0), c.code.length]) u32(x);
     for (const x of c.gpr) u64(x);
     u64(BigInt(c.rflags));
     bytes.set(c.memory, at);
     at += memory;
+    if (c.fpu) bytes.set(c.fpu, at);
+    at += fpu;
     bytes.set(c.code, at);
     at += (c.code.length + 7) & ~7;
   }
   return bytes.subarray(0, at);
 }
 
-function decode(bytes: Buffer, cases: number, windows: Windows): Result[] {
+function decode(bytes: Buffer, cases: readonly Case[], windows: Windows): Result[] {
   const memory = sum(windows);
+  const fpu = cases[0]?.fpu ? FPU : 0;
   const results: Result[] = [];
-  for (let i = 0, at = 0; i < cases; i++, at += RESULT + memory) {
+  for (let i = 0, at = 0; i < cases.length; i++, at += RESULT + memory + fpu) {
     const gpr = new BigUint64Array(16);
     for (let r = 0; r < 16; r++) gpr[r] = bytes.readBigUInt64LE(at + r * 8);
     results.push({
@@ -203,6 +215,7 @@ function decode(bytes: Buffer, cases: number, windows: Windows): Result[] {
       error: bytes.readUInt32LE(at + 148),
       cr2: bytes.readBigUInt64LE(at + 152),
       memory: bytes.subarray(at + 160, at + 160 + memory),
+      fpu: fpu ? bytes.subarray(at + 160 + memory, at + 160 + memory + fpu) : undefined,
     });
   }
   return results;
@@ -211,8 +224,8 @@ function decode(bytes: Buffer, cases: number, windows: Windows): Result[] {
 /** The recorder, compiled; null where it cannot be (not Linux on x86-64, or no C compiler). */
 export function buildNative(): string | null {
   if (process.platform !== "linux" || process.arch !== "x64") return null;
-  const source = join(XENOLITH_ROOT, "tests/hardware/integer.c");
-  const out = join(XENOLITH_ROOT, "build/hardware/integer");
+  const source = join(XENOLITH_ROOT, "tests/hardware/native.c");
+  const out = join(XENOLITH_ROOT, "build/hardware/native");
   if (existsSync(out) && statSync(out).mtimeMs > statSync(source).mtimeMs) return out;
   mkdirSync(join(XENOLITH_ROOT, "build/hardware"), { recursive: true });
   const gcc = spawnSync("gcc", ["-O1", "-static-pie", "-fno-stack-protector", "-o", out, source], { encoding: "utf8" });
@@ -221,10 +234,10 @@ export function buildNative(): string | null {
 
 /** Runs the cases on this machine's processor. */
 export function runNative(program: string, cases: readonly Case[], windows: Windows = WINDOWS): Result[] {
-  const size = (RESULT + sum(windows)) * cases.length;
+  const size = (RESULT + sum(windows) + (cases[0]?.fpu ? FPU : 0)) * cases.length;
   const run = spawnSync(program, { input: encode(cases, windows), maxBuffer: size + 4096 });
   if (run.status !== 0 || run.stdout.length !== size) throw new Error(`${program}: status ${run.status} ${run.signal ?? ""}, ${run.stdout.length} of ${size} bytes ${run.stderr}`);
-  return decode(run.stdout, cases.length, windows);
+  return decode(run.stdout, cases, windows);
 }
 
 const GPRS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
@@ -249,10 +262,29 @@ export function differences(c: Case, want: Result, got: Result, defined = STATUS
     if ((want.gpr[i] ^ got.gpr[i]) & mask) say(GPRS[i], got.gpr[i], want.gpr[i]);
   }
   if ((want.rflags ^ got.rflags) & defined) say("flags", got.rflags & defined, want.rflags & defined);
+  if (want.fpu && got.fpu) found.push(...fpuDifferences(want.fpu, got.fpu, long));
   let at = 0;
   for (const [address, length] of windows)
     for (let i = 0; i < length; i++, at++) if (want.memory[at] !== got.memory[at] && found.length < 9) say(`[${hex(address + i)}]`, got.memory[at], want.memory[at]);
   return found;
+}
+
+/** What is compared: not the pointers, since processors differ in when they keep them. */
+export const FPU_FIELDS: readonly (readonly [name: string, at: number, length: number])[] = [
+  ["FCW", 0, 2],
+  ["FSW", 2, 2],
+  ["tags", 4, 1],
+  ["MXCSR", 24, 4],
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((i) => [`ST(${i})`, 32 + i * 16, 10] as const),
+  ...[...Array(16).keys()].map((i) => [`XMM${i}`, 160 + i * 16, 16] as const),
+];
+
+function fpuDifferences(want: Uint8Array, got: Uint8Array, long: boolean): string[] {
+  const text = (bytes: Uint8Array) => [...bytes].reverse().map((b) => b.toString(16).padStart(2, "0")).join("");
+  return FPU_FIELDS.slice(0, long ? 28 : 20).flatMap(([name, at, length]) => {
+    const [x, y] = [text(want.subarray(at, at + length)), text(got.subarray(at, at + length))];
+    return x === y ? [] : [`${name} ${y}, not ${x}`];
+  });
 }
 
 /** A case as a test's message: code, place and registers. */

@@ -3,7 +3,7 @@
 import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { RecOff } from "../../assembly/abi/record";
 import { Handler } from "../../assembly/cpu/handler";
-import { CODE, CODE_SIZE, type Case, DONE, ENVS, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
+import { CODE, CODE_SIZE, type Case, DONE, ENVS, FPU, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
 import { LAYOUT, TestPc } from "./test_pc";
 
 const PML4 = 0x20000;
@@ -171,6 +171,7 @@ export class BatchPc {
       mem.u8.set(c.memory.subarray(at, at + length), to);
       at += length;
     }
+    if (c.fpu) this.loadFpu(c.fpu);
     const exit = core.run(budget);
 
     // the frame of the exception that ended the case
@@ -184,7 +185,8 @@ export class BatchPc {
       memory.set(mem.u8.subarray(from, from + length), at);
       at += length;
     }
-    if (exit !== 3 || stub < 0 || stub >= 512 || stub % 16) return { gpr, rip: mem.get64(base + PcpuOff.rip), rflags: 0, trap: 1000 + exit, error: 0, cr2: 0n, memory };
+    const fpu = c.fpu ? this.readFpu() : undefined;
+    if (exit !== 3 || stub < 0 || stub >= 512 || stub % 16) return { gpr, rip: mem.get64(base + PcpuOff.rip), rflags: 0, trap: 1000 + exit, error: 0, cr2: 0n, memory, fpu };
     const vector = stub / 16;
     const sp = Number(gpr[4]);
     const word = (n: number) => (legacy ? BigInt(mem.get32(this.pc.guest.maddr(sp) + n * 4)) : mem.get64(this.pc.guest.maddr(sp) + n * 8));
@@ -200,7 +202,43 @@ export class BatchPc {
       error: finished || !skip ? 0 : Number(word(0)),
       cr2: finished || vector !== 14 ? 0n : mem.get64(base + PcpuOff.cr2),
       memory,
+      fpu,
     };
+  }
+
+  /** ST(i) is physical register TOP + i. */
+  private loadFpu(image: Uint8Array): void {
+    const { mem } = this.pc;
+    const base = Region.PCPUS;
+    const view = new DataView(image.buffer, image.byteOffset, image.length);
+    const fsw = view.getUint16(2, true);
+    mem.set16(base + PcpuOff.fcw, view.getUint16(0, true));
+    mem.set16(base + PcpuOff.fsw, fsw);
+    mem.set8(base + PcpuOff.ftag, image[4]);
+    mem.set32(base + PcpuOff.mxcsr, view.getUint32(24, true));
+    for (let i = 0; i < 8; i++) {
+      const at = base + PcpuOff.fpr + (((fsw >> 11) + i) & 7) * 16;
+      mem.u8.set(image.subarray(32 + i * 16, 42 + i * 16), at);
+    }
+    mem.u8.set(image.subarray(160), base + PcpuOff.xmm);
+  }
+
+  private readFpu(): Uint8Array {
+    const { mem } = this.pc;
+    const base = Region.PCPUS;
+    const image = new Uint8Array(FPU);
+    const view = new DataView(image.buffer);
+    const fsw = mem.get16(base + PcpuOff.fsw);
+    view.setUint16(0, mem.get16(base + PcpuOff.fcw), true);
+    view.setUint16(2, fsw, true);
+    image[4] = mem.get8(base + PcpuOff.ftag);
+    view.setUint32(24, mem.get32(base + PcpuOff.mxcsr), true);
+    for (let i = 0; i < 8; i++) {
+      const at = base + PcpuOff.fpr + (((fsw >> 11) + i) & 7) * 16;
+      image.set(mem.u8.subarray(at, at + 10), 32 + i * 16);
+    }
+    image.set(mem.u8.subarray(base + PcpuOff.xmm, base + PcpuOff.xmm + 256), 160);
+    return image;
   }
 
   /** Length of the instruction of a case as the decoder sees it, whether it has one, and what became of it when it ran. */

@@ -10,7 +10,7 @@ const SEGMENT_PREFIX = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 const [ES, CS, SS, DS, FS, GS] = [0, 1, 2, 3, 4, 5];
 const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = [0, 1, 2, 3, 4, 5, 6, 7];
 
-export const CASES_PER_ENV = [72, 24, 18, 24, 12, 10];
+export const CASES_PER_ENV = [150, 64, 24, 64, 12, 10];
 
 /** Whether the row exists in the environment's mode. */
 export function exists(row: Row, env: number): boolean {
@@ -61,6 +61,8 @@ class Builder {
   rflags: number;
   /** Linear address of the memory operand, -1 without one. */
   lin = -1;
+  /** What most memory operands are aligned to. */
+  align = 1;
 
   constructor(
     readonly row: Row,
@@ -96,6 +98,7 @@ class Builder {
       else if (k < 94) lin = READ_ONLY + r.below(4096);
       else if (k < 96) lin = DATA + 0x2000 + r.below(0x900);
       else lin = DATA + 0x1000 - 64 + r.below(120);
+      if (this.align > 1 && r.chance(0.85)) lin -= lin % this.align;
       const offset = lin - this.base(seg);
       if (offset >= 0 && (asize > 2 || offset <= 0xffff)) return lin;
       if (tries > 200) return this.base(seg) + r.below(0x10000);
@@ -209,6 +212,8 @@ function landing(r: Random, rip: number, length: number): number {
 export interface IntegerCase extends Case {
   /** Flags the manual defines after this case: the row's, or more where they depend on the count. */
   readonly defined: number;
+  /** Linear address of the memory operand, -1 without one. */
+  readonly lin: number;
 }
 
 const FLAG: Record<string, number> = { o: 0x800, s: 0x80, z: 0x40, a: 0x10, p: 4, c: 1 };
@@ -226,8 +231,9 @@ function definedFlags(row: Row, w: number, count: number): number {
   return undefined_.reduce((mask, flag) => mask & ~FLAG[flag], 0xcd5);
 }
 
-export function makeCase(row: Row, env: number, r: Random): IntegerCase {
+export function makeCase(row: Row, env: number, r: Random, align = 1): IntegerCase {
   const b = new Builder(row, env, r);
+  b.align = align;
   const { long, bits, gpr } = b;
   const { name, operands } = row;
   const op = row.spec.op ?? name;
@@ -286,7 +292,7 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   else w = (bits === 16) !== size66 ? 2 : 4;
   if (long && branch) w = 8;
   const pairs = name === "cmpxchg8b";
-  const size = pairs ? (wide ? 16 : 8) : Math.max(w, 1);
+  const size = pairs ? (wide ? 16 : 8) : Math.max(w, align);
 
   // the stack is in order unless the case is about it
   const ssWide = long ? 8 : ENVS[env].seg[SS].big ? 4 : 2;
@@ -326,7 +332,7 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
       poke(b.memory, b.lin, value(r), 8);
     } else {
       rexB = rm >> 3;
-      tail = [0xc0 | ((reg & 7) << 3) | (rm & 7)];
+      tail = [row.exact ?? 0xc0 | ((reg & 7) << 3) | (rm & 7)];
     }
   } else if (row.plusR) rexB = rm >> 3;
   if (!long) rm &= 7;
@@ -417,7 +423,7 @@ export function makeCase(row: Row, env: number, r: Random): IntegerCase {
   if (/^sh[lr]d$/.test(name) && w === 2 && operands[2] === "CL" && (gpr[RCX] & 31n) > 16n) return makeCase(row, env, r);
   const shifts = /^(ro[lr]|rc[lr]|s[ah][lr]|sh[lr]d)$/.test(name);
   const count = !shifts ? -1 : operands.at(-1) === "CL" ? Number(gpr[RCX] & 255n) : operands.at(-1) === "Ib" ? code[code.length - 1] : 1;
-  return { env, rip, step: true, repeats, code, gpr, rflags: b.rflags, memory: b.memory, defined: definedFlags(row, w, count) };
+  return { env, rip, step: true, repeats, code, gpr, rflags: b.rflags, memory: b.memory, defined: definedFlags(row, w, count), lin: b.lin };
 }
 
 /** The recorded cases of a row: seeded by the row and environment alone. */

@@ -1,4 +1,4 @@
-/** The rows of src/spec/integer.ts taken apart for encoders. Written from the notation (src/spec/row.ts), not from the
+/** Rows of src/spec taken apart for encoders, and those of integer.ts. Written from the notation (src/spec/row.ts), not from the
  *  generator, so that the two check each other. */
 import { INTEGER, STRING } from "../../../src/spec/integer";
 import type { InsnSpec } from "../../../src/spec/row";
@@ -18,11 +18,13 @@ export interface Row {
   readonly modrm: boolean;
   readonly digit?: number;
   readonly form?: "mem" | "reg";
+  /** The whole ModRM byte. */
+  readonly exact?: number;
   readonly operands: readonly string[];
   readonly string: boolean;
 }
 
-function take(spec: InsnSpec, string: boolean): Row {
+export function take(spec: InsnSpec, string = false): Row {
   const tokens: string[] = spec.opcode.split(" ");
   let vex: Row["vex"];
   let prefix: number | undefined;
@@ -45,6 +47,7 @@ function take(spec: InsnSpec, string: boolean): Row {
   }
   const main = tokens.shift()!;
   const digit = tokens.find((t) => /^\/[0-7]$/.test(t));
+  const exact = tokens.find((t) => /^[0-9A-F]{2}$/.test(t));
   const operands = string || spec.operands === "" ? [] : spec.operands.split(",");
   const memory = operands.some((o) => o[0] === "M") && spec.mnemonic !== "xlat";
   return {
@@ -59,7 +62,8 @@ function take(spec: InsnSpec, string: boolean): Row {
     plusR: main.endsWith("+r"),
     modrm: vex !== undefined || (spec.mnemonic !== "xlat" && (tokens.length > 0 || operands.some((o) => /^[EGM]/.test(o)))),
     digit: digit ? Number(digit[1]) : undefined,
-    form: tokens.includes("mem") || memory ? "mem" : tokens.includes("reg") ? "reg" : undefined,
+    form: tokens.includes("mem") || memory ? "mem" : tokens.includes("reg") || exact ? "reg" : undefined,
+    exact: exact ? Number.parseInt(exact, 16) : undefined,
     operands,
     string,
   };
