@@ -90,7 +90,7 @@ export function setStatus(bits: u32): void {
 }
 
 /** CF := `c`, OF := `o`; the others keep their values, unlooked at. */
-@inline function setCarryOverflow(c: u32, o: u32): void {
+@inline export function setCarryOverflow(c: u32, o: u32): void {
   store<u32>(PCPU, c | (o << 1), PcpuOff.flagsCarry);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.flagsKind) | FlagsKind.overlay, PcpuOff.flagsKind);
 }
@@ -136,4 +136,24 @@ export function condition(cc: i32): i32 {
     }
   }
   return <i32>yes ^ (cc & 1);
+}
+
+/* What a handler of run() can tell in line; where one of these says late, it leaves the instruction to performFlat. */
+
+/** CF: all but rflags itself and wide products. (Overlays of those are taken along.) */
+@inline export function lateCarry(): bool {
+  return ((1 << FlagsKind.none | 1 << FlagsKind.imul) >> load<u32>(PCPU, PcpuOff.flagsKind) & 1) != 0;
+}
+
+/** ZF, SF. */
+@inline export function lateResult(): bool { return baseKind() == FlagsKind.none; }
+
+/** Conditions on several flags, and OF: after CMP, SUB, NEG, TEST, AND, OR, XOR. */
+@inline export function lateOrder(): bool { return (load<u32>(PCPU, PcpuOff.flagsKind) | 1) != (FlagsKind.sub | 1); }
+
+/** OF unless lateOrder(). */
+@inline export function overflowOrdered(): u32 {
+  if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.logic) return 0;
+  const a = load<u64>(PCPU, PcpuOff.flagsA);
+  return <u32>(((a ^ load<u64>(PCPU, PcpuOff.flagsB)) & (a ^ load<u64>(PCPU, PcpuOff.flagsRes))) >> 63);
 }

@@ -1,30 +1,40 @@
-/** The computing machine: guest values are u64, memory goes through the inline TLB lookup. `K` chooses at compile time
- *  between flat addressing (u8) and segment-checked addressing with 16-bit stacks and instruction pointers (u16); both are
- *  the same source, so real mode is slower, never different. */
-import { FlagsKind, PcpuOff } from "../abi/layout";
+/** The computing machine: guest values are u64. `K` chooses at compile time between
+ *  - u8, the handlers of run(): flat addressing, memory through the inline TLB lookup. What that does not find (a miss, two pages,
+ *    devices, pages with code) is begun again by the next kind, so handlers call nothing they come
+ *    back from, and the compiler keeps the record in a register; a flag that is not at hand (flags.ts, late*) is such a case too;
+ *  - u32, flat addressing, any memory;
+ *  - u16, segment-checked addressing with 16-bit stacks and instruction pointers.
+ *  All are the same source, so the slow ones are slower, never different. */
+import { FlagsKind, PcpuOff, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostR, hostW } from "./access";
 import { enter, linkFall, linkTaken } from "./code_cache";
-import { carry, condition, rotateFlags, setCarry, sign, zero } from "./flags";
+import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
 import { badTargetChecked, checkedHost, checkedSetStack, checkedStackHost, stackMask } from "./checked";
 import { Cond, Host, Machine } from "./machine";
 import { PCPU } from "./pcpu";
+import { performFlat } from "./perform";
+
+/** Where the TLB in force has, or would have, the page of `lin`. */
+@inline function tlbEntry(lin: u64): usize {
+  return <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+}
 
 @unmanaged
 export class Interp<K> extends Machine<u64> {
   @inline reg(r: usize, w: i32): u64 {
-    return w == 8 ? load<u64>(PCPU + r) : w == 4 ? <u64>load<u32>(PCPU + r) : w == 2 ? <u64>load<u16>(PCPU + r) : <u64>load<u8>(PCPU + r);
+    return w == 8 ? load<u64>(r, PCPU) : w == 4 ? <u64>load<u32>(r, PCPU) : w == 2 ? <u64>load<u16>(r, PCPU) : <u64>load<u8>(r, PCPU);
   }
   @inline regS(r: usize, w: i32): u64 {
-    return w == 8 ? load<u64>(PCPU + r) : w == 4 ? <u64>(<i64>load<i32>(PCPU + r)) : w == 2 ? <u64>(<i64>load<i16>(PCPU + r)) : <u64>(<i64>load<i8>(PCPU + r));
+    return w == 8 ? load<u64>(r, PCPU) : w == 4 ? <u64>(<i64>load<i32>(r, PCPU)) : w == 2 ? <u64>(<i64>load<i16>(r, PCPU)) : <u64>(<i64>load<i8>(r, PCPU));
   }
   @inline setReg(r: usize, w: i32, x: u64): void {
-    if (w == 8) store<u64>(PCPU + r, x);
-    else if (w == 4) store<u64>(PCPU + r, x & 0xffffffff);
-    else if (w == 2) store<u16>(PCPU + r, <u16>x);
-    else store<u8>(PCPU + r, <u8>x);
+    if (w == 8) store<u64>(r, x, PCPU);
+    else if (w == 4) store<u64>(r, x & 0xffffffff, PCPU);
+    else if (w == 2) store<u16>(r, <u16>x, PCPU);
+    else store<u8>(r, <u8>x, PCPU);
   }
   @inline imm(x: i64): u64 { return <u64>x; }
   @inline add(a: u64, b: u64): u64 { return a + b; }
@@ -40,22 +50,31 @@ export class Interp<K> extends Machine<u64> {
     return w == 8 ? x : w == 4 ? x & 0xffffffff : w == 2 ? x & 0xffff : x & 0xff;
   }
   @inline ea(u: usize, simple: bool): u64 {
-    let sum = load<u64>(PCPU + <usize>load<u8>(u, RecOff.base)) + <u64>(<i64>load<i32>(u, RecOff.disp));
-    if (!simple) sum += load<u64>(PCPU + <usize>load<u8>(u, RecOff.index)) << load<u8>(u, RecOff.scale);
+    let sum = load<u64>(<usize>load<u8>(u, RecOff.base), PCPU) + <u64>(<i64>load<i32>(u, RecOff.disp));
+    if (!simple) sum += load<u64>(<usize>load<u8>(u, RecOff.index), PCPU) << load<u8>(u, RecOff.scale);
     return sum & load<u64>(u, RecOff.mask);
   }
   @inline hostR(lin: u64, w: i32, u: usize): Host {
+    if (sizeof<K>() == 1) return tlbEntry(lin);
     if (sizeof<K>() == 2) return checkedHost(u, lin, w, false);
     return hostR(lin, w);
   }
   @inline hostW(lin: u64, w: i32, u: usize): Host {
+    if (sizeof<K>() == 1) return tlbEntry(lin) + PcpuOff.TLB_W;
     if (sizeof<K>() == 2) return checkedHost(u, lin, w, true);
     return hostW(lin, w);
   }
-  @inline faulted(h: Host, u: usize): bool {
-    if (h) return false;
+  @inline faulted(s: Host, lin: u64, w: i32, u: usize): bool {
+    if (sizeof<K>() == 1) return load<u64>(s) != ((lin + (w - 1)) & ~(<u64>0xfff));
+    return s == 0;
+  }
+  @inline fault(u: usize): usize {
+    if (sizeof<K>() == 1) return performFlat(u);
     store<u32>(PCPU, <u32>u, PcpuOff.record);
-    return true;
+    return 0;
+  }
+  @inline host(s: Host, lin: u64): Host {
+    return sizeof<K>() == 1 ? <usize>lin + <usize>load<u32>(s, TlbOff.addend) : s;
   }
   @inline load(h: Host, w: i32): u64 {
     return w == 8 ? load<u64>(h) : w == 4 ? <u64>load<u32>(h) : w == 2 ? <u64>load<u16>(h) : <u64>load<u8>(h);
@@ -68,7 +87,7 @@ export class Interp<K> extends Machine<u64> {
     else if (w == 4) store<u32>(h, <u32>x);
     else if (w == 2) store<u16>(h, <u16>x);
     else store<u8>(h, <u8>x);
-    if (h == PCPU + PcpuOff.scratchW) commitWrite();
+    if (sizeof<K>() != 1 && h == PCPU + PcpuOff.scratchW) commitWrite();
   }
   @inline setFlags(kind: u32, r: u64, a: u64, b: u64): void {
     store<u64>(PCPU, r, PcpuOff.flagsRes);
@@ -83,28 +102,32 @@ export class Interp<K> extends Machine<u64> {
     store<u32>(PCPU, <u32>carry, PcpuOff.flagsCarry);
   }
   @inline carry(): u64 {
-    // mostly INC and DEC ask, after a comparison or an addition
+    if (sizeof<K>() != 1) return <u64>carry();
     const kind = load<u32>(PCPU, PcpuOff.flagsKind);
     if (kind == FlagsKind.sub) return u64(load<u64>(PCPU, PcpuOff.flagsA) < load<u64>(PCPU, PcpuOff.flagsB));
     if (kind == FlagsKind.add) return u64(load<u64>(PCPU, PcpuOff.flagsRes) < load<u64>(PCPU, PcpuOff.flagsA));
-    return <u64>carry();
+    if (kind == FlagsKind.logic) return 0;
+    return <u64>(load<u32>(PCPU, PcpuOff.flagsCarry) & 1);
   }
   @inline cond(cc: i32): Cond {
-    if (cc >> 1 == 1) return <i32>carry() ^ (cc & 1);
-    if (cc >> 1 == 2) return <i32>zero() ^ (cc & 1);
-    if (cc >> 1 == 4) return <i32>sign() ^ (cc & 1);
-    return condition(cc);
+    if (sizeof<K>() != 1) return condition(cc);
+    if (cc >> 1 == 1) return <i32>this.carry() ^ (cc & 1);
+    const r = load<u64>(PCPU, PcpuOff.flagsRes);
+    if (cc >> 1 == 2 || cc >> 1 == 4) return this.compare(cc, r, 0, r);
+    if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.sub) return this.compare(cc, load<u64>(PCPU, PcpuOff.flagsA), load<u64>(PCPU, PcpuOff.flagsB), r);
+    return this.compare(cc, r, 0, r);
   }
   /** Condition `cc` after CMP: a - b = r. */
   @inline compare(cc: i32, a: u64, b: u64, r: u64): Cond {
     switch (cc >> 1) {
+      case 0: return i32(<i64>((a ^ b) & (a ^ r)) < 0) ^ (cc & 1);
       case 1: return i32(a < b) ^ (cc & 1);
       case 2: return i32(a == b) ^ (cc & 1);
       case 3: return i32(a <= b) ^ (cc & 1);
       case 4: return i32(<i64>r < 0) ^ (cc & 1);
+      case 5: return (~(<i32>popcnt<u64>(r & 0xff)) & 1) ^ (cc & 1);
       case 6: return i32(<i64>a < <i64>b) ^ (cc & 1);
-      case 7: return i32(<i64>a <= <i64>b) ^ (cc & 1);
-      default: return condition(cc);
+      default: return i32(<i64>a <= <i64>b) ^ (cc & 1);
     }
   }
   @inline ltu(a: u64, b: u64): u64 { return u64(a < b); }
@@ -113,7 +136,10 @@ export class Interp<K> extends Machine<u64> {
   @inline shrBy(a: u64, n: i32): u64 { return a >> n; }
   @inline sarBy(a: u64, n: i32): u64 { return <u64>(<i64>a >> n); }
   @inline negative(x: u64): Cond { return i32(<i64>x < 0); }
-  @inline setCarry(x: u64): void { setCarry(<u32>x); }
+  @inline setCarry(x: u64): void {
+    if (sizeof<K>() == 1) setCarryOverflow(<u32>x, overflowOrdered());
+    else setCarry(<u32>x);
+  }
   @inline rotateFlags(right: bool, r: u64, bits: i32): void { rotateFlags(right, r, bits); }
   @inline select(c: Cond, a: u64, b: u64): u64 { return select<u64>(a, b, c != 0); }
   @inline fromCond(c: Cond): u64 { return <u64>c; }
@@ -130,12 +156,14 @@ export class Interp<K> extends Machine<u64> {
     return n ? n : linkTaken(u);
   }
   @inline jumpTo(rip: u64, w: i32): usize {
-    if (sizeof<K>() == 1) {
+    if (sizeof<K>() != 2) {
       const to = w == 4 ? rip & 0xffffffff : rip;
-      const entry = PCPU + (((<usize>to ^ (<usize>to >> 12)) & 16383) << 4);
-      if (load<u64>(entry, PcpuOff.JC) == to && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
-        store<u64>(PCPU, to & ~(<u64>0xfff), PcpuOff.ripBase);
-        return <usize>load<u32>(entry, PcpuOff.JC + 12);
+      const entry = ((<usize>to ^ (<usize>to >> 12)) & 16383) << 4;
+      if (load<u64>(entry, PCPU + PcpuOff.JC) == to) {
+        if (load<u32>(entry, PCPU + PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
+          store<u64>(PCPU, to & ~(<u64>0xfff), PcpuOff.ripBase);
+          return <usize>load<u32>(entry, PCPU + PcpuOff.JC + 12);
+        }
       }
       return enter(to);
     }
@@ -149,7 +177,7 @@ export class Interp<K> extends Machine<u64> {
     return true;
   }
   @inline badDirect(w: i32, u: usize): bool {
-    if (sizeof<K>() == 1) return false;
+    if (sizeof<K>() != 2) return false;
     return badTargetChecked(this.zext(load<u64>(PCPU, PcpuOff.ripBase) + <u64>(<i64>load<i32>(u, RecOff.imm)), w), u);
   }
   @inline nextRip(u: usize): u64 {
@@ -163,10 +191,12 @@ export class Interp<K> extends Machine<u64> {
     return w == 4 ? x & 0xffffffff : x;
   }
   @inline stackHostR(sp: u64, w: i32): Host {
+    if (sizeof<K>() == 1) return tlbEntry(sp);
     if (sizeof<K>() == 2) return checkedStackHost(sp, w, false);
     return hostR(sp, w);
   }
   @inline stackHostW(sp: u64, w: i32): Host {
+    if (sizeof<K>() == 1) return tlbEntry(sp) + PcpuOff.TLB_W;
     if (sizeof<K>() == 2) return checkedStackHost(sp, w, true);
     return hostW(sp, w);
   }

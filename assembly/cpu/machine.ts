@@ -2,7 +2,7 @@
  *  instruction is one generic function over both. `V` is a guest value. Widths are arguments in bytes: constant after
  *  inlining in hot handlers, dynamic elsewhere. Values are sign-extended to 64 bits where `S` stands in a name. */
 
-/** Host address of guest memory, 0 when the access faulted (the fault is pending). */
+/** Host address of guest memory, or what the machine needs to know before it has one. */
 export type Host = usize;
 /** Outcome of a comparison, consumed at once. */
 export type Cond = i32;
@@ -24,10 +24,15 @@ export abstract class Machine<V> {
   abstract zext(x: V, w: i32): V;
   /** Linear address of the record's memory operand; `simple` ones have a base and a displacement only. */
   abstract ea(u: usize, simple: bool): V;
+  /** Access to `w` bytes at `lin` for record `u`, in three steps: `s = hostR(lin, ...)` looks the place up,
+   *  `if (faulted(s, lin, ...)) return fault(u)` leaves where there is none, `host(s, lin)` is its address. All of an
+   *  instruction's accesses come before anything it changes: `fault` may also begin the instruction again elsewhere. An
+   *  emitter writes everything, the exit included, in the first step. */
   abstract hostR(lin: V, w: i32, u: usize): Host;
   abstract hostW(lin: V, w: i32, u: usize): Host;
-  /** True if the access at `h` faulted: the instruction returns 0. */
-  abstract faulted(h: Host, u: usize): bool;
+  abstract faulted(s: Host, lin: V, w: i32, u: usize): bool;
+  abstract fault(u: usize): usize;
+  abstract host(s: Host, lin: V): Host;
   abstract load(h: Host, w: i32): V;
   abstract loadS(h: Host, w: i32): V;
   abstract store(h: Host, w: i32, x: V): void;

@@ -1,8 +1,10 @@
 /** A template record performed with operation, width and form read at run time: the interpreter's second level (every
  *  combination that has no handler of its own in run.gen.ts) and, with an emitting machine, the translator. */
 import { RecOff } from "../abi/record";
+import { Interp } from "./interp";
 import { Machine } from "./machine";
 import { Template } from "./opcodes.gen";
+import { PCPU } from "./pcpu";
 import { Form, alu, bitTest, cmov, lea, mov, movx, setcc, unary, widen, xchg } from "./semantics/alu";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
@@ -37,4 +39,9 @@ export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
     case Template.widen: return widen<M, V>(m, u, op, w);
     default: return u + RecOff.SIZE; // NOP
   }
+}
+
+/** Flat addressing, any memory. */
+export function performFlat(u: usize): usize {
+  return performAny<Interp<u32>, u64>(changetype<Interp<u32>>(PCPU), u);
 }

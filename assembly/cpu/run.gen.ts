@@ -2,16 +2,15 @@
 /** The block interpreter: one dense switch over the handler of the current record. Each handler returns the next record, or 0
  *  when something abnormal is pending: then record 0, at address 0, dispatches to case 0. One small function per handler
  *  halves the compiler's time; the optimizer inlines them all. */
-import { BlockOff, checkStraddle, enterDead, linkTaken, resync } from "./code_cache";
+import { BlockOff, linkTaken } from "./code_cache";
 import { PcpuOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
-import { Vector } from "../abi/x86";
-import { raise, raiseError } from "../fault";
+import { lateCarry, lateOrder, lateResult } from "./flags";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
 import { PCPU } from "./pcpu";
-import { performAny } from "./perform";
-import { abnormal, endSlice, performChecked, performCold, start, step, takeExit } from "./runtime";
+import { performFlat } from "./perform";
+import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
 import { alu, bitTest, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
@@ -85,10 +84,10 @@ function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8
 function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
 function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
 function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
-function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
-function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
-function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
-function h82(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
+function h79(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
+function h80(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
+function h81(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
+function h82(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
 function h83(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
 function h84(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
 function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
@@ -108,11 +107,11 @@ function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8
 function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
 function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
 function h101(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
-function h102(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // unary inc 8 rr
-function h103(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
-function h104(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // unary dec 8 rr
-function h105(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
-function h106(u: usize): usize { return bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // bitTest  4 mrb
+function h102(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // unary inc 8 rr
+function h103(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
+function h104(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // unary dec 8 rr
+function h105(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
+function h106(u: usize): usize { return lateOrder() ? performFlat(u) : bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // bitTest  4 mrb
 function h107(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
 function h108(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
 function h109(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
@@ -129,158 +128,157 @@ function h119(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<
 function h120(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
 function h121(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
 function h122(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
-function h123(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0); } // jcc o 8 ri
-function h124(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // jcc no 8 ri
-function h125(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
-function h126(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
-function h127(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
-function h128(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
-function h129(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
-function h130(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
-function h131(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
-function h132(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
-function h133(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 10); } // jcc p 8 ri
-function h134(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 11); } // jcc np 8 ri
-function h135(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
-function h136(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
-function h137(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
-function h138(u: usize): usize { return jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
-function h139(u: usize): usize { return setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 0); } // setcc * 1 rr
-function h140(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 8, 0); } // cmov * 8 rr
-function h141(u: usize): usize { return cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.desc) >> 5) & 15, 4, 0); } // cmov * 4 rr
-function h142(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
-function h143(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
-function h144(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
-function h145(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
-function h146(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
-function h147(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
-function h148(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
-function h149(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
-function h150(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
-function h151(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
-function h152(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
-function h153(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
-function h154(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
-function h155(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
-function h156(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
-function h157(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
-function h158(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
-function h159(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
-function h160(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // imul  4 ri
-function h161(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
-function h162(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
-function h163(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
-function h164(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
-function h165(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
-function h166(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
-function h167(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
-function h168(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
-function h169(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
-function h170(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
-function h171(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
-function h172(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
-function h173(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
-function h174(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
-function h175(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
-function h176(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
-function h177(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
-function h178(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
-function h179(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
-function h180(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
-function h181(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
-function h182(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
-function h183(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
-function h184(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
-function h185(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
-function h186(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
-function h187(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
-function h188(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
-function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
-function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
-function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
-function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
-function h193(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
-function h194(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
-function h195(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
-function h196(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
-function h197(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
-function h198(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
-function h199(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
-function h200(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
-function h201(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
-function h202(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
-function h203(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
-function h204(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
-function h205(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
-function h206(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
-function h207(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
-function h208(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
-function h209(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
-function h210(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
-function h211(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
-function h212(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
-function h213(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
-function h214(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+function h123(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
+function h124(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
+function h125(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
+function h126(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
+function h127(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
+function h128(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
+function h129(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
+function h130(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
+function h131(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
+function h132(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
+function h133(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
+function h134(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
+function h135(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // setcc e 1 rr
+function h136(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 0); } // setcc ne 1 rr
+function h137(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 0); } // setcc b 1 rr
+function h138(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 0); } // setcc ae 1 rr
+function h139(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 0); } // setcc be 1 rr
+function h140(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 0); } // setcc a 1 rr
+function h141(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 0); } // setcc l 1 rr
+function h142(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 0); } // setcc ge 1 rr
+function h143(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 0); } // setcc le 1 rr
+function h144(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 0); } // setcc g 1 rr
+function h145(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmov b 8 rr
+function h146(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmov b 4 rr
+function h147(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmov ae 8 rr
+function h148(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmov ae 4 rr
+function h149(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmov e 8 rr
+function h150(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmov e 4 rr
+function h151(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmov ne 8 rr
+function h152(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmov ne 4 rr
+function h153(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmov be 8 rr
+function h154(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmov be 4 rr
+function h155(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmov a 8 rr
+function h156(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmov a 4 rr
+function h157(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // cmov s 8 rr
+function h158(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // cmov s 4 rr
+function h159(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // cmov ns 8 rr
+function h160(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // cmov ns 4 rr
+function h161(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmov l 8 rr
+function h162(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmov l 4 rr
+function h163(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 8, 0); } // cmov ge 8 rr
+function h164(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmov ge 4 rr
+function h165(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 8, 0); } // cmov le 8 rr
+function h166(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmov le 4 rr
+function h167(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 8, 0); } // cmov g 8 rr
+function h168(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmov g 4 rr
+function h169(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
+function h170(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
+function h171(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
+function h172(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
+function h173(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
+function h174(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
+function h175(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
+function h176(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
+function h177(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
+function h178(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
+function h179(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
+function h180(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
+function h181(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
+function h182(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
+function h183(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
+function h184(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
+function h185(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
+function h186(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
+function h187(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // imul  4 ri
+function h188(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
+function h189(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
+function h190(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
+function h191(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
+function h192(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
+function h193(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
+function h194(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
+function h195(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
+function h196(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
+function h197(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
+function h198(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
+function h199(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
+function h200(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
+function h201(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
+function h202(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
+function h203(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
+function h204(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
+function h205(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
+function h206(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
+function h207(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
+function h208(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
+function h209(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
+function h210(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
+function h211(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
+function h212(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
+function h213(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
+function h214(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
+function h215(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
+function h216(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
+function h217(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
+function h218(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
+function h219(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
+function h220(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
+function h221(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
+function h222(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
+function h223(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
+function h224(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
+function h225(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
+function h226(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
+function h227(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
+function h228(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
+function h229(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
+function h230(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
+function h231(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
+function h232(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
+function h233(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
+function h234(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
+function h235(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
+function h236(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
+function h237(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
+function h238(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
+function h239(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
+function h240(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
+function h241(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+
+/** Counts the instructions of the block at `u`: its first record, or what comes when the slice is used up. */
+@inline function block(u: usize): usize {
+  const left = load<i32>(PCPU, PcpuOff.left) - <i32>load<u16>(u, BlockOff.count);
+  store<i32>(PCPU, left, PcpuOff.left);
+  return left >= 0 ? u + RecOff.SIZE : endSlice(u);
+}
 
 /** Runs the vCPU on this pCPU until something ends it: Exit. */
 export function run(): i32 {
   let u = start();
-  let left = load<i32>(PCPU, PcpuOff.left);
   for (;;) {
     switch (<i32>load<u16>(u)) {
       case 0:
-        store<i32>(PCPU, left, PcpuOff.left);
         u = abnormal();
         if (!u) return takeExit();
-        left = load<i32>(PCPU, PcpuOff.left);
         continue;
-      case 1: u = resync(u); continue;
-      case 2:
-        left -= <i32>load<u16>(u, BlockOff.count);
-        if (left >= 0) u += RecOff.SIZE;
-        else {
-          store<i32>(PCPU, left, PcpuOff.left);
-          u = endSlice(u);
-          left = load<i32>(PCPU, PcpuOff.left);
-        }
-        continue;
-      case 3:
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = step(u);
-        left = load<i32>(PCPU, PcpuOff.left);
-        continue;
-      case 4:
-        if (--left < 0) {
-          store<i32>(PCPU, left, PcpuOff.left);
-          u = endSlice(u);
-          left = load<i32>(PCPU, PcpuOff.left);
-        } else u = checkStraddle(u);
-        continue;
-      case 5: u = performAny<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); continue;
-      case 6:
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = performChecked(u);
-        continue;
-      case 7:
-        store<u32>(PCPU, <u32>u, PcpuOff.record);
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = performCold(u);
-        left = load<i32>(PCPU, PcpuOff.left);
-        continue;
+      case 1: u = performRare(u); continue;
+      case 2: u = block(u); continue;
+      case 3: u = performRare(u); continue;
+      case 4: u = performRare(u); continue;
+      case 5: u = performFlat(u); continue;
+      case 6: u = performRare(u); continue;
+      case 7: u = performCold(u); continue;
       case 8: {
         const n = <usize>load<u32>(u, RecOff.taken);
         u = n ? n : linkTaken(u);
         break;
       }
-      case 9:
-        store<u32>(PCPU, <u32>u, PcpuOff.record);
-        u = raise(Vector.UD);
-        continue;
-      case 10:
-        store<u32>(PCPU, <u32>u, PcpuOff.record);
-        u = raiseError(Vector.GP, 0);
-        continue;
-      case 11: u = enterDead(u); continue;
+      case 9: u = performRare(u); continue;
+      case 10: u = performRare(u); continue;
+      case 11: u = performRare(u); continue;
       case 12: u = h12(u); continue;
       case 13: u = h13(u); continue;
       case 14: u = h14(u); continue;
@@ -404,26 +402,26 @@ export function run(): i32 {
       case 132: u = h132(u); break;
       case 133: u = h133(u); break;
       case 134: u = h134(u); break;
-      case 135: u = h135(u); break;
-      case 136: u = h136(u); break;
-      case 137: u = h137(u); break;
-      case 138: u = h138(u); break;
+      case 135: u = h135(u); continue;
+      case 136: u = h136(u); continue;
+      case 137: u = h137(u); continue;
+      case 138: u = h138(u); continue;
       case 139: u = h139(u); continue;
       case 140: u = h140(u); continue;
       case 141: u = h141(u); continue;
-      case 142: u = h142(u); break;
-      case 143: u = h143(u); break;
-      case 144: u = h144(u); break;
-      case 145: u = h145(u); break;
-      case 146: u = h146(u); break;
-      case 147: u = h147(u); break;
-      case 148: u = h148(u); break;
-      case 149: u = h149(u); break;
-      case 150: u = h150(u); break;
-      case 151: u = h151(u); break;
-      case 152: u = h152(u); break;
-      case 153: u = h153(u); break;
-      case 154: u = h154(u); break;
+      case 142: u = h142(u); continue;
+      case 143: u = h143(u); continue;
+      case 144: u = h144(u); continue;
+      case 145: u = h145(u); continue;
+      case 146: u = h146(u); continue;
+      case 147: u = h147(u); continue;
+      case 148: u = h148(u); continue;
+      case 149: u = h149(u); continue;
+      case 150: u = h150(u); continue;
+      case 151: u = h151(u); continue;
+      case 152: u = h152(u); continue;
+      case 153: u = h153(u); continue;
+      case 154: u = h154(u); continue;
       case 155: u = h155(u); continue;
       case 156: u = h156(u); continue;
       case 157: u = h157(u); continue;
@@ -431,13 +429,13 @@ export function run(): i32 {
       case 159: u = h159(u); continue;
       case 160: u = h160(u); continue;
       case 161: u = h161(u); continue;
-      case 162: u = h162(u); break;
-      case 163: u = h163(u); break;
-      case 164: u = h164(u); break;
-      case 165: u = h165(u); break;
-      case 166: u = h166(u); break;
-      case 167: u = h167(u); break;
-      case 168: u = h168(u); break;
+      case 162: u = h162(u); continue;
+      case 163: u = h163(u); continue;
+      case 164: u = h164(u); continue;
+      case 165: u = h165(u); continue;
+      case 166: u = h166(u); continue;
+      case 167: u = h167(u); continue;
+      case 168: u = h168(u); continue;
       case 169: u = h169(u); break;
       case 170: u = h170(u); break;
       case 171: u = h171(u); break;
@@ -451,13 +449,13 @@ export function run(): i32 {
       case 179: u = h179(u); break;
       case 180: u = h180(u); break;
       case 181: u = h181(u); break;
-      case 182: u = h182(u); break;
-      case 183: u = h183(u); break;
-      case 184: u = h184(u); break;
-      case 185: u = h185(u); break;
-      case 186: u = h186(u); break;
-      case 187: u = h187(u); break;
-      case 188: u = h188(u); break;
+      case 182: u = h182(u); continue;
+      case 183: u = h183(u); continue;
+      case 184: u = h184(u); continue;
+      case 185: u = h185(u); continue;
+      case 186: u = h186(u); continue;
+      case 187: u = h187(u); continue;
+      case 188: u = h188(u); continue;
       case 189: u = h189(u); break;
       case 190: u = h190(u); break;
       case 191: u = h191(u); break;
@@ -484,18 +482,37 @@ export function run(): i32 {
       case 212: u = h212(u); break;
       case 213: u = h213(u); break;
       case 214: u = h214(u); break;
+      case 215: u = h215(u); break;
+      case 216: u = h216(u); break;
+      case 217: u = h217(u); break;
+      case 218: u = h218(u); break;
+      case 219: u = h219(u); break;
+      case 220: u = h220(u); break;
+      case 221: u = h221(u); break;
+      case 222: u = h222(u); break;
+      case 223: u = h223(u); break;
+      case 224: u = h224(u); break;
+      case 225: u = h225(u); break;
+      case 226: u = h226(u); break;
+      case 227: u = h227(u); break;
+      case 228: u = h228(u); break;
+      case 229: u = h229(u); break;
+      case 230: u = h230(u); break;
+      case 231: u = h231(u); break;
+      case 232: u = h232(u); break;
+      case 233: u = h233(u); break;
+      case 234: u = h234(u); break;
+      case 235: u = h235(u); break;
+      case 236: u = h236(u); break;
+      case 237: u = h237(u); break;
+      case 238: u = h238(u); break;
+      case 239: u = h239(u); break;
+      case 240: u = h240(u); break;
+      case 241: u = h241(u); break;
       default: unreachable();
     }
     // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch
-    if (load<u16>(u) == Handler.head) {
-      left -= <i32>load<u16>(u, BlockOff.count);
-      if (left >= 0) u += RecOff.SIZE;
-      else {
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = endSlice(u);
-        left = load<i32>(PCPU, PcpuOff.left);
-      }
-    }
+    if (load<u16>(u) == Handler.head) u = block(u);
   }
   return 0;
 }

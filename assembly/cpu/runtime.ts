@@ -7,10 +7,10 @@ import { SystemOff } from "../abi/apic";
 import { Mode, PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
-import { raise } from "../fault";
+import { raise, raiseError } from "../fault";
 import { drainDropped } from "../mmu/code_pages";
 import { flushTlbAll } from "../mmu/tlb";
-import { BlockOff, checkStraddle, dropAllCode, resume } from "./code_cache";
+import { BlockOff, checkStraddle, dropAllCode, enterDead, resume, resync } from "./code_cache";
 import { stackFault } from "./checked";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
@@ -32,6 +32,7 @@ import { performSse } from "./semantics/sse";
 const SLICE: i32 = 8000;
 
 export function performCold(u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
   switch (<i32>load<u8>(u, RecOff.desc + 1)) {
     case Group.integer: return performInteger(u);
     case Group.system: return performSystem(u);
@@ -44,7 +45,7 @@ export function performCold(u: usize): usize {
   }
 }
 
-export function performChecked(u: usize): usize {
+function performChecked(u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   return performAny<Interp<u16>, u64>(changetype<Interp<u16>>(PCPU), u);
 }
@@ -123,7 +124,7 @@ export function endSlice(u: usize): usize {
 }
 
 /** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts. */
-export function step(u: usize): usize {
+function step(u: usize): usize {
   const trap = load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed), left = load<i32>(PCPU, PcpuOff.left) - 1;
   if (left < 0 && !trap) {
     store<i32>(PCPU, -1, PcpuOff.left);
@@ -134,6 +135,28 @@ export function step(u: usize): usize {
   store<u32>(PCPU, 0, PcpuOff.record);
   if (!stepHook()) return 0;
   return load<u32>(u, BlockOff.second) ? checkStraddle(u) : u + RecOff.SIZE;
+}
+
+/** Head of an instruction that crosses a page. */
+function straddle(u: usize): usize {
+  const left = load<i32>(PCPU, PcpuOff.left) - 1;
+  store<i32>(PCPU, left, PcpuOff.left);
+  return left < 0 ? endSlice(u) : checkStraddle(u);
+}
+
+/** Records that are neither templates nor cold, nor begin or end a block. */
+export function performRare(u: usize): usize {
+  switch (<i32>load<u16>(u)) {
+    case Handler.resync: return resync(u);
+    case Handler.step: return step(u);
+    case Handler.straddle: return straddle(u);
+    case Handler.checked: return performChecked(u);
+    case Handler.dead: return enterDead(u);
+    default: {
+      store<u32>(PCPU, <u32>u, PcpuOff.record);
+      return load<u16>(u) == Handler.ud ? raise(Vector.UD) : raiseError(Vector.GP, 0);
+    }
+  }
 }
 
 /** Record 0: a fault is delivered, an exit leaves (0). */

@@ -6,7 +6,7 @@
 export type HotRow = readonly [template: string, operations: readonly string[], widths: readonly number[], forms: readonly string[]];
 
 const COMMON = ["e", "ne", "b", "ae", "be", "a", "l", "ge", "le", "g"];
-const ALL_CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"];
+const ALL_CC = ["b", "ae", "e", "ne", "be", "a", "s", "ns", "l", "ge", "le", "g"]; // the others follow what is not compared
 
 /** Templates whose handlers do not look at the operand width. */
 export const SHARED_WIDTH: readonly string[] = ["jcc", "jmp"];
@@ -47,8 +47,8 @@ export const HOT: readonly HotRow[] = [
   ["push", [""], [4], ["ri", "rmb"]],
   ["pop", [""], [8, 4], ["rr"]],
   ["jcc", ALL_CC, [8, 4], ["ri"]],
-  ["setcc", ["*"], [1], ["rr"]],
-  ["cmov", ["*"], [8, 4], ["rr"]],
+  ["setcc", COMMON, [1], ["rr"]],
+  ["cmov", ALL_CC, [8, 4], ["rr"]],
   ["jmp", [""], [8, 4], ["ri"]],
   ["call", [""], [8, 4], ["ri"]],
   ["ret", [""], [8, 4], ["ri"]],

@@ -5,6 +5,6 @@ import { aluOp } from "../semantics/alu";
 
 /** `a op b` at `w` bytes (op as in the opcode map: 0 ADD .. 7 CMP); sets the flags, returns the result sign-extended. */
 export function aluFlags(op: i32, w: i32, a: u64, b: u64): u64 {
-  const m = changetype<Interp<u8>>(PCPU);
-  return aluOp<Interp<u8>, u64>(m, op, w, m.sext(a, w), m.sext(b, w));
+  const m = changetype<Interp<u32>>(PCPU);
+  return aluOp<Interp<u32>, u64>(m, op, w, m.sext(a, w), m.sext(b, w));
 }

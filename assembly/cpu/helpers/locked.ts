@@ -49,12 +49,12 @@ function replace(h: usize, w: i32, old: u64, x: u64): bool {
 /** New value of the destination; sets the flags. Deterministic in `old`, so a lost race just computes again. */
 function compute(op: i32, w: i32, old: u64, operand: u64): u64 {
   if (op <= Op.xor) return aluFlags(op - Op.add, w, old, operand);
-  const m = changetype<Interp<u8>>(PCPU);
+  const m = changetype<Interp<u32>>(PCPU);
   switch (op) {
-    case Op.inc: return unaryOp<Interp<u8>, u64>(m, 0, w, sextN(old, w));
-    case Op.dec: return unaryOp<Interp<u8>, u64>(m, 1, w, sextN(old, w));
+    case Op.inc: return unaryOp<Interp<u32>, u64>(m, 0, w, sextN(old, w));
+    case Op.dec: return unaryOp<Interp<u32>, u64>(m, 1, w, sextN(old, w));
     case Op.not: return ~old;
-    case Op.neg: return unaryOp<Interp<u8>, u64>(m, 3, w, sextN(old, w));
+    case Op.neg: return unaryOp<Interp<u32>, u64>(m, 3, w, sextN(old, w));
     case Op.xadd: return aluFlags(0, w, old, operand);
     default: return operand; // XCHG
   }

@@ -52,14 +52,16 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   if (f == Form.rm || f == Form.rmb) {
-    const h = m.hostR(m.ea(u, simple), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, simple), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     const a = fa(u), r = aluOp<M, V>(m, op, w, m.regS(a, w), m.loadS(h, w));
     if (writes) m.setReg(a, w, r);
     return u + RecOff.SIZE;
   }
-  const h = writes ? m.hostW(m.ea(u, simple), w, u) : m.hostR(m.ea(u, simple), w, u);
-  if (m.faulted(h, u)) return 0;
+  const at = m.ea(u, simple), s = writes ? m.hostW(at, w, u) : m.hostR(at, w, u);
+  if (m.faulted(s, at, w, u)) return m.fault(u);
+  const h = m.host(s, at);
   const b = f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.regS(fa(u), w);
   const r = aluOp<M, V>(m, op, w, m.loadS(h, w), b);
   if (writes) m.store(h, w, r);
@@ -85,8 +87,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     m.setReg(a, w, unaryOp<M, V>(m, op, w, m.regS(a, w)));
     return u + RecOff.SIZE;
   }
-  const h = m.hostW(m.ea(u, f >= Form.rmb), w, u);
-  if (m.faulted(h, u)) return 0;
+  const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
+  if (m.faulted(s, at, w, u)) return m.fault(u);
+  const h = m.host(s, at);
   m.store(h, w, unaryOp<M, V>(m, op, w, m.loadS(h, w)));
   return u + RecOff.SIZE;
 }
@@ -102,13 +105,15 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   }
   const simple = f >= Form.rmb;
   if (f == Form.rm || f == Form.rmb) {
-    const h = m.hostR(m.ea(u, simple), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, simple), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     m.setReg(fa(u), w, m.load(h, w));
     return u + RecOff.SIZE;
   }
-  const h = m.hostW(m.ea(u, simple), w, u);
-  if (m.faulted(h, u)) return 0;
+  const at = m.ea(u, simple), s = m.hostW(at, w, u);
+  if (m.faulted(s, at, w, u)) return m.fault(u);
+  const h = m.host(s, at);
   m.store(h, w, f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.reg(fa(u), w));
   return u + RecOff.SIZE;
 }
@@ -119,8 +124,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   let x: V;
   if (f == Form.rr) x = op & 4 ? m.regS(fb(u), from) : m.reg(fb(u), from);
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), from, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, from, u);
+    if (m.faulted(s, at, from, u)) return m.fault(u);
+    const h = m.host(s, at);
     x = op & 4 ? m.loadS(h, from) : m.load(h, from);
   }
   m.setReg(fa(u), w, x);
@@ -137,8 +143,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     m.setReg(fa(u), 1, m.fromCond(m.cond(cc)));
     return u + RecOff.SIZE;
   }
-  const h = m.hostW(m.ea(u, f >= Form.rmb), 1, u);
-  if (m.faulted(h, u)) return 0;
+  const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, 1, u);
+  if (m.faulted(s, at, 1, u)) return m.fault(u);
+  const h = m.host(s, at);
   m.store(h, 1, m.fromCond(m.cond(cc)));
   return u + RecOff.SIZE;
 }
@@ -148,8 +155,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   let x: V;
   if (f == Form.rr) x = m.reg(fb(u), w);
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     x = m.load(h, w);
   }
   const a = fa(u), old = m.reg(a, w);
@@ -177,8 +185,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   let x: V;
   if (f == Form.ri) x = m.reg(fa(u), w);
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     x = m.load(h, w);
   }
   m.setCarry(m.and(m.shrBy(x, <i32>imm32(u) & (w * 8 - 1)), m.imm(1)));

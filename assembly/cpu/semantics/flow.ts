@@ -16,8 +16,9 @@ import { fa, fb, Form, imm32 } from "./alu";
     a = m.regS(fa(u), w);
     b = f == Form.ri ? m.imm(imm32(u)) : m.regS(fb(u), w);
   } else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     const x = m.loadS(h, w);
     if (f == Form.rm || f == Form.rmb) {
       a = m.regS(fa(u), w);
@@ -37,8 +38,9 @@ import { fa, fb, Form, imm32 } from "./alu";
   let r: V;
   if (f == Form.rr || f == Form.ri) r = m.and(m.regS(fa(u), w), f == Form.ri ? m.imm(imm32(u)) : m.regS(fb(u), w));
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     r = m.and(m.loadS(h, w), f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.regS(fa(u), w));
   }
   m.setFlags(FlagsKind.logic, r, r, r);
@@ -50,8 +52,9 @@ import { fa, fb, Form, imm32 } from "./alu";
 }
 
 @inline export function call<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
-  const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
-  if (m.faulted(h, u)) return 0;
+  const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w);
+  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  const h = m.host(s, sp);
   if (m.badDirect(w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
@@ -63,8 +66,9 @@ import { fa, fb, Form, imm32 } from "./alu";
   let to: V;
   if (f == Form.rr) to = m.reg(fa(u), w);
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     to = m.load(h, w);
   }
   if (m.badTarget(to, w, u)) return 0;
@@ -75,12 +79,14 @@ import { fa, fb, Form, imm32 } from "./alu";
   let to: V;
   if (f == Form.rr) to = m.reg(fa(u), w);
   else {
-    const from = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(from, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const from = m.host(s, at);
     to = m.load(from, w);
   }
-  const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
-  if (m.faulted(h, u)) return 0;
+  const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w);
+  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  const h = m.host(s, sp);
   if (m.badTarget(to, w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
@@ -89,8 +95,9 @@ import { fa, fb, Form, imm32 } from "./alu";
 
 /** RET and RET Iw: the immediate is added after the pop. */
 @inline export function ret<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
-  const h = m.stackHostR(m.stackAt(0, w), w);
-  if (m.faulted(h, u)) return 0;
+  const sp = m.stackAt(0, w), s = m.stackHostR(sp, w);
+  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  const h = m.host(s, sp);
   const to = m.load(h, w);
   if (m.badTarget(to, w, u)) return 0;
   m.setStack(m.stackAt(<i64>w + imm32(u), w), w);

@@ -22,8 +22,9 @@ import { fa, fb, Form, imm32 } from "./alu";
   let x: V;
   if (f == Form.rr || f == Form.ri) x = m.regS(fb(u), w);
   else {
-    const h = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(h, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const h = m.host(s, at);
     x = m.loadS(h, w);
   }
   const y = f == Form.rr || f == Form.rm || f == Form.rmb ? m.regS(a, w) : m.imm(imm32(u));

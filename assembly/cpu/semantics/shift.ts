@@ -44,8 +44,9 @@ export const enum Shift { rol, ror, rcl, rcr, shl, shr, sal, sar }
     m.setReg(a, w, op < Shift.rcl ? rotateOp<M, V>(m, op, w, m.reg(a, w), n) : shiftOp<M, V>(m, op, w, m.reg(a, w), n));
     return u + RecOff.SIZE;
   }
-  const h = m.hostW(m.ea(u, f >= Form.rmb), w, u);
-  if (m.faulted(h, u)) return 0;
+  const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
+  if (m.faulted(s, at, w, u)) return m.fault(u);
+  const h = m.host(s, at);
   m.store(h, w, op < Shift.rcl ? rotateOp<M, V>(m, op, w, m.load(h, w), n) : shiftOp<M, V>(m, op, w, m.load(h, w), n));
   return u + RecOff.SIZE;
 }

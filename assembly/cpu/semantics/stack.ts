@@ -9,12 +9,14 @@ import { fa, Form, imm32 } from "./alu";
   if (f == Form.rr) x = m.reg(fa(u), w);
   else if (f == Form.ri) x = m.imm(imm32(u));
   else {
-    const from = m.hostR(m.ea(u, f >= Form.rmb), w, u);
-    if (m.faulted(from, u)) return 0;
+    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
+    if (m.faulted(s, at, w, u)) return m.fault(u);
+    const from = m.host(s, at);
     x = m.load(from, w);
   }
-  const sp = m.stackAt(-w, w), h = m.stackHostW(sp, w);
-  if (m.faulted(h, u)) return 0;
+  const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w);
+  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  const h = m.host(s, sp);
   m.store(h, w, x);
   m.setStack(sp, w);
   return u + RecOff.SIZE;
@@ -22,8 +24,9 @@ import { fa, Form, imm32 } from "./alu";
 
 /** POP to a register. POP SP keeps the popped value: the increment comes first. */
 @inline export function pop<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
-  const h = m.stackHostR(m.stackAt(0, w), w);
-  if (m.faulted(h, u)) return 0;
+  const sp = m.stackAt(0, w), s = m.stackHostR(sp, w);
+  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  const h = m.host(s, sp);
   const x = m.load(h, w);
   m.setStack(m.stackAt(w, w), w);
   m.setReg(fa(u), w, x);
@@ -32,8 +35,9 @@ import { fa, Form, imm32 } from "./alu";
 
 /** LEAVE: SP := BP at stack width, then POP BP. */
 @inline export function leave<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
-  const bp = m.stackWrap(m.reg(Gpr.rbp * 8, 8), w), h = m.stackHostR(bp, w);
-  if (m.faulted(h, u)) return 0;
+  const bp = m.stackWrap(m.reg(Gpr.rbp * 8, 8), w), s = m.stackHostR(bp, w);
+  if (m.faulted(s, bp, w, u)) return m.fault(u);
+  const h = m.host(s, bp);
   const x = m.load(h, w);
   m.setStack(m.stackWrap(m.add(bp, m.imm(w)), w), w);
   m.setReg(Gpr.rbp * 8, w, x);
