@@ -98,10 +98,14 @@ export abstract class CodeCache extends Cpu {
     this.codePage[page] = 0;
     const slot = this.slotOf[page];
     if (slot === 0) return;
-    const { ops } = this;
-    for (let block = this.lastBlock[slot]; block !== 0; block = ops[block + 1])
-      for (let u = block + STRIDE; u < ops[block + 2]; u += STRIDE) ops[u] = Op.stale;
-    this.entries.fill(0, slot * PAGE, (slot + 1) * PAGE);
+    const { ops, entries } = this;
+    const table = slot * PAGE;
+    for (let block = this.lastBlock[slot]; block !== 0; block = ops[block + 1]) {
+      for (let u = block + STRIDE; u < ops[block + 2]; u += STRIDE) {
+        ops[u] = Op.stale;
+        entries[table + (ops[u + 3] & 4095)] = 0;
+      }
+    }
     this.slotOf[page] = 0;
     this.free.push(slot);
     this.dropExecutable();

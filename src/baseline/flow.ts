@@ -90,8 +90,10 @@ export function setFlagsBy(m: BaselineCore, value: number, width: number): void 
   if (m.cpl === 0) changes |= Flag.IOPL;
   if (m.cpl <= m.iopl) changes |= Flag.IF;
   m.setStatus(value);
-  m.control = ((m.control & ~changes) | (value & changes)) & ~Flag.RF;
-  m.leave = true;
+  const before = m.control;
+  m.control = ((before & ~changes) | (value & changes)) & ~Flag.RF;
+  // an interrupt or a trap may be due now
+  if (m.control & (Flag.TF | (Flag.IF & ~before))) m.leave = true;
 }
 
 export function performFlow(m: BaselineCore, u: number, cold: Cold): boolean {

@@ -95,7 +95,6 @@ export function softwareInterrupt(m: BaselineCore, vector: number, privileged = 
     m.pc = at;
     throw e;
   }
-  m.leave = true;
   return false;
 }
 

@@ -19,6 +19,7 @@ export abstract class Paging {
   readonly ram8: Uint8Array;
   readonly ram16: Uint16Array;
   readonly ram32: Int32Array;
+  readonly ramDouble: Float64Array;
   readonly ramBytes: number;
   readonly tlbR = new Int32Array(2 * USER);
   readonly tlbW = new Int32Array(2 * USER);
@@ -44,6 +45,7 @@ export abstract class Paging {
     this.ram8 = new Uint8Array(buffer);
     this.ram16 = new Uint16Array(buffer);
     this.ram32 = new Int32Array(buffer);
+    this.ramDouble = new Float64Array(buffer);
     this.codePage = new Uint8Array(this.ramBytes >>> 12);
     this.codeChunk = new Uint8Array(this.ramBytes >>> 6);
   }

@@ -19,6 +19,10 @@ export function performString(m: BaselineCore, u: number, cold: Cold): boolean {
   const rep = (w0 >>> 28) & 3;
   const size = 1 << width;
   const step = m.control & Flag.DF ? -size : size;
+  if (rep === 0 && !address16 && cold <= Cold.lods && cold !== Cold.cmps) {
+    once(m, cold, source, width, step);
+    return true;
+  }
   const { reg } = m;
   const mask = address16 ? 0xffff : -1;
   const ends = cold === Cold.ins || cold === Cold.outs;
@@ -87,6 +91,21 @@ export function performString(m: BaselineCore, u: number, cold: Cold): boolean {
   if (!ends) return true;
   m.pc = m.next;
   return false;
+}
+
+/** MOVS, STOS or LODS without REP, with 32-bit addresses. */
+function once(m: BaselineCore, cold: Cold, source: number, width: number, step: number): void {
+  const { reg } = m;
+  const size = 1 << width;
+  const from = reg[SI];
+  const to = reg[DI];
+  const x = cold === Cold.stos ? reg[0] : m.load(m.linear(source, from, size, false), width);
+  if (cold === Cold.lods) m.setReg(0, width, x);
+  else {
+    m.store(m.linear(Seg.es, to, size, true), width, x);
+    reg[DI] = to + step;
+  }
+  if (cold !== Cold.stos) reg[SI] = from + step;
 }
 
 /** Elements from `lin` to the end of its page, at most `count`. */
