@@ -1,10 +1,13 @@
-/** The core against the processor the tests run on, with fresh random seeds: single instructions of every row, and whole programs.
+/** The core against the processor the tests run on, with fresh random seeds: single instructions of every row, and whole programs
+ *  until XENOLITH_INSTRUCTIONS (ten million) generated instructions have been compared.
  *  Skipped where the recorder cannot be built. XENOLITH_SEED repeats a run. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { fpuCasesOf } from "../cpu/fpu/cases";
+import { FPU_ROWS } from "../cpu/fpu/rows";
 import { casesOf } from "../cpu/integer/cases";
-import { ROWS } from "../cpu/integer/rows";
-import { buildNative, describe, differences, ENVS, runNative } from "../hardware/native";
+import { ROWS, type Row } from "../cpu/integer/rows";
+import { buildNative, type Case, describe, differences, ENVS, runNative } from "../hardware/native";
 import { BatchPc, type Under } from "../support/batch_pc";
 import { compare, shrink } from "./native";
 import { makeProgram, PROGRAM_WINDOWS } from "./programs";
@@ -12,35 +15,59 @@ import { makeProgram, PROGRAM_WINDOWS } from "./programs";
 const live = suite("core against this processor");
 const native = buildNative();
 const seed = process.env.XENOLITH_SEED ?? String(Date.now());
+const INSTRUCTIONS = Number(process.env.XENOLITH_INSTRUCTIONS ?? 10_000_000);
 const test = native ? live : live.skip;
 
-for (const under of ["compatibility", "legacy"] as readonly Under[])
-  ENVS.forEach((environment, env) => {
-    if (environment.bits === 64 && under === "legacy") return;
-    test(`every row in ${environment.name} code, ${under} (seed ${seed})`, async () => {
-      const pc = await BatchPc.create();
-      const cases = ROWS.flatMap((row) => casesOf(row, env, 100, seed).map((c) => ({ row, c })));
-      const results = runNative(native!, cases.map(({ c }) => c));
-      const wrong: string[] = [];
-      cases.forEach(({ row, c }, i) => {
-        const found = differences(c, results[i], pc.run(c, under), c.defined);
-        if (found.length) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
+function everyRow(title: string, rows: readonly Row[], count: number, make: (row: Row, env: number, count: number, seed: string) => readonly (Case & { defined: number })[]): void {
+  for (const under of ["compatibility", "legacy"] as readonly Under[])
+    ENVS.forEach((environment, env) => {
+      if (environment.bits === 64 && under === "legacy") return;
+      test(`every ${title} row in ${environment.name} code, ${under} (seed ${seed})`, async () => {
+        const pc = await BatchPc.create();
+        const cases = rows.flatMap((row) => make(row, env, count, seed).map((c) => ({ row, c })));
+        const results = runNative(native!, cases.map(({ c }) => c));
+        const wrong: string[] = [];
+        cases.forEach(({ row, c }, i) => {
+          const found = differences(c, results[i], pc.run(c, under), c.defined);
+          if (found.length) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
+        });
+        assert.is(wrong.length, 0, `${wrong.length} wrong:\n${wrong.slice(0, 8).join("\n")}`);
       });
-      assert.is(wrong.length, 0, `${wrong.length} wrong:\n${wrong.slice(0, 8).join("\n")}`);
     });
-  });
+}
+everyRow("integer", ROWS, 100, casesOf);
+everyRow("FPU", FPU_ROWS, 50, fpuCasesOf);
 
-for (const env of [0, 1])
-  test(`programs of ${ENVS[env].name} code (seed ${seed})`, async () => {
-    const pc = await BatchPc.create(PROGRAM_WINDOWS);
-    for (let round = 0; round < 60; round++) {
-      const programs = Array.from({ length: 300 }, (_, i) => makeProgram(env, `${seed} ${round} ${i}`));
-      const found = compare(native!, pc, programs);
-      const bad = found.findIndex((f) => f.length > 0);
-      if (bad < 0) continue;
-      const small = shrink(native!, pc, programs[bad]);
-      assert.unreachable(`round ${round}, program ${bad}: ${found[bad].join("; ")}\nshrunk: ${describe(small)}`);
+const BATCH = 400;
+const MIXES: readonly (readonly [env: number, fpu: boolean, under: Under])[] = [
+  [0, true, "compatibility"],
+  [0, false, "compatibility"],
+  [1, true, "compatibility"],
+  [1, false, "legacy"],
+  [1, true, "legacy"],
+];
+
+test(`programs of integer, x87, MMX and SSE instructions (seed ${seed})`, async () => {
+  const pcs = await Promise.all(MIXES.map(() => BatchPc.create(PROGRAM_WINDOWS)));
+  let generated = 0;
+  let programs = 0;
+  const executed = () => pcs.reduce((n, pc) => n + pc.executed, 0);
+  for (let round = 0; generated < INSTRUCTIONS; round++) {
+    const mix = round % MIXES.length;
+    const [env, fpu, under] = MIXES[mix];
+    const batch = Array.from({ length: BATCH }, (_, i) => makeProgram(env, `${seed} ${round} ${i}`, fpu));
+    const found = compare(native!, pcs[mix], batch, under);
+    const bad = found.findIndex((f) => f.length > 0);
+    if (bad >= 0) {
+      const small = shrink(native!, pcs[mix], batch[bad], under);
+      const units = small.units.map(([at, length]) => small.code.slice(at, at + length)).filter((code) => code.some((byte) => byte !== 0x90));
+      const listing = units.map((code) => [...code].map((b) => b.toString(16).padStart(2, "0")).join(" ")).join("\n");
+      assert.unreachable(`round ${round}, program ${bad} of ${ENVS[env].name} code, ${under}: ${found[bad].join("; ")}\nshrunk: ${describe(small)}\n${listing}`);
     }
-  });
+    generated += batch.reduce((n, program) => n + program.units.length, 0);
+    programs += BATCH;
+  }
+  console.log(`programs: ${programs}, instructions generated: ${generated}, executed: ${executed()}, mismatches: 0`);
+});
 
 live.run();

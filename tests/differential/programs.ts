@@ -1,8 +1,10 @@
-/** Random programs over the integer rows: straight code, forward branches, bounded loops, subroutines, string runs, all within two
+/** Random programs over the integer rows, with or without x87, MMX and SSE: straight code, forward branches, bounded loops, subroutines, string runs, all within two
  *  pages of data. RBX and RBP point into the data and are kept; loops count in memory; a fault ends a program as well as HLT.
  *  After an instruction that leaves more than AF undefined all flags are set anew. */
 import { CODE, type Case, DATA, ENVS } from "../hardware/native";
 import { Random } from "../support/random";
+import { fpuState } from "../cpu/fpu/cases";
+import { FPU_ROWS } from "../cpu/fpu/rows";
 import { ROWS, type Row } from "../cpu/integer/rows";
 
 export const PROGRAM_WINDOWS = [[DATA, 0x2000]] as const;
@@ -18,6 +20,10 @@ const STACK = DATA + 0x1500;
 const LEFT_OUT = /^(j|aa[as]$|da[as]$|loop|call|ret|enter|leave|popa|pusha|pop$|push$|xlat|movoffs|lahf|salc|ins|outs|movs$|stos|lods|cmps|scas|aam|bt[src]?$|prefetch|hint)/;
 const PLAIN = ROWS.filter((row) => !LEFT_OUT.test(row.name) && !(row.spec.op ?? "").startsWith("movoffs") && !row.string);
 const HOT = PLAIN.filter((row) => /^(add|sub|cmp|test|and|or|xor|adc|sbb|mov|lea|inc|dec|neg|not|movzx|movsx|movsxd|shl|shr|sar|imul|set.*|cmov.*)$/.test(row.name));
+/** What a program may contain of x87, MMX and SSE: control words stay as they are. */
+const FPU = FPU_ROWS.filter((row) => !/^(fldcw|ldmxcsr)/.test(row.name));
+const X87 = FPU.filter((row) => row.name.startsWith("f"));
+const SSE = FPU.filter((row) => row.operands.some((o) => /^[VWU]/.test(o)));
 const JCC = ROWS.filter((row) => row.opcode >= 0x70 && row.opcode < 0x80 && row.escape.length === 0 && row.operands[0] === "Jb");
 
 export interface Program extends Case {
@@ -36,6 +42,7 @@ class Writer {
   constructor(
     readonly r: Random,
     readonly env: number,
+    readonly fpu = false,
   ) {
     this.long = ENVS[env].bits === 64;
     this.free = this.long ? [0, 1, 2, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] : [0, 1, 2, 6, 7];
@@ -106,9 +113,41 @@ class Writer {
     return [...prefixes, ...(long && (rex || mustRex) ? [0x40 | rex] : []), ...row.escape, row.plusR ? row.opcode + (rm & 7) : row.opcode, ...tail, ...imm];
   }
 
+  /** One instruction of x87, MMX or SSE; 16-byte operands are mostly aligned. */
+  private floating(row: Row): number[] {
+    const { r, long } = this;
+    const wide = long && r.chance(0.2);
+    let rex = wide ? 8 : 0;
+    const general = row.operands.some((o) => o[0] === "G");
+    const reg = row.digit ?? (general ? r.pick(this.free) : r.below(long ? 16 : 8));
+    const tail: number[] = [];
+    if (row.exact !== undefined) tail.push(row.exact);
+    else if (row.modrm) {
+      if (row.digit === undefined && reg >= 8) rex |= 4;
+      if (row.form !== "reg" && (row.form === "mem" || r.chance(0.4))) {
+        const disp = (r.below(15) - 7) * 16 + (r.chance(0.02) ? r.below(16) : 0);
+        tail.push(0x40 | ((reg & 7) << 3) | r.pick([3, 5]), disp & 255);
+      } else {
+        const rm = row.operands.some((o) => o[0] === "E") ? r.pick(this.free) : r.below(long ? 16 : 8);
+        if (rm >= 8) rex |= 1;
+        tail.push(0xc0 | ((reg & 7) << 3) | (rm & 7));
+      }
+    }
+    // without REX 6 and 7 as bytes are DH and BH, and BH belongs to a pointer
+    const byte = row.operands.includes("Eb") && tail[0] >= 0xc0;
+    if (byte && !long && (tail[0] & 7) === 7) tail[0] &= ~7;
+    const imm = row.operands.includes("Ib") ? [r.below(256)] : [];
+    return [...(row.prefix ? [row.prefix] : []), ...(long && (rex || byte) ? [0x40 | rex] : []), ...row.escape, row.opcode, ...tail, ...imm];
+  }
+
   /** A plain instruction and, if need be, a CMP that makes the flags known again. */
   some(): void {
     const { r } = this;
+    if (this.fpu && r.chance(0.4)) {
+      const row = r.pick(r.chance(0.3) ? X87 : r.chance(0.8) ? SSE : FPU);
+      if (row.spec.mode === undefined || (row.spec.mode === "long") === this.long) this.unit(this.floating(row));
+      return;
+    }
     const rows = r.chance(0.6) ? HOT : PLAIN;
     for (;;) {
       const row = r.pick(rows);
@@ -151,7 +190,7 @@ class Writer {
       if (kind < 12) this.some();
       else if (kind < 15) {
         // over a few instructions
-        const inner = new Writer(r, this.env);
+        const inner = new Writer(r, this.env, this.fpu);
         for (let i = r.between(1, 3); i > 0; i--) inner.some();
         const pair = r.chance(0.7) ? this.compare() : [];
         this.unit([...pair, ...this.jcc(inner.code.length)]);
@@ -165,7 +204,7 @@ class Writer {
         this.unit([0x58 + y]);
       } else if (kind < 18) {
         // CALL over a subroutine's body that ends in RET, then past it
-        const inner = new Writer(r, this.env);
+        const inner = new Writer(r, this.env, this.fpu);
         inner.some();
         inner.some();
         this.unit([0xe8, ...le(2, 4), 0xeb, inner.code.length + 1, ...inner.code, 0xc3]);
@@ -189,9 +228,9 @@ class Writer {
   }
 }
 
-export function makeProgram(env: number, seed: string): Program {
+export function makeProgram(env: number, seed: string, fpu = false): Program {
   const r = new Random(seed);
-  const w = new Writer(r, env);
+  const w = new Writer(r, env, fpu);
   const length = r.between(60, 800);
   while (w.code.length < length) w.body(2);
   w.code.push(0xf4);
@@ -204,7 +243,14 @@ export function makeProgram(env: number, seed: string): Program {
   const memory = new Uint8Array(0x2000);
   const words = new Uint32Array(memory.buffer);
   for (let i = 0; i < words.length; i++) words[i] = r.u32();
-  return { env, rip: CODE + 0x100 + r.below(0x3000), step: false, repeats: false, code: Uint8Array.from(w.code), gpr, rflags: r.u32() & 0x8d5, memory, units: w.units };
+  return { env, rip: CODE + 0x100 + r.below(0x3000), step: false, repeats: false, code: Uint8Array.from(w.code), gpr, rflags: r.u32() & 0x8d5, memory, units: w.units, ...(fpu ? { fpu: stateFor(r, long) } : {}) };
+}
+
+/** One program in ten meets unmasked exceptions. */
+function stateFor(r: Random, long: boolean): Uint8Array {
+  const state = fpuState(r, r.chance(0.9));
+  if (!long) state.fill(0, 288);
+  return state;
 }
 
 /** The program with the given units replaced by NOPs. */

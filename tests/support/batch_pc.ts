@@ -28,6 +28,8 @@ export class BatchPc {
   private readonly code: number[] = [];
   private used: [at: number, length: number][] = [];
   private readonly taken = new Uint8Array(CODE_SIZE / 16);
+  /** Instructions performed so far. */
+  executed = 0;
 
   private constructor(
     private readonly pc: TestPc,
@@ -173,6 +175,7 @@ export class BatchPc {
     }
     if (c.fpu) this.loadFpu(c.fpu);
     const exit = core.run(budget);
+    this.executed += budget - Number(mem.get64(base + PcpuOff.budget));
 
     // the frame of the exception that ended the case
     const legacy = under === "legacy" && ENVS[c.env].bits !== 64;
