@@ -14,6 +14,7 @@ interface Exports {
   resetVcpu(): void;
   pvhStart(entry: number, startInfo: number): void;
   updateMode(): void;
+  flushTlbAll(): void;
   materialize(): bigint;
   apicPost(vector: number): void;
   apicPending(): number;
