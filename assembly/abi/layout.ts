@@ -235,7 +235,6 @@ export const enum PcpuOff {
   miscEnable = 600,
   mtrrDefType = 608,
   mtrr = 616, // u64[8 * 2 variable + 11 fixed] = 216 B
-  specCtrl = 832, // u64
   nmiBlocked = 840, // u32, NMI delivered and no IRET since
   nmiPending = 844, // u32
   halted = 848, // u32, activity state: 1 in HLT
@@ -280,6 +279,8 @@ export const enum PcpuOff {
   tlbLogCount = 4236, // u32, entries in the fill log
   jcLogCount = 4240, // u32
   sliceLength = 4248, // u32, instructions the current slice was opened with (cpu/runtime)
+  lookAt = 4252, // u32, record whose handler is Handler.look for once, 0 none
+  lookHandler = 4256, // u32, its own handler
   delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer

@@ -4,11 +4,13 @@
  *  Cold helpers: ld* and st*, which unwind on a fault. sys* are implicit supervisor accesses (descriptor tables, TSS):
  *  privileged at any CPL, and SMAP holds for them whatever AC says (SDM Vol.3A "Determination of Access Rights"). */
 import { PcpuOff, TlbOff } from "../abi/layout";
+import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
 import { failError } from "../fault";
-import { commitWrite, hostSpanR, hostSpanW, missR, missW, readIn, writeIn } from "../mmu/access";
+import { commitWrite, hostSpanR, hostSpanW, missR, missS, missW, readIn, writeIn } from "../mmu/access";
 import { SUPERVISOR } from "../mmu/tlb";
+import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
 
 export { commitWrite, hostSpanR, hostSpanW, missR, missW };
@@ -30,6 +32,31 @@ const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
     return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
   }
   return missW(lin, size);
+}
+
+/** hostW for a store that replaces all `size` bytes: a device is not read first. */
+@inline export function hostS(lin: u64, size: i32): usize {
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
+    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
+  }
+  return missS(lin, size);
+}
+
+/** hostW for the hot template at record `u`. */
+@inline export function hostAt(lin: u64, size: i32, u: usize): usize {
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
+    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
+  }
+  return missAt(lin, size, u);
+}
+
+/** A device may want the run loop to look after this instruction, so its record is noted. */
+export function missAt(lin: u64, size: i32, u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  const template = load<u16>(u, RecOff.desc) >> 9;
+  return template == Template.mov || template == Template.setcc ? missS(lin, size) : missW(lin, size);
 }
 
 @inline export function store8(host: usize, value: u64): void {
@@ -62,7 +89,7 @@ function readable(lin: u64, size: i32): usize {
 }
 
 function writable(lin: u64, size: i32): usize {
-  const host = hostW(lin, size);
+  const host = hostS(lin, size);
   if (!host) unwind();
   return host;
 }
@@ -133,7 +160,7 @@ function sysReadable(lin: u64, size: u32): usize {
 }
 
 function sysWritable(lin: u64, size: u32): usize {
-  const host = writeIn(lin, size, SUPERVISOR);
+  const host = writeIn(lin, size, SUPERVISOR, false);
   if (!host) unwind();
   return host;
 }

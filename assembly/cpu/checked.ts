@@ -5,7 +5,7 @@ import { Mode, PcpuOff, Seg } from "../abi/layout";
 import { RecFlag, RecOff } from "../abi/record";
 import { Gpr, Vector } from "../abi/x86";
 import { NON_CANONICAL, raiseError } from "../fault";
-import { hostR, hostW } from "./access";
+import { hostAt, hostR, hostW } from "./access";
 import { Handler } from "./handler";
 import { checkedEa } from "./helpers/segment";
 import { Op, Template } from "./opcodes.gen";
@@ -17,7 +17,7 @@ import { PCPU } from "./pcpu";
 export function checkedHost(u: usize, at: u64, w: i32, write: bool): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   const lin = load<u8>(u, RecOff.flags) & RecFlag.seg ? checkedEa(load<u8>(u, RecOff.seg), at, w, write) : at;
-  return write ? hostW(lin, w) : hostR(lin, w);
+  return write ? hostAt(lin, w, u) : hostR(lin, w);
 }
 
 /** Mask of the stack pointer: SS.B, or 64 bits in 64-bit mode. */

@@ -12,5 +12,6 @@ export const enum Handler {
   ud = 9, // invalid opcode
   gp = 10, // longer than 15 bytes
   dead = 11, // head of an invalidated block
-  hot = 12, // first specialized template
+  look = 12, // for once in place of the record's own: interrupts and exits are to be looked at before it (lookAfter)
+  hot = 13, // first specialized template
 }

@@ -9,7 +9,7 @@ import { FlagsKind, PcpuOff, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
-import { commitWrite, hostR, hostW } from "./access";
+import { commitWrite, hostAt, hostR, hostW } from "./access";
 import { enter, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
 import { badTargetChecked, checkedHost, checkedSetStack, checkedStackHost, stackMask } from "./checked";
@@ -62,7 +62,7 @@ export class Interp<K> extends Machine<u64> {
   @inline hostW(lin: u64, w: i32, u: usize): Host {
     if (sizeof<K>() == 1) return tlbEntry(lin) + PcpuOff.TLB_W;
     if (sizeof<K>() == 2) return checkedHost(u, lin, w, true);
-    return hostW(lin, w);
+    return hostAt(lin, w, u);
   }
   @inline faulted(s: Host, lin: u64, w: i32, u: usize): bool {
     if (sizeof<K>() == 1) return load<u64>(s) != ((lin + (w - 1)) & ~(<u64>0xfff));

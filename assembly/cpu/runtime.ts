@@ -23,7 +23,7 @@ import { performString } from "./helpers/string";
 import { performSystem } from "./helpers/system";
 import { performX87 } from "./helpers/x87_ops";
 import { Group } from "./opcodes.gen";
-import { PCPU } from "./pcpu";
+import { PCPU, attention, endLook, lookAfter } from "./pcpu";
 import { performAny } from "./perform";
 import { performMmx } from "./semantics/mmx";
 import { performSse } from "./semantics/sse";
@@ -123,6 +123,36 @@ export function endSlice(u: usize): usize {
   return look();
 }
 
+/** Handler.look: the instruction of the record before `u` has, or may have, made an interrupt due or ended something. */
+function lookBetween(u: usize): usize {
+  const handler = endLook(), previous = u - RecOff.SIZE;
+  const own = ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, RecOff.off));
+  const next = ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(previous, RecOff.off) + load<u8>(previous, RecOff.len));
+  const block = handler <= <u32>Handler.straddle || handler == Handler.goto || handler == Handler.dead;
+  if (load<i32>(PCPU, PcpuOff.exit)) {
+    store<u64>(PCPU, block ? own : next, PcpuOff.rip);
+    store<u32>(PCPU, 0, PcpuOff.record);
+    return 0;
+  }
+  if (block) { // no instruction: the next head ends the slice, and looks
+    attention();
+    return u;
+  }
+  store<u64>(PCPU, next, PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
+  let to = takeInterrupt();
+  if (to == HELD) {
+    if (own == next) {
+      lookAfter(u); // runs under the shadow
+      attention();
+      return u;
+    }
+    store<u64>(PCPU, own, PcpuOff.rip); // a NOP, which has no record, was under the shadow
+    to = takeInterrupt();
+  }
+  return to == NO_INTERRUPT ? u : to;
+}
+
 /** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts. */
 function step(u: usize): usize {
   const trap = load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed), left = load<i32>(PCPU, PcpuOff.left) - 1;
@@ -152,6 +182,7 @@ export function performRare(u: usize): usize {
     case Handler.straddle: return straddle(u);
     case Handler.checked: return performChecked(u);
     case Handler.dead: return enterDead(u);
+    case Handler.look: return lookBetween(u);
     default: {
       store<u32>(PCPU, <u32>u, PcpuOff.record);
       return load<u16>(u) == Handler.ud ? raise(Vector.UD) : raiseError(Vector.GP, 0);

@@ -9,6 +9,7 @@
  *  page-crossing access is not on hardware. */
 import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
+import { recheckAfter } from "../cpu/helpers/events";
 import { PCPU } from "../cpu/pcpu";
 import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode } from "./code_pages";
@@ -152,8 +153,8 @@ function gather(host: usize, gpa: u64, to: usize, len: u32): void {
   for (let i: usize = 0; i < len; i++) store<u8>(to + i, load<u8>(from + i));
 }
 
-/** Writes of up to 64 bytes in class `base`. */
-export function writeIn(lin: u64, size: u32, base: usize): usize {
+/** Writes of up to 64 bytes in class `base`. `keep`: their present contents are wanted, of devices too. */
+export function writeIn(lin: u64, size: u32, base: usize, keep: bool): usize {
   const first = <u32>(PAGE - (lin & (PAGE - 1)));
   const len = min(size, first);
   const host = writePage(lin, base, len);
@@ -170,6 +171,7 @@ export function writeIn(lin: u64, size: u32, base: usize): usize {
   }
   store<u64>(PCPU, lin, PcpuOff.writeLin);
   store<u32>(PCPU, size, PcpuOff.writeSize);
+  if (!keep) return SCRATCH_W;
   present(load<u32>(PCPU, WalkOff.firstHost), load<u64>(PCPU, WalkOff.firstGpa), SCRATCH_W, len);
   if (size > first) present(load<u32>(PCPU, WalkOff.secondHost), load<u64>(PCPU, WalkOff.secondGpa), SCRATCH_W + len, size - len);
   return SCRATCH_W;
@@ -196,13 +198,16 @@ export function commitWrite(): void {
 }
 
 function spread(host: usize, gpa: u64, from: usize, len: u32): void {
-  if (host == DEVICE) deviceWrite(gpa, from, len);
-  else if (host != DISCARD) copyBytes(host, from, len);
+  if (host == DEVICE) {
+    deviceWrite(gpa, from, len);
+    recheckAfter(<usize>load<u32>(PCPU, PcpuOff.record));
+  } else if (host != DISCARD) copyBytes(host, from, len);
 }
 
-/** hostR and hostW missed. */
+/** hostR, hostW and hostS missed. */
 export function missR(lin: u64, size: i32): usize { return readIn(lin, size, inForce()); }
-export function missW(lin: u64, size: i32): usize { return writeIn(lin, size, inForce()); }
+export function missW(lin: u64, size: i32): usize { return writeIn(lin, size, inForce(), true); }
+export function missS(lin: u64, size: i32): usize { return writeIn(lin, size, inForce(), false); }
 
 /** Host address of plain memory at `lin`, good to the end of its page, or 0. Without a fault pending 0 means that the
  *  caller must go element by element. */

@@ -285,7 +285,7 @@ function guardOf(template: string, op: number): string | null {
   if (!guard) throw new Error(`hot ${template} ${CC[op]}`);
   return guard;
 }
-const FIRST_HOT = 12; // Handler.hot
+const FIRST_HOT = 13; // Handler.hot
 const cases = new Array<number>(16384).fill(0);
 const functions: string[] = [];
 const branches: string[] = [];
@@ -374,6 +374,7 @@ export function run(): i32 {
       case 9: u = performRare(u); continue;
       case 10: u = performRare(u); continue;
       case 11: u = performRare(u); continue;
+      case 12: u = performRare(u); continue;
 ${branches.join("\n")}
       default: unreachable();
     }

@@ -85,6 +85,7 @@ export class Rig {
       replace: {
         "assembly/cpu/code_cache.ts": "tests/mmu/fixture/code_cache.ts",
         "assembly/cpu/helpers/apic.ts": "tests/mmu/fixture/apic.ts",
+        "assembly/cpu/helpers/events.ts": "tests/mmu/fixture/events.ts",
       },
     });
     const memory = fixtureMemory(192);

@@ -11,13 +11,15 @@
 import { ApicOff, InitBit, SystemOff } from "../../abi/apic";
 import { DomainOff, IntrLine, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
 import { Flag } from "../../abi/x86";
-import { PCPU, attention } from "../pcpu";
+import { PCPU, attention, lookAfter } from "../pcpu";
 import { apicEnabled, apicPending, apicPost, apicTakePosted, lint0IsExtInt, softwareEnabled } from "./apic";
 import { rflags } from "./mode";
 
 /** Values of PcpuOff.shadow: what holds interrupts off the instruction at SystemOff.shadowRip. */
 export const SHADOW_STI: u32 = 1;
 export const SHADOW_SS: u32 = 2;
+/** Added once an interrupt has waited: an instruction that jumps to itself is under the shadow only the first time. */
+const SPENT: u32 = 4;
 
 /** The instruction at `rip` will not be interrupted. */
 export function setShadow(kind: u32, rip: u64): void {
@@ -30,7 +32,15 @@ export function shadowed(): u32 { return shadowAt(load<u64>(PCPU, PcpuOff.rip));
 
 export function shadowAt(rip: u64): u32 {
   const kind = load<u32>(PCPU, PcpuOff.shadow);
-  return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind : 0;
+  return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind & ~SPENT : 0;
+}
+
+/** Must an interrupt at PcpuOff.rip wait for one instruction? The caller has it executed. */
+export function mustWait(): bool {
+  const kind = load<u32>(PCPU, PcpuOff.shadow);
+  if (!shadowed() || kind & SPENT) return false;
+  store<u32>(PCPU, kind | SPENT, PcpuOff.shadow);
+  return true;
 }
 
 /** Something new since the run loop last looked, or still waiting: worth a call of takeInterrupt() once IF is set. */
@@ -45,6 +55,11 @@ export function interruptWaiting(): bool {
 /** IF has become 1, NMIs are open again, or the priority dropped: makes the run loop end its slice after this block and look. */
 export function recheckInterrupts(): void {
   if (nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) attention();
+}
+
+/** The same from inside a block: before the instruction after record `u`. A device may also have ended something. */
+export function recheckAfter(u: usize): void {
+  if (load<i32>(PCPU, PcpuOff.exit) || nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) lookAfter(u);
 }
 
 /** The domain's callback vector if its level is asserted for `vcpu`, else 0. */

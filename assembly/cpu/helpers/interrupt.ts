@@ -23,7 +23,7 @@ import {
   Sys, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf, linear, markAccessed,
   readDescriptor, typeOf,
 } from "./descriptor";
-import { domainVector, extIntReady, pollUpcall, shadowed } from "./events";
+import { domainVector, extIntReady, pollUpcall, mustWait } from "./events";
 import { enterCode } from "./far_transfer";
 import {
   canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
@@ -94,6 +94,7 @@ export function deliver(): usize {
     store<u64>(PCPU, ripMask(ripOf(record)), PcpuOff.rip);
   }
   store<u32>(PCPU, 0, PcpuOff.record);
+  store<u32>(PCPU, 0, PcpuOff.shadow);
   countFault(vector);
   if (vector == Vector.PF) store<u64>(PCPU, load<u64>(PCPU, PcpuOff.faultLin), PcpuOff.cr2);
   let second = classOf(vector);
@@ -138,15 +139,16 @@ function tripleFault(): usize {
 
 /** INT n, INT3, INTO at record `u`. */
 export function softwareInterrupt(u: usize, vector: u32): usize {
+  store<u32>(PCPU, 0, SystemOff.stepArmed); // delivery clears TF
   deliverEvent(vector, 0, Event.soft, nextRip(u), <u32>materialize());
-  store<u32>(PCPU, 0, SystemOff.stepArmed); // delivery cleared TF
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
-/** INT1 (ICEBP): a #DB that the gate's DPL does not stop. */
+/** INT1 (ICEBP): a #DB that the gate's DPL does not stop. What MOV SS has held back until now comes with it. */
 export function debugInterrupt(u: usize): usize {
-  deliverEvent(Vector.DB, 0, Event.external, nextRip(u), <u32>materialize());
+  if (load<u32>(PCPU, PcpuOff.pendingDb)) enterDebugException();
   store<u32>(PCPU, 0, SystemOff.stepArmed);
+  deliverEvent(Vector.DB, 0, Event.external, nextRip(u), <u32>materialize());
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
@@ -173,10 +175,7 @@ export function takeInterrupt(): usize {
   const vector = rflags() & Flag.IF ? apicPending() : -1;
   const external = vcpu != 0 && (rflags() & Flag.IF) != 0 && extIntReady(vcpu);
   if (!nmi && !upcall && !external && vector < 0) return idle();
-  if (shadowed()) {
-    store<u32>(PCPU, 0, PcpuOff.shadow);
-    return HELD;
-  }
+  if (mustWait()) return HELD;
   if (nmi) {
     store<u32>(PCPU, 0, PcpuOff.nmiPending);
     store<u32>(PCPU, 1, PcpuOff.nmiBlocked);

@@ -6,8 +6,7 @@ import { pioRead, pioWrite } from "../../env";
 import { PCPU } from "../pcpu";
 import { setReg } from "../operand";
 import { watchPort } from "./debug";
-import { recheckInterrupts } from "./events";
-import { nextRip } from "./mode";
+import { recheckAfter } from "./events";
 import { checkIo } from "./tss";
 
 export function portIn(u: usize, port: u32, size: i32): usize {
@@ -29,10 +28,6 @@ export function portOut(u: usize, port: u32, size: i32): usize {
 
 /** The host may want to look before the next instruction, and a device may have raised its line. */
 function done(u: usize): usize {
-  if (load<i32>(PCPU, PcpuOff.exit)) {
-    store<u64>(PCPU, nextRip(u), PcpuOff.rip);
-    return 0;
-  }
-  recheckInterrupts();
+  recheckAfter(u);
   return u + RecOff.SIZE;
 }

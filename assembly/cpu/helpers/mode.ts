@@ -1,5 +1,6 @@
 /** The mode key and the privilege-dependent TLB class, recomputed after every change of what they derive from: CR0, EFER,
  *  RFLAGS (VM TF AC), CPL, CS, SS, DS, ES, FS, GS, debug registers. */
+import { SystemOff } from "../../abi/apic";
 import { Mode, PcpuOff, Seg, SegAttr } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { Cr0, Efer, Flag } from "../../abi/x86";
@@ -56,7 +57,8 @@ export function updateMode(): void {
     mode |= Mode.cpl3;
     if ((flags & Flag.AC) && (cr0() & Cr0.AM)) mode |= Mode.align;
   }
-  if ((flags & Flag.TF) || dr7) mode |= Mode.step;
+  // what an instruction has armed is still to be reported when it has cleared TF itself
+  if ((flags & Flag.TF) || dr7 || load<u32>(PCPU, SystemOff.stepArmed) || load<u32>(PCPU, PcpuOff.pendingDb)) mode |= Mode.step;
   if (dr7 && dataBreakpoints()) mode |= Mode.align; // every access is to be looked at
   store<u32>(PCPU, mode, PcpuOff.mode);
   setTlbClass();

@@ -26,8 +26,6 @@ const enum Msr {
   APIC_BASE = 0x1b,
   FEATURE_CONTROL = 0x3a,
   TSC_ADJUST = 0x3b,
-  SPEC_CTRL = 0x48,
-  PRED_CMD = 0x49,
   BIOS_UPDATE = 0x79,
   BIOS_SIGN = 0x8b,
   MTRR_CAP = 0xfe,
@@ -108,7 +106,6 @@ function slotOf(msr: u32): u32 {
     case Msr.MISC_ENABLE: return PcpuOff.miscEnable;
     case Msr.MCG_STATUS: return SystemOff.mcgStatus;
     case Msr.DEBUG_CTL: return SystemOff.debugCtl;
-    case Msr.SPEC_CTRL: return PcpuOff.specCtrl;
     case Msr.TSC_DEADLINE: return PcpuOff.tscDeadline;
     case Msr.APIC_BASE: return PcpuOff.apicBase;
     case Msr.TSC_ADJUST: return SystemOff.tscAdjust;
@@ -208,7 +205,6 @@ function isAcceptable(msr: u32, value: u64): bool {
     case KERNEL_GS_BASE: return canonical(value);
     case SFMASK:
     case TSC_AUX: return !(value >> 32);
-    case Msr.SPEC_CTRL: return !(value & ~<u64>0x87); // IBRS STIBP SSBD PSFD
     case Msr.DEBUG_CTL: return !(value & ~<u64>0x7f);
     default: return true;
   }
@@ -240,7 +236,7 @@ export function wrmsr(u: usize): usize {
     store<u64>(PCPU + slot, value);
     return resumeAfter(u);
   }
-  if (msr == Msr.PRED_CMD || msr == Msr.BIOS_UPDATE || msr == Msr.BIOS_SIGN || msr == PATCH_LOADER || isInert(msr)) return resumeAfter(u);
+  if (msr == Msr.BIOS_UPDATE || msr == Msr.BIOS_SIGN || msr == PATCH_LOADER || isInert(msr)) return resumeAfter(u);
   return unknown(msr, true);
 }
 

@@ -72,7 +72,8 @@ export function loadSegment(seg: i32, selector: u32): void {
   if (!mode64()) updateMode();
 }
 
-/** After a return to privilege `level`: data segments it may not use become null (SDM Vol.2B RET, IRET). */
+/** After a return to privilege `level`: data segments it may not use become null (SDM Vol.2B RET, IRET). Only the selector is written: FS and GS
+ *  keep their bases, which 64-bit mode goes on using. */
 export function dropInnerSegments(level: u32): void {
   dropInner(Seg.es, level);
   dropInner(Seg.ds, level);
@@ -84,7 +85,8 @@ function dropInner(seg: i32, level: u32): void {
   const attr = segAttr(seg);
   if (attr & SegAttr.NULL) return;
   const conforming = (attr & 0xc) == 0xc;
-  if (!conforming && ((attr >> SegAttr.DPL_SHIFT) & 3) < level) setNull(seg, 0);
+  if (conforming || ((attr >> SegAttr.DPL_SHIFT) & 3) >= level) return;
+  setSegment(seg, 0, segBase(seg), segLimit(seg), SegAttr.NULL);
 }
 
 /** True if [offset, offset + size) is inside the segment. */

@@ -1,18 +1,21 @@
 /** MOVS STOS LODS CMPS SCAS INS OUTS and their REP forms (SDM Vol.2B "REP"). Whole runs of plain RAM inside a page are copied
  *  or filled at once; everything else goes element by element, with the registers right at each one, so a fault or an
  *  interrupt finds a resumable instruction. */
+import { SystemOff } from "../../abi/apic";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
 import { pioRead, pioWrite } from "../../env";
-import { hostR, hostW, hostSpanR, hostSpanW, store16, store32, store64, store8 } from "../access";
+import { hostR, hostS, hostSpanR, hostSpanW, store16, store32, store64, store8 } from "../access";
 import { resume } from "../code_cache";
 import { Op } from "../opcodes.gen";
 import { addressSize, opSize, ripOf } from "../operand";
 import { PCPU, attention, charge } from "../pcpu";
 import { aluFlags } from "./arith";
+import { watchPort } from "./debug";
+import { recheckAfter } from "./events";
 import { zextN } from "./integer";
-import { canonical, ripMask } from "./mode";
+import { canonical, ripMask, rflags, setRflags } from "./mode";
 import { checkedEa } from "./segment";
 import { checkIo } from "./tss";
 
@@ -108,7 +111,7 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       const from = hostR(lin(seg, si, w, false), w);
       if (!from) return false;
       const x = loadW(from, w);
-      const to = hostW(lin(Seg.es, di, w, true), w);
+      const to = hostS(lin(Seg.es, di, w, true), w);
       if (!to) return false;
       storeW(to, w, x);
       advance(Gpr.rsi, a, step);
@@ -116,7 +119,7 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       return true;
     }
     case Op.stos: {
-      const to = hostW(lin(Seg.es, di, w, true), w);
+      const to = hostS(lin(Seg.es, di, w, true), w);
       if (!to) return false;
       storeW(to, w, load<u64>(PCPU, 0));
       advance(Gpr.rdi, a, step);
@@ -153,16 +156,20 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       return true;
     }
     case Op.ins: {
-      const to = hostW(lin(Seg.es, di, w, true), w);
+      const port = <u32>load<u16>(PCPU, Gpr.rdx * 8);
+      const to = hostS(lin(Seg.es, di, w, true), w);
       if (!to) return false;
-      storeW(to, w, <u64>pioRead(<u32>load<u16>(PCPU, Gpr.rdx * 8), w));
+      watchPort(port, w);
+      storeW(to, w, <u64>pioRead(port, w));
       advance(Gpr.rdi, a, step);
       return true;
     }
     default: {
       const from = hostR(lin(seg, si, w, false), w);
       if (!from) return false;
-      pioWrite(<u32>load<u16>(PCPU, Gpr.rdx * 8), w, <u32>loadW(from, w));
+      const port = <u32>load<u16>(PCPU, Gpr.rdx * 8);
+      watchPort(port, w);
+      pioWrite(port, w, <u32>loadW(from, w));
       advance(Gpr.rsi, a, step);
       return true;
     }
@@ -190,14 +197,20 @@ export function performString(u: usize): usize {
   const op = <i32>load<u16>(u, RecOff.op), w = opSize(u), a = addressSize(u), flags = load<u8>(u, RecOff.flags);
   const down = (load<u64>(PCPU, PcpuOff.rflags) & Flag.DF) != 0;
   const step: i64 = down ? -w : w;
-  if (op == Op.ins || op == Op.outs) checkIo(<u32>load<u16>(PCPU, Gpr.rdx * 8), w);
-  if (!(flags & (RecFlag.rep | RecFlag.repne))) return element(u, op, w, a, step) ? u + RecOff.SIZE : 0;
+  const usesPort = op == Op.ins || op == Op.outs;
+  if (usesPort) checkIo(<u32>load<u16>(PCPU, Gpr.rdx * 8), w);
+  if (!(flags & (RecFlag.rep | RecFlag.repne))) {
+    if (!element(u, op, w, a, step)) return 0;
+    if (usesPort) recheckAfter(u);
+    return u + RecOff.SIZE;
+  }
 
   let count = zextN(load<u64>(PCPU, Gpr.rcx * 8), a);
+  const stepping = (load<u32>(PCPU, PcpuOff.mode) & Mode.step) != 0;
   const compares = op == Op.cmps || op == Op.scas;
   let budget = CHUNK, singles: u32 = 0;
   while (count) {
-    let n: u64 = down ? 0 : bulk(u, op, w, a, min(count, budget));
+    let n: u64 = down || stepping ? 0 : bulk(u, op, w, a, min(count, budget));
     if (n) {
       if (charge(<i64>(n * w >> 6))) budget = n;
     } else {
@@ -214,12 +227,17 @@ export function performString(u: usize): usize {
       if (zf != ((flags & RecFlag.rep) != 0)) break;
     }
     budget = budget > n ? budget - n : 0;
-    if (budget == 0 && count) {
-      // interruptible: come back to this very instruction through the run loop
+    const trap = stepping && (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) != 0;
+    if ((budget == 0 || trap || load<i32>(PCPU, PcpuOff.exit)) && count) {
+      // Come back to this very instruction through the run loop: interrupts, debug traps and ends come between two iterations. A
+      // breakpoint on the instruction has been reported (SDM Vol.3B "Instruction-Breakpoint Exception Condition").
       store<u64>(PCPU, ripMask(ripOf(u)), PcpuOff.rip);
+      if (stepping) setRflags(rflags() | Flag.RF);
+      if (load<i32>(PCPU, PcpuOff.exit)) return 0;
       attention();
       return resume();
     }
   }
+  if (usesPort) recheckAfter(u);
   return u + RecOff.SIZE;
 }

@@ -61,6 +61,8 @@ export function sysret(size: i32): usize {
     mergeFlags(load<u32>(PCPU, Gpr.r11 * 8), 0x3c7fd7 & ~Flag.VM);
   } else setRflags(<u32>materialize() | Flag.IF);
   setLevel(3);
+  // As for SYSCALL, TF counts as the instruction leaves it: the trap comes as if SYSCALL had just completed.
+  store<u32>(PCPU, rflags() & Flag.TF ? 1 : 0, SystemOff.stepArmed);
   updateMode();
   const next = resume();
   recheckInterrupts();

@@ -1,4 +1,5 @@
 /** System instructions by Op: operand access and privilege checks; the work is in the files beside this one. */
+import { SystemOff } from "../../abi/apic";
 import { Exit } from "../../abi/exit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
@@ -13,7 +14,7 @@ import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, set
 import { PCPU } from "../pcpu";
 import { debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xgetbv, xsetbv } from "./control";
 import { cpuid } from "./cpuid";
-import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckInterrupts, setShadow, shadowAt } from "./events";
+import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckAfter, recheckInterrupts, setShadow, shadowAt } from "./events";
 import { callFar, jumpFar, returnFar } from "./far_transfer";
 import { HELD, NO_INTERRUPT, debugInterrupt, softwareInterrupt, takeInterrupt } from "./interrupt";
 import { flagsWritable, interruptReturn, mergeFlags } from "./iret";
@@ -150,12 +151,13 @@ function setInterruptFlag(u: usize): usize {
   if (flags & Flag.IF) return next(u);
   setRflags(flags | Flag.IF);
   setShadow(SHADOW_STI, nextRip(u));
-  recheckInterrupts();
+  recheckAfter(u);
   return next(u);
 }
 
 function halt(u: usize): usize {
   needLevel0();
+  if (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) return resumeAfter(u); // a debug trap ends HLT at once
   store<u64>(PCPU, nextRip(u), PcpuOff.rip);
   const to = takeInterrupt();
   if (to != NO_INTERRUPT && to != HELD) return to;
@@ -232,6 +234,14 @@ function readTime(u: usize, aux: bool): usize {
   store<u64>(PCPU, tsc & 0xffffffff, Gpr.rax * 8);
   store<u64>(PCPU, tsc >> 32, Gpr.rdx * 8);
   if (aux) store<u64>(PCPU, <u64>load<u32>(PCPU, PcpuOff.tscAux), Gpr.rcx * 8);
+  return next(u);
+}
+
+/** RDPMC: the four counters every AMD processor has (APM Vol.2 "Performance Counters"), which never count here. */
+function readCounter(u: usize): usize {
+  if ((cpl() != 0 && !(cr4() & Cr4.PCE)) || load<u32>(PCPU, Gpr.rcx * 8) > 3) return raiseError(Vector.GP, 0);
+  store<u64>(PCPU, 0, Gpr.rax * 8);
+  store<u64>(PCPU, 0, Gpr.rdx * 8);
   return next(u);
 }
 
@@ -396,7 +406,7 @@ export function performSystem(u: usize): usize {
     case Op.rdmsr: return rdmsr(u);
     case Op.rdtsc: return readTime(u, false);
     case Op.rdtscp: return readTime(u, true);
-    case Op.rdpmc: return raiseError(Vector.GP, 0); // no counters
+    case Op.rdpmc: return readCounter(u);
     case Op.cpuid:
       cpuid();
       return next(u);

@@ -28,21 +28,22 @@ export const UNREPORTED: Rows = [
   ["DS, DTES64, DS-CPL (1.EDX 21, 1.ECX 2, 4)", "the debug store does not exist", "nothing is sampled"],
   ["ACPI thermal control, TM, TM2, EIST (1.EDX 22, 29; 1.ECX 8, 7)", "no thermal or frequency MSRs", "the host regulates its processor"],
   ["SS (1.EDX 27)", "not reported", "there is one copy of memory"],
-  ["PDCM, performance counters (1.ECX 15, leaf 0Ah)", "RDPMC is #GP; AMD's eight counter MSRs read 0", "a count of an interpreter's instructions would mislead; Xen hides them too"],
+  ["PDCM, performance counters (1.ECX 15, leaf 0Ah)", "RDPMC and AMD's eight counter MSRs read 0", "a count of an interpreter's instructions would mislead; Xen hides them too"],
   ["PCID (1.ECX 17)", "CR4.PCIDE is reserved", "a change of CR3 costs one flush, which is cheap here"],
   ["LA57, PKU, PKS, CET (7.0)", "the bits of CR4 are reserved", "not implemented"],
   ["Nested paging, SVM (80000001.ECX 2)", "VM_CR says that SVM is disabled", "no nested virtualization yet"],
   ["Alternative MOV to CR8 (80000001.ECX 4)", "LOCK MOV CR0 is #UD", "64-bit code has CR8"],
+  ["IBRS, IBPB, STIBP, SSBD (80000008.EBX 12, 14, 15, 24)", "SPEC_CTRL and PRED_CMD are #GP", "nothing here speculates: AutoIBRS, SSB_NO and the like say so"],
   ["OSVW, IBS, TOPOEXT, data breakpoint extension (80000001.ECX 9, 10, 22, 26)", "the MSRs are #GP", "nothing to report"],
   ["FFXSR (80000001.EDX 25; EFER.FFXSR is reserved)", "FXSAVE always saves XMM registers", "the saving would be small"],
 ];
 
 /** MSRs: everything that is neither here nor among the ordinary ones is #GP(0), and a notice in the log. */
 export const MSRS: Rows = [
-  ["10, 1B, 3B, 48, 174 to 176, 1A0, 1D9, 200 to 20F, 250, 258, 259, 268 to 26F, 277, 2FF, 6E0, 800 to 83F (x2APIC), C0000080 to C0000084, C0000100 to C0000103", "as architecture defines them", ""],
+  ["10, 1B, 3B, 174 to 176, 1A0, 1D9, 200 to 20F, 250, 258, 259, 268 to 26F, 277, 2FF, 6E0, 800 to 83F (x2APIC), C0000080 to C0000084, C0000100 to C0000103", "as architecture defines them", ""],
   ["17, 179", "read 0; writing is #GP", "no platform id, no machine-check banks"],
   ["FE", "reads 508h; writing is #GP", "eight variable MTRRs, fixed ones, write combining"],
-  ["49, 79, C0010020", "writing does nothing; reading is #GP", "barriers of predictors and microcode updates: there is nothing to flush or to patch"],
+  ["79, C0010020", "writing does nothing; reading is #GP", "microcode updates: there is nothing to patch"],
   ["8B", "reads the level of a current microcode; writing does nothing", "kernels ask for it"],
   ["17A, C0010015, C0011020, C0011029", "stored, no effect", "machine-check status, HWCR, LS_CFG, DE_CFG: kernels set bits and read them back"],
   ["1DB to 1DE", "read 0, writing does nothing", "branch records: debuggers read them, nothing is recorded"],

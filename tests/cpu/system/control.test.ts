@@ -253,7 +253,8 @@ const MSRS: readonly [string, number, number, number, number][] = [
   ["MTRR mask beyond 40 bits", 0x201, 0x800, 0x100, 13],
   ["MTRR base with a reserved type", 0x200, 2, 0, 13],
   ["MTRR default type", 0x2ff, 0xc06, 0, -1],
-  ["SPEC_CTRL IBRS", 0x48, 1, 0, -1],
+  ["SPEC_CTRL, which CPUID does not report", 0x48, 0, 0, 13],
+  ["PRED_CMD, which CPUID does not report", 0x49, 1, 0, 13],
   ["EFER reserved", 0xc0000080, 0x1000d01, 0, 13],
   ["EFER automatic IBRS", 0xc0000080, 0x200d01, 0, -1],
   ["TSC_ADJUST", 0x3b, 1000, 0, -1],
@@ -389,6 +390,17 @@ cpuid("no AVX, and widths of 40 and 48 bits", () => {
   assert.is((leaf(1)[2] >>> 28) & 1, 0);
   assert.is((leaf(7)[1] >>> 5) & 1, 0);
   assert.is(leaf(0x80000008)[0], 0x3028);
+});
+
+cpuid("RDPMC reads the four counters of AMD processors, at CPL 0 or with CR4.PCE", () => {
+  for (const [level, cr4, counter, vector] of [[0, 0x20n, 3n, -1], [0, 0x20n, 4n, 13], [3, 0x20n, 0n, 13], [3, 0x120n, 0n, 1]] as const) {
+    longMode(guest, level);
+    guest.setField(PcpuOff.cr4, cr4);
+    guest.setGpr("rcx", counter);
+    guest.setGpr("rax", ~0n & 0xffff_ffff_ffff_ffffn);
+    assert.is(runCode(guest, vector === 1 ? "0f 33 f1" : "0f 33 f4"), vector);
+    if (vector !== 13) assert.is(guest.gpr("rax"), 0n);
+  }
 });
 
 cpuid("TSC conversion of Xen's leaf 3 gives nanoseconds", () => {

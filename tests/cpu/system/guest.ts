@@ -51,6 +51,10 @@ export class Guest {
   readonly view: DataView;
   now = 0;
   readonly out: [port: number, size: number, value: number][] = [];
+  /** Accesses to device memory, in order: "r4 fed00000", "w4 fed00000 12345678". */
+  readonly device: string[] = [];
+  /** What a device does when it is written to, by port or address. */
+  onWrite: ((at: number) => void) | undefined;
   readonly notices: number[] = [];
 
   private constructor(
@@ -68,7 +72,18 @@ export class Guest {
       nowNs: () => guest.now,
       random: () => 0x12345678,
       pioRead: (port: number, size: number) => (port << 16) | size,
-      pioWrite: (port: number, size: number, value: number) => void guest.out.push([port, size, value >>> 0]),
+      pioWrite: (port: number, size: number, value: number) => {
+        guest.out.push([port, size, value >>> 0]);
+        guest.onWrite?.(port);
+      },
+      mmioRead: (low: number, _high: number, size: number) => {
+        guest.device.push(`r${size} ${(low >>> 0).toString(16)}`);
+        return 0x01020304;
+      },
+      mmioWrite: (low: number, _high: number, size: number, value: number) => {
+        guest.device.push(`w${size} ${(low >>> 0).toString(16)} ${(value >>> 0).toString(16)}`);
+        guest.onWrite?.(low >>> 0);
+      },
       notice: (code: number, a: number) => void guest.notices.push(code, a >>> 0),
     });
     const instance = await WebAssembly.instantiate(module, imports);
@@ -113,6 +128,8 @@ export class Guest {
     this.now = 0;
     this.out.length = 0;
     this.notices.length = 0;
+    this.device.length = 0;
+    this.onWrite = undefined;
     new Uint8Array(this.memory.buffer, VCPU + VcpuOff.request, 4).fill(0);
     new Uint8Array(this.memory.buffer, VCPU + VcpuOff.apicPosted, 40).fill(0);
     this.view.setUint32(DOMAIN + DomainOff.callbackVector, 0, true);
