@@ -59,6 +59,21 @@ export const GUESTS = {
     package: "grub-xen-bin",
     find: { modules: "usr/lib/grub" },
   },
+  seabios: {
+    about: "SeaBIOS, 128 and 256 KiB (firmware of HVM domains)",
+    package: "seabios",
+    find: { firmware: "usr/share/seabios/bios.bin", large: "usr/share/seabios/bios-256k.bin" },
+  },
+  memtest: {
+    about: "memtest86+, 64- and 32-bit (HVM, by Linux's boot protocol)",
+    package: "memtest86+",
+    find: { kernel: "boot/memtest86+x64.bin", kernel32: "boot/memtest86+ia32.bin" },
+  },
+  xen: {
+    about: "Xen itself (HVM, Multiboot)",
+    package: "xen-hypervisor-4.17-amd64",
+    find: { kernel: "boot/xen-4.17-amd64.gz" },
+  },
   busybox: { about: "busybox, static, amd64", package: "busybox-static", find: { busybox: "bin/busybox" } },
   "busybox-i386": {
     about: "busybox, static, i386",
@@ -72,7 +87,8 @@ export const GUESTS = {
  *  @param {string} name a key of GUESTS
  *  @param {{refresh?: boolean, offline?: boolean, log?: (line: string) => void}} [options]
  *  @returns {Promise<{name: string, package: string, version: string, root: string, kernel?: string, ramdisk?: string,
- *    modules?: string, release?: string, busybox?: string, pv32?: string, pv64?: string}>} */
+ *    modules?: string, release?: string, busybox?: string, pv32?: string, pv64?: string, firmware?: string, large?: string,
+ *    kernel32?: string}>} */
 export async function obtain(name, options = {}) {
   const guest = GUESTS[name];
   if (!guest) throw new GuestUnavailable(`There is no guest "${name}"; known are ${Object.keys(GUESTS).join(", ")}.`);

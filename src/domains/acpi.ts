@@ -30,33 +30,46 @@ export const MAX_PVH_VCPUS = 128;
 /** SLP_TYP of S5, free to choose: the same number in \_S5 and in what the guest writes. */
 export const SLEEP_TYPE_S5 = 5;
 
-const HEADER = 36;
+export const HEADER = 36;
 const ALIGNMENT = 64;
 
 export function buildAcpi(config: AcpiConfig): AcpiTables {
-  const at: Record<string, number> = {};
-  const parts: Uint8Array[] = [];
-  let end = 0;
-  const place = (table: Uint8Array): number => {
-    const address = config.base + end;
-    const padded = Math.ceil(table.length / ALIGNMENT) * ALIGNMENT;
-    parts.push(table, new Uint8Array(padded - table.length));
-    end += padded;
-    at[String.fromCharCode(...table.subarray(0, 4))] = address;
-    return address;
-  };
-  const dsdt = place(buildDsdt(config));
-  const fadt = place(buildFadt(dsdt, config.sleepPort));
-  const madt = place(buildMadt(config));
-  const xsdt = place(buildXsdt([fadt, madt]));
+  const tables = new TableSet(config.base);
+  const dsdt = tables.place(buildDsdt(config));
+  const fadt = tables.place(buildFadt(dsdt, config.sleepPort));
+  const madt = tables.place(buildMadt(config));
+  return tables.finish([fadt, madt]);
+}
 
-  const tables = new Uint8Array(end);
-  let offset = 0;
-  for (const part of parts) {
-    tables.set(part, offset);
-    offset += part.length;
+/** Tables one after the other from an address on. */
+export class TableSet {
+  private readonly at: Record<string, number> = {};
+  private readonly parts: Uint8Array[] = [];
+  private end = 0;
+
+  constructor(private readonly base: number) {}
+
+  /** Its address. */
+  place(table: Uint8Array): number {
+    const address = this.base + this.end;
+    const padded = Math.ceil(table.length / ALIGNMENT) * ALIGNMENT;
+    this.parts.push(table, new Uint8Array(padded - table.length));
+    this.end += padded;
+    this.at[String.fromCharCode(...table.subarray(0, 4))] = address;
+    return address;
   }
-  return { tables, rsdp: buildRsdp(xsdt), at };
+
+  /** Everything, with an XSDT of those at `addresses`. */
+  finish(addresses: readonly number[]): AcpiTables {
+    const xsdt = this.place(buildXsdt(addresses));
+    const tables = new Uint8Array(this.end);
+    let offset = 0;
+    for (const part of this.parts) {
+      tables.set(part, offset);
+      offset += part.length;
+    }
+    return { tables, rsdp: buildRsdp(xsdt), at: this.at };
+  }
 }
 
 /** RSDP, revision 2: only the XSDT, no 32-bit RSDT. */
@@ -110,11 +123,11 @@ function buildFadt(dsdt: number, sleepPort: number | undefined): Uint8Array {
   });
 }
 
-/** Generic Address Structure of an 8-bit register in I/O space. */
-function genericAddress(view: DataView, at: number, port: number): void {
+/** Generic Address Structure of a register in I/O space. */
+export function genericAddress(view: DataView, at: number, port: number, bits = 8): void {
   view.setUint8(at, 1); // system I/O
-  view.setUint8(at + 1, 8); // bits
-  view.setUint8(at + 3, 1); // accessed by bytes
+  view.setUint8(at + 1, bits);
+  view.setUint8(at + 3, bits === 8 ? 1 : bits === 16 ? 2 : 3); // accessed by bytes, words, double words
   view.setBigUint64(at + 4, BigInt(port), true);
 }
 
@@ -155,7 +168,7 @@ function buildDsdt({ vcpus, maxVcpus, sleepPort }: AcpiConfig): Uint8Array {
 const OEM_ID = "Xen";
 
 /** A table with its header (ACPI 5.0, "System Description Table Header"). */
-function table(signature: string, revision: number, bodySize: number, fill: (view: DataView) => void): Uint8Array {
+export function table(signature: string, revision: number, bodySize: number, fill: (view: DataView) => void): Uint8Array {
   const bytes = new Uint8Array(HEADER + bodySize);
   const view = new DataView(bytes.buffer);
   write(bytes, 0, signature);
@@ -170,7 +183,7 @@ function table(signature: string, revision: number, bodySize: number, fill: (vie
   return bytes;
 }
 
-function write(bytes: Uint8Array, at: number, text: string): void {
+export function write(bytes: Uint8Array, at: number, text: string): void {
   for (let n = 0; n < text.length; n++) bytes[at + n] = text.charCodeAt(n);
 }
 

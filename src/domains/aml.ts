@@ -12,6 +12,7 @@ const enum Opcode {
   DWORD = 0x0c,
   STRING = 0x0d,
   SCOPE = 0x10,
+  BUFFER = 0x11,
   PACKAGE = 0x12,
   EXT = 0x5b,
   DEVICE = 0x82, // after EXT
@@ -61,6 +62,17 @@ export const device = (at: string, ...terms: Aml[]): Aml => [
   Opcode.DEVICE,
   ...packaged([...path(at), ...terms.flat()]),
 ];
+
+/** Buffer () { bytes } */
+export const buffer = (bytes: Aml): Aml => [Opcode.BUFFER, ...packaged([...integer(bytes.length), ...bytes])];
+
+/** ResourceTemplate () { IO (Decode16, base, base, 1, length) ..., IRQNoFlags () {irqs} } (ACPI 5.0, "Small Resource Data Type"). */
+export function resources(ports: readonly { readonly base: number; readonly length: number }[], irqs: readonly number[]): Aml {
+  const word = (value: number) => [value & 0xff, value >> 8];
+  const io = ports.flatMap(({ base, length }) => [0x47, 1, ...word(base), ...word(base), 1, length]);
+  const irq = irqs.flatMap((n) => [0x22, ...word(1 << n)]);
+  return buffer([...io, ...irq, 0x79, 0]);
+}
 
 /** Package () { elements } */
 export const pkg = (...elements: Aml[]): Aml => [Opcode.PACKAGE, ...packaged([elements.length, ...elements.flat()])];

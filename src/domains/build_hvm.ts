@@ -7,6 +7,7 @@
  *  0xc0000          with firmware RAM that ends with its last 256 KiB or what there is; for a kernel nothing but a page of stubs
  *                   at 0xff000 (pc_firmware.ts)
  *  0x100000         RAM: kernel where it wants to be; above it sections, modules, boot information
+ *  0xfc000000       ACPI tables for a kernel
  *  0xfec00000       I/O APIC      0xfee00000 local APIC      0xfeff8000 special pages
  *  4 GiB - size     firmware, read-only
  *  4 GiB            RAM that does not fit below
@@ -21,11 +22,12 @@ import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import { p2mSet } from "../machine/p2m";
+import { buildPcAcpi } from "./acpi_pc";
 import { DomainError } from "./errors";
 import { type HvmRam, layOut, type Layout, MIB, type MultibootBoot, pageUp, type PvhBoot } from "./hvm_layout";
 import { type LinuxBoot, layOutLinux } from "./linux_boot";
-import { HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
-import { lowMemory, STUB_GPA, stubPage } from "./pc_firmware";
+import { ACPI_START, HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
+import { lowMemory, RSDP_GPA, STUB_GPA, stubPage } from "./pc_firmware";
 import { createPcPage } from "./pc_page";
 
 export type HvmBoot = MultibootBoot | PvhBoot | LinuxBoot | { readonly kind: "firmware"; readonly rom: Uint8Array };
@@ -56,7 +58,7 @@ export const SHADOW = 0xc_0000;
 const TOP = 0x1_0000_0000;
 
 /** The map a PC's firmware would give (ACPI specification, "Address Range Types"), ascending and without overlap. */
-export function hvmMemoryMap(memoryBytes: number, romBytes: number): MemoryRegion[] {
+export function hvmMemoryMap(memoryBytes: number, romBytes: number, acpiBytes = 0): MemoryRegion[] {
   const low = Math.min(memoryBytes, LOW_RAM_END);
   const map: MemoryRegion[] = [
     { start: 0, size: EBDA, type: MemoryType.ram },
@@ -64,6 +66,7 @@ export function hvmMemoryMap(memoryBytes: number, romBytes: number): MemoryRegio
     { start: MIB - 0x1_0000, size: 0x1_0000, type: MemoryType.reserved },
   ];
   if (low > MIB) map.push({ start: MIB, size: low - MIB, type: MemoryType.ram });
+  if (acpiBytes > 0) map.push({ start: ACPI_START, size: pageUp(acpiBytes), type: MemoryType.acpi });
   map.push(
     { start: IOAPIC_RANGE.base, size: PAGE_SIZE, type: MemoryType.reserved },
     { start: LAPIC_START, size: PAGE_SIZE, type: MemoryType.reserved },
@@ -83,10 +86,11 @@ export function firmwarePages(romBytes: number): number {
 export function buildHvm(mem: MachineMemory, domid: number, domain: number, config: HvmConfig): HvmDomain {
   const { memoryMiB, boot } = config;
   const romBytes = boot.kind === "firmware" ? boot.rom.length : 0;
-  const memoryMap = hvmMemoryMap(memoryMiB * MIB, romBytes);
+  const acpi = boot.kind === "firmware" ? undefined : buildPcAcpi(ACPI_START, 1); // firmware makes its own
+  const memoryMap = hvmMemoryMap(memoryMiB * MIB, romBytes, acpi?.tables.length);
   const lowRam = Math.min(memoryMiB * MIB, LOW_RAM_END);
   const highRam = memoryMiB * MIB - lowRam;
-  const ram: HvmRam = { memoryMap, low: lowRam, high: highRam, ebda: EBDA };
+  const ram: HvmRam = { memoryMap, low: lowRam, high: highRam, ebda: EBDA, rsdp: acpi && { gpa: RSDP_GPA, bytes: acpi.rsdp } };
   // Nothing is written before all is known to fit.
   const image: Layout | undefined = boot.kind === "firmware" ? undefined : boot.kind === "linux" ? layOutLinux(boot, ram) : layOut(boot, ram);
 
@@ -105,9 +109,12 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
     const shadowed = rom.subarray(-(MIB - SHADOW));
     guest.write(MIB - shadowed.length, shadowed);
   }
-  if (image) {
+  if (image && acpi) {
     pages.add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
     guest.write(STUB_GPA, stubPage());
+    guest.write(RSDP_GPA, acpi.rsdp);
+    pages.add(ACPI_START, pageUp(acpi.tables.length));
+    guest.write(ACPI_START, acpi.tables);
     guest.write(0, lowMemory(EBDA));
     for (const { gpa, bytes } of image.pieces) guest.write(gpa, bytes);
   }

@@ -37,6 +37,8 @@ export interface HvmRam {
   readonly high: number;
   /** End of conventional memory: firmware's own begins here. */
   readonly ebda: number;
+  /** ACPI's root pointer, for kernels that are told. */
+  readonly rsdp?: { readonly gpa: number; readonly bytes: Uint8Array };
 }
 
 export interface Layout {
@@ -73,14 +75,14 @@ function programOf(boot: MultibootBoot | PvhBoot): Program {
   const { kernel, ramdisk } = boot;
   const { bytes } = kernel.elf;
   const segments = loadable(kernel).map(({ paddr, offset, fileSize, memSize }) => ({ paddr, memSize, bytes: bytes.subarray(offset, offset + fileSize) }));
-  const describe = ({ base, memoryMap, modules: [module] }: BootInformation) =>
-    encodeStartInfo(base, 0, memoryMap, cmdline, module && { gpa: module.start, size: module.end - module.start });
+  const describe = ({ base, memoryMap, modules: [module], rsdp }: BootInformation) =>
+    encodeStartInfo(base, rsdp?.gpa ?? 0, memoryMap, cmdline, module && { gpa: module.start, size: module.end - module.start });
   const modules = ramdisk ? [{ bytes: ramdisk, cmdline: "" }] : [];
   return { file: kernel.file, start: VcpuStart.pvh, entry: pvhEntry(kernel), segments, modules, describe, cmdline };
 }
 
 /** Where kernel, sections, modules and boot information go. */
-export function layOut(boot: MultibootBoot | PvhBoot, { memoryMap, low, ebda }: HvmRam): Layout {
+export function layOut(boot: MultibootBoot | PvhBoot, { memoryMap, low, ebda, rsdp }: HvmRam): Layout {
   const { file, segments, entry, elf, modules, cmdline, start, describe } = programOf(boot);
   const isRam = ramOf(memoryMap);
   for (const { paddr, memSize } of segments) {
@@ -115,6 +117,7 @@ export function layOut(boot: MultibootBoot | PvhBoot, { memoryMap, low, ebda }: 
       lowerKiB: Math.floor(Math.min(low, ebda) / KIB),
       upperKiB: Math.max(low - MIB, 0) / KIB,
       sections: placed?.sections,
+      rsdp,
     }),
   );
   if (end > low)

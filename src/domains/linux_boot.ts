@@ -57,6 +57,7 @@ const enum Setup {
 /** struct boot_params outside the header. */
 const enum Params {
   ext_mem_k = 0x002, // u16
+  acpi_rsdp_addr = 0x070, // u64
   alt_mem_k = 0x1e0, // u32
   e820_entries = 0x1e8, // u8
   e820_table = 0x2d0, // of 20 bytes
@@ -97,7 +98,7 @@ export function parseLinux(bytes: Uint8Array, file: string): LinuxImage {
   };
 }
 
-export function layOutLinux({ kernel, ramdisk, cmdline }: LinuxBoot, { memoryMap, low, ebda }: HvmRam): Layout {
+export function layOutLinux({ kernel, ramdisk, cmdline }: LinuxBoot, { memoryMap, low, ebda, rsdp }: HvmRam): Layout {
   const { file, address, size, code } = kernel;
   const text = new TextEncoder().encode(cmdline);
   const most = Math.min(kernel.cmdlineMost, ebda - CMDLINE - 1);
@@ -109,7 +110,7 @@ export function layOutLinux({ kernel, ramdisk, cmdline }: LinuxBoot, { memoryMap
       "memory",
       `${low / MIB} MiB cannot hold ${file}${ramdisk ? " and its ramdisk" : ""}, which take ${Math.ceil((end + (ramdisk?.length ?? 0)) / MIB)} MiB.`,
     );
-  const zeroPage = bootParams(kernel, { memoryMap, low, ramdisk: ramdisk && { gpa: ramdiskGpa, size: ramdisk.length } });
+  const zeroPage = bootParams(kernel, { memoryMap, low, rsdpGpa: rsdp?.gpa ?? 0, ramdisk: ramdisk && { gpa: ramdiskGpa, size: ramdisk.length } });
   const pieces = [
     { gpa: address, bytes: code },
     { gpa: ZERO_PAGE, bytes: zeroPage },
@@ -123,10 +124,11 @@ export function layOutLinux({ kernel, ramdisk, cmdline }: LinuxBoot, { memoryMap
 interface Told {
   readonly memoryMap: readonly MemoryRegion[];
   readonly low: number;
+  readonly rsdpGpa: number;
   readonly ramdisk?: { readonly gpa: number; readonly size: number };
 }
 
-function bootParams({ header, address }: LinuxImage, { memoryMap, low, ramdisk }: Told): Uint8Array {
+function bootParams({ header, address }: LinuxImage, { memoryMap, low, rsdpGpa, ramdisk }: Told): Uint8Array {
   const page = new Uint8Array(Params.SIZE);
   const view = new DataView(page.buffer);
   page.set(header, Setup.setup_sects);
@@ -139,6 +141,7 @@ function bootParams({ header, address }: LinuxImage, { memoryMap, low, ramdisk }
   const extended = Math.max(low - MIB, 0) / KIB;
   view.setUint16(Params.ext_mem_k, Math.min(extended, 0xffff), true);
   view.setUint32(Params.alt_mem_k, extended, true);
+  view.setBigUint64(Params.acpi_rsdp_addr, BigInt(rsdpGpa), true);
   page[Params.e820_entries] = memoryMap.length;
   memoryMap.forEach(({ start, size, type }, n) => {
     const at = Params.e820_table + n * E820_ENTRY;

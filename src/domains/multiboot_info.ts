@@ -20,6 +20,7 @@ export interface BootInformation {
   readonly lowerKiB: number;
   readonly upperKiB: number;
   readonly sections?: ElfSections;
+  readonly rsdp?: { readonly gpa: number; readonly bytes: Uint8Array };
 }
 
 export const LOADER_NAME = "xenolith";
@@ -134,6 +135,7 @@ export function multiboot2Info(info: BootInformation): Uint8Array {
   for (const { start, size, type } of memoryMap) map.long(start).long(size).word(type).word(0);
   tag(6, map);
   if (sections) tag(9, body().word(sections.count).word(sections.entrySize).word(sections.stringIndex).raw(sections.table));
+  if (info.rsdp) tag(15, body().raw(info.rsdp.bytes)); // the root pointer of ACPI 2.0 and later
   tag(0, body());
   const bytes = Uint8Array.from(out.bytes);
   new DataView(bytes.buffer).setUint32(0, bytes.length, true);

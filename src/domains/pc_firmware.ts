@@ -4,6 +4,8 @@
 
 /** The code's place in the first MiB: a read-only page at its end, where the reset vector also is. */
 export const STUB_GPA = 0xf_f000;
+/** In that page: ACPI's root pointer, where a search finds it. */
+export const RSDP_GPA = STUB_GPA + 0x100;
 const STUB_SEGMENT = 0xf000;
 const STUB_OFFSET = STUB_GPA - STUB_SEGMENT * 16;
 const RESET = 0xff0;

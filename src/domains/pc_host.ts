@@ -152,6 +152,10 @@ class Host implements PcHost {
     this.end(Xen.SHUTDOWN_reboot);
   }
 
+  powerOff(): void {
+    this.end(Xen.SHUTDOWN_poweroff);
+  }
+
   debugExit(status: number): void {
     const { memory } = this.parts;
     memory.set32(this.page + PcPage.exitStatus, status);

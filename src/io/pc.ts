@@ -1,7 +1,8 @@
 /** The bare PC of an HVM domain: which devices there are, at which ports, and how their interrupt lines run.
  *
  *  ```
- *  PIT 0, keyboard 1, COM1 4, RTC 8 --+--> 8259 pair --INTR--+--> LINT0 of the first local APIC
+ *  PIT 0, keyboard 1, COM1 4,         |
+ *  RTC 8, ACPI 9                    --+--> 8259 pair --INTR--+--> LINT0 of the first local APIC
  *                                     |                      +--> I/O APIC pin 0
  *                                     +--> I/O APIC pins (line 0 at pin 2) --messages--> local APICs
  *  ```
@@ -9,6 +10,7 @@
  *  the thread of the domain's processor. */
 import type { Clock } from "../machine/clock";
 import { A20Gate } from "./a20";
+import { ACPI_PM_PORTS, AcpiPm, SCI_IRQ } from "./acpi_pm";
 import { type IrqLine, MmioBus, PioBus, type PioDevice, type PioRange } from "./bus";
 import { Cmos, CMOS_IRQ, CMOS_PORTS, type CmosConfig } from "./cmos";
 import { DEBUG_EXIT_PORTS, DebugExit } from "./debug_exit";
@@ -34,6 +36,7 @@ export interface PcHost {
   /** The A20 gate has been opened or closed. */
   a20(open: boolean): void;
   reset(): void;
+  powerOff(): void;
   debugExit(status: number): void;
   log(line: string): void;
 }
@@ -59,6 +62,7 @@ export class Pc {
   private readonly pic: Pic8259;
   private readonly pit: Pit8254;
   private readonly cmos: Cmos;
+  private readonly pm: AcpiPm;
   private readonly uart: Uart16550;
   private readonly picToIoApic: IrqLine;
   private intr = false;
@@ -75,19 +79,15 @@ export class Pc {
       extInt: (asserted) => this.setExtInt(asserted),
     });
     this.picToIoApic = ioApic.pin(0);
-    const irq = (n: number): IrqLine => {
-      const [toPic, toIoApic] = [this.pic.line(n), ioApic.pin(n === 0 ? 2 : n)];
-      return {
-        set: (asserted) => {
-          toPic.set(asserted);
-          toIoApic.set(asserted);
-        },
-      };
+    const irq = (n: number, ...others: IrqLine[]): IrqLine => {
+      const ends = [this.pic.line(n), ioApic.pin(n === 0 ? 2 : n), ...others];
+      return { set: (asserted) => ends.forEach((end) => end.set(asserted)) };
     };
     const a20 = new A20Gate((open) => host.a20(open));
     const reset = () => host.reset();
     this.pit = new Pit8254(clock, irq(PIT_IRQ));
-    this.cmos = new Cmos(clock, irq(CMOS_IRQ), config);
+    this.pm = new AcpiPm(clock, irq(SCI_IRQ), () => host.powerOff());
+    this.cmos = new Cmos(clock, irq(CMOS_IRQ, this.pm.clockLine), config);
     this.uart = new Uart16550(irq(COM1_IRQ), host.console);
     this.debug = new DebugPort((line) => host.log(line));
     const keyboard = new I8042(irq(KEYBOARD_IRQ), a20, reset);
@@ -105,6 +105,7 @@ export class Pc {
       [PORT92, new Port92(a20, reset)],
       [CMOS_PORTS, this.cmos],
       [COM1_PORTS, this.uart],
+      [ACPI_PM_PORTS, this.pm],
       [DEBUG_PORT, this.debug],
     ];
     for (const range of POST_PORTS) own.push([range, new PostCode(range.base, (line) => host.log(line))]);
@@ -135,13 +136,14 @@ export class Pc {
   get deadline(): number {
     const { console } = this.host;
     if ((console.waiting && this.uart.receptive) || (this.uart.sending && console.room)) return 0;
-    return Math.min(this.pit.deadline, this.cmos.deadline);
+    return Math.min(this.pit.deadline, this.cmos.deadline, this.pm.deadline);
   }
 
   tick(): void {
     this.uart.poll();
     this.pit.tick();
     this.cmos.tick();
+    this.pm.tick();
   }
 
   private setIntr(asserted: boolean): void {

@@ -12,7 +12,7 @@ import { Random } from "../support/random";
 
 const SIZES: readonly AccessSize[] = [1, 2, 4];
 /** Every port that somebody answers at, and neighbours. */
-const PORTS = [0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0x92, 0xe9, 0xf4, 0x190, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x1f, 0xffff, 0xcf8];
+const PORTS = [0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0x92, 0xe9, 0xf4, 0x190, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0xb000, 0xb002, 0xb004, 0xb008, 0x1f, 0xffff, 0xcf8];
 
 /** Numbers and elements in an object, as deep as it goes: what it remembers. */
 function weight(root: object): number {
@@ -60,6 +60,7 @@ class FuzzHost implements PcHost {
   }
   a20(): void {}
   reset(): void {}
+  powerOff(): void {}
   debugExit(status: number): void {
     assert.ok(status >= 0 && status <= 0xffff_ffff && status & 1);
   }
@@ -177,7 +178,7 @@ const FUZZ_KERNEL = (seed: number, ports: readonly number[]) => multibootKernel(
   ports: dw ${ports.join(", ")}`);
 
 /** What ends a domain at once would end each run at its beginning. */
-const ENDING = [0x64, 0x92, 0xf4];
+const ENDING = [0x64, 0x92, 0xf4, 0xb004];
 for (const threads of [true, false]) {
   const kernels = suite(`hostile accesses from a kernel, ${threads ? "threads" : "one thread"}`);
   (nasmMissing ? kernels.skip : kernels)("every domain ends in order", async () => {

@@ -6,8 +6,13 @@ import { testMachine } from "./machine";
 import { Transcript } from "./transcript";
 
 export interface GuestStart {
-  readonly kernel: string;
+  /** Or `firmware`. */
+  readonly kernel?: string;
   readonly ramdisk?: string;
+  readonly firmware?: string;
+  readonly type?: "pvh" | "hvm";
+  /** Files and their command lines. */
+  readonly modules?: readonly { readonly file: string; readonly cmdline?: string }[];
   readonly cmdline?: string;
   /** MiB. */
   readonly memory?: number;
@@ -35,13 +40,17 @@ export class GuestConsole {
     void this.listen();
   }
 
-  static async start({ kernel, ramdisk, cmdline = "", memory = 256 }: GuestStart): Promise<GuestConsole> {
-    const { machine, log } = await testMachine({ memory, pcpus: 1 });
+  static async start({ kernel, ramdisk, firmware, type, modules = [], cmdline = "", memory = 256 }: GuestStart): Promise<GuestConsole> {
+    const { machine, log } = await testMachine({ memory: memory + (firmware ? 2 : 0), pcpus: 1 });
+    const bytes = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file));
     try {
       const domain = await machine.createDomain({
         name: "guest",
-        kernel: readFileSync(kernel),
-        ramdisk: ramdisk === undefined ? undefined : readFileSync(ramdisk),
+        type,
+        kernel: bytes(kernel),
+        ramdisk: bytes(ramdisk),
+        firmware: bytes(firmware),
+        modules: modules.map(({ file, cmdline: text }) => ({ image: readFileSync(file), cmdline: text })),
         cmdline,
         memory,
       });

@@ -14,6 +14,9 @@ export interface Guest {
   busybox?: string;
   pv64?: string;
   pv32?: string;
+  firmware?: string;
+  large?: string;
+  kernel32?: string;
 }
 
 /** The modules find their cache by their own place, so they are loaded as they are, not bundled. */
