@@ -37,6 +37,7 @@ export const PROGRAMS: readonly Program[] = [
   { name: "strings", title: "rep movs, rep stos", source: "strings.c", flags: INTEGER, count: 2000, noMips: true },
   { name: "chase", title: "pointer chase, 16 MiB", source: "chase.c", flags: INTEGER, count: 1500 },
   { name: "quicksort", title: "quicksort", source: "quicksort.c", flags: INTEGER, count: 12 },
+  { name: "quicksort-page", title: "quicksort across a page's end", source: "quicksort.c", flags: [...INTEGER, "-fno-toplevel-reorder", "-DACROSS"], count: 12 },
   { name: "bytecode", title: "bytecode VM", source: "bytecode.c", flags: INTEGER, count: 90 },
   { name: "calls", title: "function pointers", source: "calls.c", flags: INTEGER, count: 2500 },
   { name: "fib", title: "fib, recursive", source: "fib.c", flags: INTEGER, count: 250 },

@@ -1,8 +1,14 @@
-/* Quicksort of 16 Ki random words: unpredictable branches, recursion. */
+/* Quicksort of 16 Ki random words: unpredictable branches, recursion. With ACROSS the next page begins
+   inside the function's innermost loop (64-bit) or between the two such loops (32-bit), by the code gcc makes. */
 #include "bench.h"
 enum { COUNT = 1 << 14 };
 static int item[COUNT];
 
+#if defined ACROSS && defined __x86_64__
+__asm__(".text\n .balign 4096\n .skip 4096 - 48\n");
+#elif defined ACROSS
+__asm__(".text\n .balign 4096\n .skip 4096 - 80\n");
+#endif
 static OPAQUE void sort(int *low, int *high) {
   while (low < high) {
     int pivot = low[(high - low) >> 1], *i = low - 1, *j = high + 1;
