@@ -15,3 +15,11 @@ export type { Asset } from "./machine/platform";
 
 /** Version of the package. */
 export const version: string = XENOLITH_VERSION;
+
+declare global {
+  /** For programs without the "dom" library: @types/node lacks these names, which the declarations behind ours use. */
+  namespace WebAssembly {
+    interface Memory {}
+    interface Module {}
+  }
+}

@@ -71,7 +71,7 @@ export function domainConfig(raw: RawConfig, warn: (message: string) => void = (
     uuid,
     type: guestType(keys, warn),
     kernel: keys.text("kernel"),
-    ramdisk: keys.text("ramdisk"),
+    ramdisk: keys.text("ramdisk") || undefined,
     modules: keys.list("modules", true),
     firmware: keys.text("firmware"),
     debug_exit: keys.whole("debug_exit", 0, 1) === 1,

@@ -52,7 +52,8 @@ const REASONS: Readonly<Record<number, StopReason>> = {
 };
 
 /** What a guest can be asked through control/shutdown (docs/misc/xenstore-paths). */
-export type ShutdownRequest = "poweroff" | "reboot" | "suspend" | "halt";
+const SHUTDOWN_REQUESTS = ["poweroff", "reboot", "suspend", "halt"] as const;
+export type ShutdownRequest = (typeof SHUTDOWN_REQUESTS)[number];
 
 /** What a domain is built into. */
 export interface DomainHost {
@@ -218,9 +219,11 @@ export class Domain {
 
   /** Lets no instruction of the guest execute until `unpause`. Settles when its processors have stopped. */
   async pause(): Promise<void> {
-    if (this.userPaused || this.stopping) return;
-    this.userPaused = true;
-    this.hold();
+    if (this.stopping) return;
+    if (!this.userPaused) {
+      this.userPaused = true;
+      this.hold();
+    }
     await this.home();
   }
 
@@ -230,10 +233,13 @@ export class Domain {
     const { memory } = this.host.hardware;
     memory.add(this.block + DomainOff.pauseCount, -1);
     for (const vcpu of this.vcpus) kick(memory, vcpu, VcpuRequest.pause);
+    for (const resolve of this.homecomings.splice(0)) resolve(); // who waits for the pause waits in vain from now on
   }
 
   /** Asks the guest to stop and settles when it has. A guest need not obey: `destroy` always works. */
-  shutdown(request: ShutdownRequest = "poweroff"): Promise<DomainStop> {
+  async shutdown(request: ShutdownRequest = "poweroff"): Promise<DomainStop> {
+    if (!SHUTDOWN_REQUESTS.includes(request))
+      throw new DomainError(this.name, `"${request}" is none of the requests ${SHUTDOWN_REQUESTS.join(", ")}.`);
     if (!this.stopping) this.host.xenstore.write(`/local/domain/${this.id}/control/shutdown`, request);
     return this.stopped;
   }

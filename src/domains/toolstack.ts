@@ -71,7 +71,7 @@ export class Machine {
   readonly threads: boolean;
   readonly xenstore: Xenstore;
   private readonly live = new Map<number, Domain>();
-  private readonly names = new Set<string>();
+  private readonly names = new Set(["Domain-0"]); // what domain 0 is called under Xen
   private readonly extra = new Map<number, ExtraDevices>();
   private readonly platform: Platform;
   private readonly log: (line: string) => void;

@@ -72,7 +72,7 @@ export class Hardware {
 
   static async create(options: HardwareOptions): Promise<Hardware> {
     const hardware = new Hardware(options);
-    hardware.wasm = await options.platform.read(options.wasm);
+    hardware.wasm = await readCore(options);
     if (options.threads && "waitAsync" in Atomics) hardware.listen();
     else hardware.memory.onNotify = (at) => hardware.rung(at);
     return hardware;
@@ -125,9 +125,18 @@ export class Hardware {
     this.memory.notify(CONTROL); // ends listen()
   }
 
+  /** The core for one pCPU. */
+  private async compile(pcpu: number): Promise<WebAssembly.Module> {
+    try {
+      return await WebAssembly.compile(relocate(this.wasm, pcpu).bytes);
+    } catch (error) {
+      throw new MachineError(`wasm: this is not the core, or this host cannot run it: ${(error as Error).message}`);
+    }
+  }
+
   private async startPcpu(pcpu: number): Promise<Pcpu> {
     const { platform, threads, makePcpu, onLog, onPcpuLost } = this.options;
-    const module = await WebAssembly.compile(relocate(this.wasm, pcpu).bytes);
+    const module = await this.compile(pcpu);
     if (!threads) {
       const { memory, clock } = this;
       const scheduler = await makePcpu({ memory, module, pcpu, clock, log: onLog });
@@ -233,6 +242,15 @@ export function machineBytes(ramBytes: number, pcpus: number): number {
 }
 
 /** The module imports a memory of at most 4 GiB; the pages are the host's until first touched. */
+/** The core's module. Bundlers that do not know `new URL(..., import.meta.url)` leave it behind: then the option has to say where it is. */
+async function readCore({ platform, wasm }: HardwareOptions): Promise<Uint8Array> {
+  try {
+    return await platform.read(wasm);
+  } catch (error) {
+    throw new MachineError(`wasm: the core cannot be read: ${(error as Error).message}`);
+  }
+}
+
 function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
   const pages = Math.ceil(bytes / 65536);
   if (pages > 65536) throw new MachineError("memory: a machine has at most 4 GiB, 120 MiB and more of them for the hypervisor");

@@ -51,6 +51,7 @@ abstract class BasePlatform implements Platform {
     if (asset instanceof Uint8Array) return asset;
     if (asset instanceof ArrayBuffer) return new Uint8Array(asset);
     if (typeof asset === "function") return asset();
+    if (typeof asset !== "string" && !(asset instanceof URL)) throw new TypeError("bytes, a path or URL, or a function that brings bytes is expected");
     return this.readPlace(asset);
   }
 

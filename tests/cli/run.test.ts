@@ -74,7 +74,7 @@ test("piped input reaches the guest whole, and its end does not end the guest", 
 test("an xl.cfg file works, and settings on the command line win", async () => {
   const config = file("guest.cfg", `name = "cfg"\ntype = 'pvh'\nkernel = "${kernel}"\nmemory = 8\nextra = "p"\n`);
   assert.is((await xenolith(["run", config])).status, 0);
-  const result = await xenolith(["run", config, "extra=r", "name=other"]);
+  const result = await xenolith(["run", config, "extra=r", "name=other", "ramdisk="]);
   assert.is(result.status, 3);
   assert.match(result.stderr, /domain other: reboot/);
 });

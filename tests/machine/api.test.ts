@@ -96,6 +96,32 @@ for (const threads of [true, false]) {
     }
   });
 
+  test("pausing settles when the guest rests, or when it is to go on after all", async () => {
+    const { machine } = await create();
+    try {
+      const domain = await machine.createDomain(small("l"));
+      const settled: string[] = [];
+      const [one, two] = ["one", "two"].map((name) => domain.pause().then(() => void settled.push(name)));
+      await within(PATIENCE, "both", Promise.all([one, two]));
+      assert.equal(settled, ["one", "two"], "a second request waits as well");
+      domain.unpause();
+      for (let n = 0; n < 50; n++) {
+        const pause = domain.pause();
+        domain.unpause();
+        await within(PATIENCE, `pause ${n}`, pause);
+      }
+      assert.not.ok(domain.paused);
+      const last = domain.pause();
+      await within(PATIENCE, "destroy", domain.destroy());
+      await within(PATIENCE, "a pause that destruction overtook", last);
+      await domain.pause();
+      domain.unpause();
+      assert.equal(await domain.shutdown(), { reason: "destroyed" });
+    } finally {
+      await machine.destroy();
+    }
+  });
+
   test("the host's event loop is not held up by a guest that spins", async () => {
     const { machine } = await create();
     try {
@@ -118,6 +144,7 @@ for (const threads of [true, false]) {
     try {
       const stop = new AbortController();
       const domain = await machine.createDomain(small("l", { signal: stop.signal }));
+      await within(PATIENCE, "refusal", domain.shutdown("explode" as never)).then(() => assert.unreachable(), (error) => assert.match(error.message, /"explode" is none of .*poweroff/));
       const stopped = domain.shutdown("reboot");
       assert.is(machine.xenstore.read(`/local/domain/${domain.id}/control/shutdown`), "reboot");
       stop.abort();
@@ -161,11 +188,13 @@ for (const threads of [true, false]) {
         [{ memory: 4000 }, DomainError, /memory is used up/],
         [{ vcpus: 2 }, ConfigError, /^vcpus: /],
         [{ name: "a/b" }, ConfigError, /^name: /],
+        [{ name: "Domain-0" }, ConfigError, /^name: .*Domain-0/],
         [{ type: "pv" as never }, ConfigError, /^type: /],
         [{ kernel: undefined as never }, ConfigError, /^kernel: /],
         [{ kernel: new Uint8Array(100) }, ImageError, /^kernel: /],
         [{ kernel: kernel.subarray(0, 200) }, ImageError, /^kernel: /],
         [{ kernel: "/nonexistent/vmlinuz" }, ImageError, /^\/nonexistent\/vmlinuz: /],
+        [{ kernel: 42 as never }, ImageError, /^kernel: .*bytes, a path or URL/],
         [{ ramdisk: () => Promise.reject(new Error("lost")) }, ImageError, /^ramdisk: .*lost/],
       ];
       for (const [config, kind, says] of BAD) {
@@ -190,5 +219,19 @@ for (const threads of [true, false]) {
 }
 
 const test = suite("package");
+test("a core that is not there or not one is a MachineError about the option", async () => {
+  for (const threads of [true, false]) {
+    await testMachine({ threads, wasm: "/nonexistent/core.wasm" }).then(() => assert.unreachable(), (error) => {
+      assert.instance(error, MachineError);
+      assert.match(error.message, /^wasm: .*\/nonexistent\/core.wasm/);
+    });
+    const { machine } = await testMachine({ threads, wasm: new Uint8Array(100) });
+    await machine.createDomain({ kernel, memory: 4 }).then(() => assert.unreachable(), (error) => {
+      assert.instance(error, MachineError);
+      assert.match(error.message, /^wasm: /);
+    });
+    await machine.destroy();
+  }
+});
 test("the version is the package's", () => assert.match(version, /^\d+\.\d+\.\d+/));
 test.run();
