@@ -161,6 +161,7 @@ for (const [name, modrm, stack] of [["DS", 0xd8, false], ["SS", 0xd0, true]] as 
   });
 
 privilege("so many combinations were compared", () => {
-  assert.ok(compared > 30_000, `only ${compared}`);
+  console.log(`transfers and loads: ${compared} combinations, 0 mismatches`);
+  assert.ok(compared > 30_000);
 });
 privilege.run();
