@@ -332,6 +332,10 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       default: break;
     }
   }
+  if (group == Group.string && template != Template.none && !rep && plain && asize == (long ? 8 : 4) && seg < Seg.fs) {
+    form = Form.rr;
+    store<u64>(u, mask, RecOff.mask);
+  }
   if (form >= 0) {
     if (template == Template.xchg && shape != Shape.EG) {
       // 90+r: with rAX; XCHG rAX,rAX is NOP and must not clear the upper half

@@ -7,7 +7,7 @@
  *  All are the same source, so the slow ones are slower, never different. */
 import { FlagsKind, PcpuOff, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
-import { Gpr, Vector } from "../abi/x86";
+import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR, hostW } from "./access";
 import { enter, linkFall, linkTaken } from "./code_cache";
@@ -183,6 +183,7 @@ export class Interp<K> extends Machine<u64> {
   @inline nextRip(u: usize): u64 {
     return load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off) + <u64>load<u8>(u, RecOff.len);
   }
+  @inline stringStep(w: i32): u64 { return load<u64>(PCPU, PcpuOff.rflags) & Flag.DF ? <u64>(<i64>-w) : <u64>w; }
   @inline stackAt(delta: i64, w: i32): u64 {
     return this.stackWrap(load<u64>(PCPU, Gpr.rsp * 8) + <u64>delta, w);
   }

@@ -10,6 +10,7 @@ import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/f
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
+import { lods, movs, stos } from "./semantics/string";
 
 export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
   const d = <i32>load<u16>(u, RecOff.desc), op = (d >> 5) & 15, w = 1 << ((d >> 3) & 3), f = d & 7;
@@ -37,6 +38,9 @@ export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
     case Template.leave: return leave<M, V>(m, u, w);
     case Template.bitTest: return bitTest<M, V>(m, u, w, f);
     case Template.widen: return widen<M, V>(m, u, op, w);
+    case Template.movs: return movs<M, V>(m, u, w);
+    case Template.stos: return stos<M, V>(m, u, w);
+    case Template.lods: return lods<M, V>(m, u, w);
     default: return u + RecOff.SIZE; // NOP
   }
 }

@@ -63,6 +63,9 @@ const enums = {
     bitTest: 23,
     widen: 24,
     subj: 25,
+    movs: 26,
+    stos: 27,
+    lods: 28,
   },
 } as const;
 
@@ -91,7 +94,7 @@ function templateOf(row: InsnSpec): readonly [number, number] {
   if (m === "bt_imm") return [T.bitTest, 0];
   if (m === "cbw" || m === "cwd") return [T.widen, m === "cbw" ? 0 : 1];
   if (m === "xchg" || m === "xchg_rax") return [T.xchg, 0];
-  for (const name of ["mov", "lea", "push", "pop", "ret", "imul", "nop", "leave"] as const) if (m === name) return [T[name], 0];
+  for (const name of ["mov", "lea", "push", "pop", "ret", "imul", "nop", "leave", "movs", "stos", "lods"] as const) if (m === name) return [T[name], 0];
   if (m === "pause") return [T.nop, 0];
   return [T.none, 0];
 }
@@ -204,7 +207,7 @@ function encode(row: InsnSpec, group: number): Encoded[] {
   if (row.w === 1) flags |= F.W1;
   if (/^[EWMQU]/.test(first)) flags |= F.TORM;
 
-  const [template, sub] = group === enums.Group.integer ? templateOf(row) : [0, 0];
+  const [template, sub] = group === enums.Group.integer || group === enums.Group.string ? templateOf(row) : [0, 0];
   const name = opName(row);
   if (!ops.has(name)) ops.set(name, ops.size);
   const op = ops.get(name)!;
@@ -273,7 +276,7 @@ const CALLS: Record<string, (op: number | string, w: number, f: number) => strin
   alu: (op, w, f) => `${op}, ${w}, ${f}`, mov: (_, w, f) => `${w}, ${f}`, movx: (op, w, f) => `${op}, ${w}, ${f}`, lea: (_, w, f) => `${w}, ${f}`,
   unary: (op, w, f) => `${op}, ${w}, ${f}`, shift: (op, w, f) => `${op}, ${w}, ${f}`, push: (_, w, f) => `${w}, ${f}`, pop: (_, w) => `${w}`,
   setcc: (op, _, f) => `${op}, ${f}`, cmov: (op, w, f) => `${op}, ${w}, ${f}`, jcc: (op) => `${op}`, jmp: () => "", call: (_, w) => `${w}`, ret: (_, w) => `${w}`, callInd: (_, w, f) => `${w}, ${f}`, jmpInd: (_, w, f) => `${w}, ${f}`,
-  leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (_, w, f) => `${w}, ${f}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
+  leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (_, w, f) => `${w}, ${f}`, movs: (_, w) => `${w}`, stos: (_, w) => `${w}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
 };
 /** What a handler has to ask before (assembly/cpu/flags.ts). */
 function guardOf(template: string, op: number): string | null {
@@ -340,6 +343,7 @@ import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/f
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
+import { movs, stos } from "./semantics/string";
 
 ${functions.join("\n")}
 
