@@ -60,6 +60,15 @@ export function missAt(lin: u64, size: i32, u: usize): usize {
   return pure ? missS(lin, size) : missW(lin, size);
 }
 
+/** Host address of `size` (1..64) bytes at `lin` if the TLB class `base` has them, 0 where there is more to do than to look. */
+@inline export function knownR(base: usize, lin: u64, size: i32): usize {
+  const entry = base + ((<u32>lin >>> 8) & 0xfff0);
+  if (load<u64>(entry) != ((lin + (size - 1)) & ~(<u64>0xfff))) return 0;
+  return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
+}
+
+@inline export function knownW(base: usize, lin: u64, size: i32): usize { return knownR(base + PcpuOff.TLB_W, lin, size); }
+
 @inline export function store8(host: usize, value: u64): void {
   store<u8>(host, <u8>value);
   if (host == SCRATCH_W) commitWrite();

@@ -10,12 +10,12 @@ import { FaultKind, PcpuOff, Seg, SegAttr } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { intAck, unwind } from "../../env";
 import { failError } from "../../fault";
-import { commitWrite, hostW, sysLd16, sysLd64 } from "../access";
+import { commitWrite, hostW, knownW, sysLd16, sysLd64 } from "../access";
 import { resume } from "../code_cache";
 import { materialize } from "../flags";
 import { ripOf } from "../operand";
 import { PCPU } from "../pcpu";
-import { setTlbClass } from "../../mmu/tlb";
+import { SUPERVISOR, setTlbClass } from "../../mmu/tlb";
 import { apicAck, apicPending } from "./apic";
 import { resetVcpu, startAt } from "./boot";
 import { enterDebugException } from "./debug";
@@ -29,7 +29,7 @@ import {
   canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
 } from "./mode";
 import { setFromDescriptor, setNull, setReal, setSegment, stackDescriptor } from "./segment";
-import { maskOf, moveRsp, newStack, poke, rsp, setRsp, sysStN } from "./stack";
+import { maskOf, moveRsp, newStack, poke, rsp, setRsp, stackFrame, sysStN } from "./stack";
 import { Switch, commitSwitch, pushTaskError } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 
@@ -323,10 +323,21 @@ function deliverProtected(vector: u32, error: u32, event: u32, rip: u64, flags: 
   if (level != cpl()) pushInner(level, size, error, event, rip, flags);
   else {
     const items: u32 = event & Event.hasError ? 4 : 3;
-    poke(size, size, flags);
-    poke(2 * size, size, segSel(Seg.cs));
-    poke(3 * size, size, rip);
-    if (items == 4) poke(4 * size, size, error);
+    let host = size == 4 ? stackFrame(-(<i64>items * 4), <i32>items * 4, true) : 0;
+    if (host) {
+      if (items == 4) {
+        store<u32>(host, error);
+        host += 4;
+      }
+      store<u32>(host, <u32>rip);
+      store<u32>(host, segSel(Seg.cs), 4);
+      store<u32>(host, flags, 8);
+    } else {
+      poke(size, size, flags);
+      poke(2 * size, size, segSel(Seg.cs));
+      poke(3 * size, size, rip);
+      if (items == 4) poke(4 * size, size, error);
+    }
     moveRsp(-(<i64>items * size));
   }
   let clear: u32 = Flag.TF | Flag.NT | Flag.RF | Flag.VM;
@@ -342,15 +353,28 @@ function pushInner(level: u32, size: i32, error: u32, event: u32, rip: u64, flag
   const d = stackDescriptor(ss, level, Vector.TS, ext(event)), mask = maskOf(d);
   const items: u32 = (v86 ? 9 : 5) + (event & Event.hasError ? 1 : 0), bytes = items * size;
   let at = newStack(d, top, bytes, Vector.SS, (ss & 0xfffc) | ext(event));
-  if (event & Event.hasError) {
-    sysStN(at, size, error);
-    at += size;
+  let host = size == 4 && !v86 ? knownW(SUPERVISOR, at, <i32>bytes) : 0;
+  if (host) {
+    if (event & Event.hasError) {
+      store<u32>(host, error);
+      host += 4;
+    }
+    store<u32>(host, <u32>rip);
+    store<u32>(host, segSel(Seg.cs), 4);
+    store<u32>(host, flags, 8);
+    store<u32>(host, <u32>rsp(), 12);
+    store<u32>(host, segSel(Seg.ss), 16);
+  } else {
+    if (event & Event.hasError) {
+      sysStN(at, size, error);
+      at += size;
+    }
+    sysStN(at, size, rip);
+    sysStN(at + size, size, segSel(Seg.cs));
+    sysStN(at + 2 * size, size, flags);
+    sysStN(at + 3 * size, size, rsp());
+    sysStN(at + 4 * size, size, segSel(Seg.ss));
   }
-  sysStN(at, size, rip);
-  sysStN(at + size, size, segSel(Seg.cs));
-  sysStN(at + 2 * size, size, flags);
-  sysStN(at + 3 * size, size, rsp());
-  sysStN(at + 4 * size, size, segSel(Seg.ss));
   markAccessed(ss, d);
   if (v86) {
     sysStN(at + 5 * size, size, segSel(Seg.es));

@@ -10,7 +10,7 @@ import { Sys, isPresent, isSegment, linear, markAccessed, readDescriptor, typeOf
 import { checkTarget, enterCode, loadReturnStack, returnStack, returnTarget, to64 } from "./far_transfer";
 import { cpl, iopl, longActive, mode64, nextRip, realMode, rflags, segLimit, setRflags, updateMode, v86Mode } from "./mode";
 import { dropInnerSegments, setReal, setV86 } from "./segment";
-import { moveRsp, outerRsp, peek } from "./stack";
+import { moveRsp, outerRsp, peek, stackFrame } from "./stack";
 import { Switch, switchTask } from "./task";
 import { trBase } from "./tss";
 
@@ -83,7 +83,17 @@ function returnTask(u: usize): usize {
 }
 
 function returnProtected(size: i32): usize {
-  const offset = peek(0, size), selector = <u32>peek(size, size) & 0xffff, image = <u32>peek(2 * size, size);
+  let offset: u64, selector: u32, image: u32;
+  const host = size == 4 ? stackFrame(0, 12, false) : 0;
+  if (host) {
+    offset = <u64>load<u32>(host);
+    selector = load<u32>(host, 4) & 0xffff;
+    image = load<u32>(host, 8);
+  } else {
+    offset = peek(0, size);
+    selector = <u32>peek(size, size) & 0xffff;
+    image = <u32>peek(2 * size, size);
+  }
   if (size == 4 && image & Flag.VM && cpl() == 0) return returnToV86(offset, selector, image);
   const d = returnTarget(selector), level = selector & 3;
   const mask = flagsWritable(cpl(), size) | resumeFlag(size);

@@ -2,7 +2,7 @@
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { Gpr } from "../../abi/x86";
 import { failError } from "../../fault";
-import { ld16, ld32, ld64, ld8, st16, st32, st64, st8, sysLd16, sysLd32, sysLd64, sysSt16, sysSt32, sysSt64 } from "../access";
+import { knownR, knownW, ld16, ld32, ld64, ld8, st16, st32, st64, st8, sysLd16, sysLd32, sysLd64, sysSt16, sysSt32, sysSt64 } from "../access";
 import { PCPU } from "../pcpu";
 import { attrOf, baseOf, limitOf } from "./descriptor";
 import { canonical, longActive } from "./mode";
@@ -51,6 +51,14 @@ export function peek(depth: u32, size: i32): u64 {
 /** Writes an item whose end is `depth` bytes below the top of the stack, so the first push has depth `size`. RSP stays. */
 export function poke(depth: u32, size: i32, value: u64): void {
   stN(checkedEa(Seg.ss, (rsp() - depth) & stackMask(), size, true), size, value);
+}
+
+/** Host address of `bytes` bytes `delta` from the top of a flat 32-bit stack, to be read or written as items of a frame, if the
+ *  TLB has them; else 0, and peek or poke finds out item by item. */
+export function stackFrame(delta: i64, bytes: i32, write: bool): usize {
+  if ((load<u32>(PCPU, PcpuOff.mode) & (Mode.flat | Mode.ss32 | Mode.align)) != (Mode.flat | Mode.ss32)) return 0;
+  const lin = (rsp() + <u64>delta) & 0xffffffff, base = <usize>load<u32>(PCPU, PcpuOff.tlbBase);
+  return write ? knownW(base, lin, bytes) : knownR(base, lin, bytes);
 }
 
 /** Moves the stack pointer by `delta` bytes. */
