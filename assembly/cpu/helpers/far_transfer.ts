@@ -6,11 +6,11 @@ import { failError } from "../../fault";
 import { resume } from "../code_cache";
 import { PCPU } from "../pcpu";
 import {
-  Sys, descriptorAt, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf,
+  Sys, attrOf, baseOf, descriptorAt, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf,
   markAccessed, NO_DESCRIPTOR, readDescriptor, typeOf,
 } from "./descriptor";
 import { sysLd64 } from "../access";
-import { canonical, cpl, longActive, nextRip, realMode, segLimit, segSel, updateMode, v86Mode } from "./mode";
+import { canonical, cpl, longActive, nextRip, realMode, segAttr, segBase, segLimit, segSel, updateMode, updateModeFlags, v86Mode } from "./mode";
 import { dropInnerSegments, setFromDescriptor, setNull, setReal, setSegment, setV86, stackDescriptor } from "./segment";
 import { maskOf, moveRsp, newStack, outerRsp, peek, poke, rsp, setRsp, sysStN } from "./stack";
 import { Switch, switchTask } from "./task";
@@ -30,10 +30,12 @@ export function checkTarget(d: u64, offset: u64): void {
 /** Puts code segment `d` in force at privilege `level` and goes on at `offset`. */
 export function enterCode(selector: u32, d: u64, level: u32, offset: u64): void {
   markAccessed(selector, d);
+  const same = cpl() == level && segAttr(Seg.cs) == (attrOf(d) | 1) && segLimit(Seg.cs) == limitOf(d) && segBase(Seg.cs) == baseOf(d);
   setFromDescriptor(Seg.cs, (selector & 0xfffc) | level, d);
   store<u32>(PCPU, level, PcpuOff.cpl);
   store<u64>(PCPU, offset, PcpuOff.rip);
-  updateMode();
+  if (same) updateModeFlags(level);
+  else updateMode();
 }
 
 /** Real and virtual-8086 mode. */

@@ -64,6 +64,15 @@ export function updateMode(): void {
   setTlbClass();
 }
 
+/** The same after RFLAGS alone may have changed, with `level` for CPL. */
+export function updateModeFlags(level: u32): void {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  const before = mode & (Mode.step | Mode.align | Mode.v86 | Mode.cpl3), now = level == 3 ? Mode.cpl3 : 0;
+  const debug = load<u32>(PCPU, SystemOff.stepArmed) | load<u32>(PCPU, PcpuOff.pendingDb);
+  if (before != now || debug || rflags() & (Flag.TF | Flag.AC | Flag.VM)) updateMode();
+  else setTlbClass();
+}
+
 /** True if DR7 enables a breakpoint that is not on execution. */
 function dataBreakpoints(): bool {
   const dr7 = load<u32>(PCPU, PcpuOff.dr + 5 * 8);
