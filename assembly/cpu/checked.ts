@@ -20,22 +20,9 @@ export function checkedHost(u: usize, at: u64, w: i32, write: bool): usize {
   return write ? hostAt(lin, w, u) : hostR(lin, w);
 }
 
-/** Mask of the stack pointer: SS.B, or 64 bits in 64-bit mode. */
-export function stackMask(): u64 {
-  const mode = load<u32>(PCPU, PcpuOff.mode);
-  return (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : mode & Mode.ss32 ? 0xffffffff : 0xffff;
-}
-
 export function checkedStackHost(sp: u64, w: i32, write: bool): usize {
   const lin = checkedEa(Seg.ss, sp, w, write);
   return write ? hostW(lin, w) : hostR(lin, w);
-}
-
-/** A 16-bit stack leaves the upper bits of ESP alone. */
-export function checkedSetStack(sp: u64): void {
-  const mask = stackMask();
-  if (mask == 0xffff) store<u16>(PCPU, <u16>sp, Gpr.rsp * 8);
-  else store<u64>(PCPU, sp, Gpr.rsp * 8);
 }
 
 /** In 64-bit mode the flat path does not know what its address is for: a pending #GP(0) for one that is not canonical becomes

@@ -210,7 +210,7 @@ function lookup(rip: u64): usize {
     if (!head) return 0;
   }
   if (mode & Mode.flat) {
-    const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+    const entry = PCPU + jumpEntry(rip);
     store<u64>(entry, rip, PcpuOff.JC);
     store<u32>(entry, mode, PcpuOff.JC + 8);
     store<u32>(entry, <u32>head, PcpuOff.JC + 12);
@@ -224,22 +224,24 @@ export function enter(rip: u64): usize {
   return lookup(rip);
 }
 
-/** Continues at PcpuOff.rip under whatever mode, segments and mappings are in force now. */
-export function resume(): usize {
-  const rip = load<u64>(PCPU, PcpuOff.rip);
-  const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
-  // only blocks decoded under a flat mode are in the jump cache
-  if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
-    const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
-    if (head) {
-      store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
-      return head;
-    }
-  }
-  return lookup(rip);
+/** Where the jump cache has, or would have, `rip`: to be added to PCPU + PcpuOff.JC. */
+@inline export function jumpEntry(rip: u64): usize { return ((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4; }
+
+/** Continues at `rip`, through the jump cache. Only blocks decoded under a flat mode are there. */
+@inline function jumpCached(rip: u64): usize {
+  const entry = jumpEntry(rip);
+  if (load<u64>(entry, PCPU + PcpuOff.JC) != rip || load<u32>(entry, PCPU + PcpuOff.JC + 8) != load<u32>(PCPU, PcpuOff.mode)) return lookup(rip);
+  const head = <usize>load<u32>(entry, PCPU + PcpuOff.JC + 12);
+  if (!head) return lookup(rip); // an empty entry looks like rip 0 in 16-bit protected mode
+  store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
+  return head;
 }
 
-@inline function ripMask(u: usize): u64 {
+/** Continues at PcpuOff.rip under whatever mode, segments and mappings are in force now. */
+export function resume(): usize { return jumpCached(load<u64>(PCPU, PcpuOff.rip)); }
+
+/** What the target of the branch record `u` is truncated to. */
+@inline function targetMask(u: usize): u64 {
   const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS;
   if (bits == Mode.bits64) return ~(<u64>0);
   return (load<u16>(u, RecOff.desc) >> 3 & 3) == 1 ? 0xffff : 0xffffffff;
@@ -259,12 +261,7 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
   }
   if (<u64>to > 4095 || mode & Mode.step) {
     // another page: the mapping may change under us, so it goes through the jump cache each time
-    const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
-    if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == mode) {
-      store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
-      return <usize>load<u32>(entry, PcpuOff.JC + 12);
-    }
-    return enter(rip);
+    return jumpCached(rip);
   }
   const epoch = load<u32>(PCPU, PcpuOff.codeEpoch);
   const head = enter(rip);
@@ -273,7 +270,7 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
 }
 
 export function linkTaken(u: usize): usize {
-  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken, ripMask(u));
+  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken, targetMask(u));
 }
 
 /** A branch that is not taken does not truncate rip to its operand size. */

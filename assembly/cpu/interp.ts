@@ -10,11 +10,12 @@ import { RecOff } from "../abi/record";
 import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR, hostW } from "./access";
-import { enter, linkFall, linkTaken } from "./code_cache";
+import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
-import { badTargetChecked, checkedHost, checkedSetStack, checkedStackHost, stackMask } from "./checked";
+import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { Cond, Host, Machine } from "./machine";
 import { PCPU } from "./pcpu";
+import { setRsp, stackMask } from "./helpers/stack";
 import { performFlat } from "./perform";
 
 /** Where the TLB in force has, or would have, the page of `lin`. */
@@ -158,7 +159,7 @@ export class Interp<K> extends Machine<u64> {
   @inline jumpTo(rip: u64, w: i32): usize {
     if (sizeof<K>() != 2) {
       const to = w == 4 ? rip & 0xffffffff : rip;
-      const entry = ((<usize>to ^ (<usize>to >> 12)) & 16383) << 4;
+      const entry = jumpEntry(to);
       if (load<u64>(entry, PCPU + PcpuOff.JC) == to) {
         if (load<u32>(entry, PCPU + PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
           store<u64>(PCPU, to & ~(<u64>0xfff), PcpuOff.ripBase);
@@ -202,7 +203,7 @@ export class Interp<K> extends Machine<u64> {
     return hostW(sp, w);
   }
   @inline setStack(sp: u64, w: i32): void {
-    if (sizeof<K>() == 2) checkedSetStack(sp);
+    if (sizeof<K>() == 2) setRsp(sp, stackMask());
     else store<u64>(PCPU, sp, Gpr.rsp * 8);
   }
 }

@@ -36,3 +36,7 @@ export function divWide(high: u64, low: u64, d: u64): u64 {
   }
   return (q1 << 32) + q0;
 }
+
+/** The low `w` bytes of `x`. */
+@inline export function sextN(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return <u64>(<i64>(x << s) >> <i64>s); }
+@inline export function zextN(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return (x << s) >> s; }

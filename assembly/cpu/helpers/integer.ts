@@ -4,29 +4,19 @@ import { FlagsKind, Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { fail, failError } from "../../fault";
-import { ld16, ld32, ld64, ld8, probeW, st16, st32, st64, st8 } from "../access";
+import { ld8, probeW } from "../access";
 import { carry, setCarry, setStatus, status } from "../flags";
 import { enter } from "../code_cache";
 import { Op } from "../opcodes.gen";
 import { addressSize, byteRegister, ea, eaOffset, getReg, imm, isMem, opSize, regField, rmField, ripOf, setReg } from "../operand";
 import { PCPU } from "../pcpu";
 import { aluFlags } from "./arith";
-import { badTargetChecked, stackMask } from "../checked";
+import { badTargetChecked } from "../checked";
 import { checkedEa } from "./segment";
-import { divWide, mulHigh, mulHighSigned } from "../wide";
+import { ldN, setRsp, stN, stackMask } from "./stack";
+import { divWide, mulHigh, mulHighSigned, sextN, zextN } from "../wide";
 import { Shift } from "../semantics/shift";
 import { shiftValue, shldValue, shrdValue } from "./shift";
-
-@inline export function sextN(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return <u64>(<i64>(x << s) >> <i64>s); }
-@inline export function zextN(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return (x << s) >> s; }
-
-export function ldW(lin: u64, w: i32): u64 { return w == 8 ? ld64(lin) : w == 4 ? ld32(lin) : w == 2 ? ld16(lin) : ld8(lin); }
-export function stW(lin: u64, w: i32, x: u64): void {
-  if (w == 8) st64(lin, x);
-  else if (w == 4) st32(lin, x);
-  else if (w == 2) st16(lin, x);
-  else st8(lin, x);
-}
 
 /** Register operand `n`, zero-extended from `w` bytes. */
 export function gpr(u: usize, n: i32, w: i32): u64 { return w == 1 ? <u64>load<u8>(byteRegister(u, n)) : getReg(n, w); }
@@ -36,9 +26,9 @@ export function setGpr(u: usize, n: i32, w: i32, x: u64): void {
 }
 
 /** The E operand, read. */
-function readE(u: usize, w: i32): u64 { return isMem(u) ? ldW(ea(u, w, false), w) : gpr(u, rmField(u), w); }
+function readE(u: usize, w: i32): u64 { return isMem(u) ? ldN(ea(u, w, false), w) : gpr(u, rmField(u), w); }
 function writeE(u: usize, w: i32, x: u64): void {
-  if (isMem(u)) stW(ea(u, w, true), w, x);
+  if (isMem(u)) stN(ea(u, w, true), w, x);
   else setGpr(u, rmField(u), w, x);
 }
 
@@ -48,8 +38,8 @@ function shiftE(u: usize, op: i32, count: i32): void {
   if (isMem(u)) {
     const at = ea(u, w, true);
     probeW(at, w);
-    const x = ldW(at, w);
-    if (n) stW(at, w, shiftValue(op, w, x, n));
+    const x = ldN(at, w);
+    if (n) stN(at, w, shiftValue(op, w, x, n));
     return;
   }
   const x = gpr(u, rmField(u), w);
@@ -147,7 +137,7 @@ function bitOp(u: usize, op: i32, immediate: bool): void {
       n &= bits - 1;
     }
     if (write) probeW(at, w);
-    x = ldW(at, w);
+    x = ldN(at, w);
   } else {
     n &= bits - 1;
     x = getReg(rmField(u), w);
@@ -155,7 +145,7 @@ function bitOp(u: usize, op: i32, immediate: bool): void {
   const bit = <u64>1 << <u64>n, was = u32((x & bit) != 0);
   const r = op == 1 ? x | bit : op == 2 ? x & ~bit : x ^ bit;
   if (op != 0) {
-    if (isMem(u)) stW(at, w, r);
+    if (isMem(u)) stN(at, w, r);
     else setReg(rmField(u), w, r);
   }
   setCarry(was);
@@ -198,22 +188,17 @@ function asciiAdjust(subtract: bool): void {
 /** A fault in the middle of PUSHA or POPA leaves SP as it was, and memory or registers half done, as processors do. */
 function pushAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
-  for (let i = 0; i < 8; i++) stW(checkedEa(Seg.ss, (sp - <u64>((i + 1) * w)) & mask, w, true), w, i == Gpr.rsp ? sp : getReg(i, w));
-  setStackPointer((sp - <u64>(8 * w)) & mask, mask);
+  for (let i = 0; i < 8; i++) stN(checkedEa(Seg.ss, (sp - <u64>((i + 1) * w)) & mask, w, true), w, i == Gpr.rsp ? sp : getReg(i, w));
+  setRsp((sp - <u64>(8 * w)) & mask, mask);
 }
 
 function popAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
   for (let i = 0; i < 8; i++) {
-    const x = ldW(checkedEa(Seg.ss, (sp + <u64>(i * w)) & mask, w, false), w);
+    const x = ldN(checkedEa(Seg.ss, (sp + <u64>(i * w)) & mask, w, false), w);
     if (7 - i != Gpr.rsp) setReg(7 - i, w, x);
   }
-  setStackPointer((sp + <u64>(8 * w)) & mask, mask);
-}
-
-export function setStackPointer(sp: u64, mask: u64): void {
-  if (mask == 0xffff) store<u16>(PCPU, <u16>sp, Gpr.rsp * 8);
-  else store<u64>(PCPU, sp & mask, Gpr.rsp * 8);
+  setRsp((sp + <u64>(8 * w)) & mask, mask);
 }
 
 /** ENTER with nesting level 0..31 (SDM Vol.2A): pushes the frame pointer, copies outer frame pointers, reserves space. */
@@ -222,19 +207,19 @@ function enterFrame(u: usize): void {
   const rsp = load<u64>(PCPU, Gpr.rsp * 8), rbp = load<u64>(PCPU, Gpr.rbp * 8);
   let sp = (rsp - <u64>w) & mask;
   const frameTemp = sp;
-  stW(checkedEa(Seg.ss, sp, w, true), w, rbp);
+  stN(checkedEa(Seg.ss, sp, w, true), w, rbp);
   if (level > 0) {
     for (let i = 1; i < level; i++) {
-      const x = ldW(checkedEa(Seg.ss, (rbp - <u64>(i * w)) & mask, w, false), w);
+      const x = ldN(checkedEa(Seg.ss, (rbp - <u64>(i * w)) & mask, w, false), w);
       sp = (sp - <u64>w) & mask;
-      stW(checkedEa(Seg.ss, sp, w, true), w, x);
+      stN(checkedEa(Seg.ss, sp, w, true), w, x);
     }
     sp = (sp - <u64>w) & mask;
-    stW(checkedEa(Seg.ss, sp, w, true), w, mask == 0xffff ? (rsp & ~(<u64>0xffff)) | frameTemp : frameTemp);
+    stN(checkedEa(Seg.ss, sp, w, true), w, mask == 0xffff ? (rsp & ~(<u64>0xffff)) | frameTemp : frameTemp);
   }
   sp = (sp - <u64>frame) & mask;
   probeW(checkedEa(Seg.ss, sp, w, true), w);
-  setStackPointer(sp, mask);
+  setRsp(sp, mask);
   setReg(Gpr.rbp, w, mask == 0xffff ? (rsp & ~(<u64>0xffff)) | frameTemp : frameTemp);
 }
 
@@ -327,9 +312,9 @@ export function performInteger(u: usize): usize {
       const n = <u32>(cl ? <i32>load<u8>(PCPU, Gpr.rcx * 8) : imm(u)) & (w == 8 ? 63 : 31);
       const at = isMem(u) ? ea(u, w, true) : 0;
       if (isMem(u)) probeW(at, w);
-      const x = isMem(u) ? ldW(at, w) : getReg(rmField(u), w), y = getReg(regField(u), w);
+      const x = isMem(u) ? ldN(at, w) : getReg(rmField(u), w), y = getReg(regField(u), w);
       const r = n == 0 ? x : left ? shldValue(w, x, y, n) : shrdValue(w, x, y, n);
-      if (isMem(u)) { if (n) stW(at, w, r); }
+      if (isMem(u)) { if (n) stN(at, w, r); }
       else setReg(rmField(u), w, r);
       break;
     }
@@ -362,23 +347,23 @@ export function performInteger(u: usize): usize {
       else setReg(n, 2, 0); // undefined; processors give zero
       break;
     }
-    case Op.movnti: stW(ea(u, w, true), w, getReg(regField(u), w)); break;
+    case Op.movnti: stN(ea(u, w, true), w, getReg(regField(u), w)); break;
     case Op.movbe: {
-      if (load<u8>(u, RecOff.flags) & RecFlag.toRm) stW(ea(u, w, true), w, swapBytes(getReg(regField(u), w), w));
-      else setReg(regField(u), w, swapBytes(ldW(ea(u, w, false), w), w));
+      if (load<u8>(u, RecOff.flags) & RecFlag.toRm) stN(ea(u, w, true), w, swapBytes(getReg(regField(u), w), w));
+      else setReg(regField(u), w, swapBytes(ldN(ea(u, w, false), w), w));
       break;
     }
     case Op.adcx: carryAdd(u, w, Flag.CF); break;
     case Op.adox: carryAdd(u, w, Flag.OF); break;
-    case Op.movoffs: setGpr(u, Gpr.rax, w, ldW(moffs(u, w, false), w)); break;
-    case Op.movoffs_store: stW(moffs(u, w, true), w, gpr(u, Gpr.rax, w)); break;
+    case Op.movoffs: setGpr(u, Gpr.rax, w, ldN(moffs(u, w, false), w)); break;
+    case Op.movoffs_store: stN(moffs(u, w, true), w, gpr(u, Gpr.rax, w)); break;
     case Op.xadd: {
       const x = isMem(u) ? 0 : gpr(u, rmField(u), w);
       if (isMem(u)) {
         const at = ea(u, w, true);
         probeW(at, w);
-        const old = ldW(at, w), add = gpr(u, regField(u), w);
-        stW(at, w, aluFlags(0, w, old, add));
+        const old = ldN(at, w), add = gpr(u, regField(u), w);
+        stN(at, w, aluFlags(0, w, old, add));
         setGpr(u, regField(u), w, old);
       } else {
         const add = gpr(u, regField(u), w), sum = aluFlags(0, w, x, add);
@@ -390,10 +375,10 @@ export function performInteger(u: usize): usize {
     case Op.cmpxchg: {
       const at = isMem(u) ? ea(u, w, true) : 0;
       if (isMem(u)) probeW(at, w);
-      const old = isMem(u) ? ldW(at, w) : gpr(u, rmField(u), w), a = gpr(u, Gpr.rax, w);
+      const old = isMem(u) ? ldN(at, w) : gpr(u, rmField(u), w), a = gpr(u, Gpr.rax, w);
       aluFlags(5, w, a, old);
       if (a == old) {
-        if (isMem(u)) stW(at, w, gpr(u, regField(u), w));
+        if (isMem(u)) stN(at, w, gpr(u, regField(u), w));
         else setGpr(u, rmField(u), w, gpr(u, regField(u), w));
       } else setGpr(u, Gpr.rax, w, old);
       break;
@@ -402,11 +387,11 @@ export function performInteger(u: usize): usize {
     case Op.pop: {
       // POP to memory: an address based on RSP uses the incremented one
       const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
-      const x = ldW(checkedEa(Seg.ss, sp & mask, w, false), w);
-      setStackPointer(sp + <u64>w, mask);
+      const x = ldN(checkedEa(Seg.ss, sp & mask, w, false), w);
+      setRsp(sp + <u64>w, mask);
       const next = load<u64>(PCPU, Gpr.rsp * 8), offset = eaOffset(u);
       store<u64>(PCPU, sp, Gpr.rsp * 8);
-      stW(load<u8>(u, RecOff.flags) & RecFlag.seg ? checkedEa(load<u8>(u, RecOff.seg), offset, w, true) : offset, w, x);
+      stN(load<u8>(u, RecOff.flags) & RecFlag.seg ? checkedEa(load<u8>(u, RecOff.seg), offset, w, true) : offset, w, x);
       store<u64>(PCPU, next, Gpr.rsp * 8);
       break;
     }
@@ -506,7 +491,7 @@ export function performInteger(u: usize): usize {
   return u + RecOff.SIZE;
 }
 
-function readVex(u: usize, w: i32): u64 { return isMem(u) ? ldW(ea(u, w, false), w) : getReg(rmField(u), w); }
+function readVex(u: usize, w: i32): u64 { return isMem(u) ? ldN(ea(u, w, false), w) : getReg(rmField(u), w); }
 function swapBytes(x: u64, w: i32): u64 { return w == 8 ? bswap<u64>(x) : w == 4 ? <u64>bswap<u32>(<u32>x) : <u64>bswap<u16>(<u16>x); }
 
 function moffs(u: usize, w: i32, write: bool): u64 { return checkedEa(load<u8>(u, RecOff.seg), load<u64>(u, RecOff.imm), w, write); }
@@ -517,10 +502,10 @@ function compareExchangePair(u: usize): void {
   const at = ea(u, half * 2, true);
   if (half == 8 && at & 15) failError(Vector.GP, 0);
   probeW(at, half * 2);
-  const low = ldW(at, half), high = ldW(at + half, half);
+  const low = ldN(at, half), high = ldN(at + half, half);
   if (low == getReg(Gpr.rax, half) && high == getReg(Gpr.rdx, half)) {
-    stW(at, half, getReg(Gpr.rbx, half));
-    stW(at + half, half, getReg(Gpr.rcx, half));
+    stN(at, half, getReg(Gpr.rbx, half));
+    stN(at + half, half, getReg(Gpr.rcx, half));
     setStatus(status() | Flag.ZF);
   } else {
     setReg(Gpr.rax, half, low);

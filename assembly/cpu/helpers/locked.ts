@@ -14,7 +14,8 @@ import { PCPU } from "../pcpu";
 import { Interp } from "../interp";
 import { unaryOp } from "../semantics/alu";
 import { aluFlags } from "./arith";
-import { bitAddress, gpr, sextN, setGpr } from "./integer";
+import { sextN } from "../wide";
+import { bitAddress, gpr, setGpr } from "./integer";
 
 /** Writable host address of `w` bytes at `lin`; unwinds on a fault. */
 function writable(lin: u64, w: i32): usize {

@@ -1,66 +1,59 @@
 /** Rotates, shifts by CL and double shifts (SDM Vol.2B). Counts are masked to 5 bits, 6 for 64-bit operands; a count of 0
  *  changes nothing. AF after shifts is undefined and cleared; OF is defined for a count of 1 and follows that rule always. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
-import { Flag } from "../../abi/x86";
-import { setStatus, status } from "../flags";
+import { carry, setCarryOverflow } from "../flags";
 import { PCPU } from "../pcpu";
 import { Shift } from "../semantics/shift";
-
-@inline function sext(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return <u64>(<i64>(x << s) >> <i64>s); }
-@inline function zext(x: u64, w: i32): u64 { const s = <u64>(64 - w * 8); return (x << s) >> s; }
+import { sextN, zextN } from "../wide";
 
 function shiftFlags(r: u64, w: i32, carry: u64, overflow: u64): void {
-  store<u64>(PCPU, sext(r, w), PcpuOff.flagsRes);
+  store<u64>(PCPU, sextN(r, w), PcpuOff.flagsRes);
   store<u32>(PCPU, <u32>(carry | (overflow << 1)), PcpuOff.flagsCarry);
   store<u32>(PCPU, FlagsKind.shift, PcpuOff.flagsKind);
-}
-
-function rotateFlags(carry: u64, overflow: u64): void {
-  setStatus((status() & ~(Flag.CF | Flag.OF)) | <u32>carry | (<u32>overflow << 11));
 }
 
 /** `a` shifted or rotated by `count` (already masked, not 0). Sets flags, returns the result (upper bits unspecified). */
 export function shiftValue(op: i32, w: i32, a: u64, count: u32): u64 {
   const bits = <u32>w * 8;
-  const x = zext(a, w), n = <u64>count;
+  const x = zextN(a, w), n = <u64>count;
   let r: u64, c: u64;
   switch (op) {
     case Shift.rol: {
       const k = <u64>(count % bits);
-      r = k ? zext((x << k) | (x >> (<u64>bits - k)), w) : x;
+      r = k ? zextN((x << k) | (x >> (<u64>bits - k)), w) : x;
       c = r & 1;
-      rotateFlags(c, c ^ (r >> (bits - 1)));
+      setCarryOverflow(<u32>c, <u32>(c ^ (r >> (bits - 1))));
       return r;
     }
     case Shift.ror: {
       const k = <u64>(count % bits);
-      r = k ? zext((x >> k) | (x << (<u64>bits - k)), w) : x;
+      r = k ? zextN((x >> k) | (x << (<u64>bits - k)), w) : x;
       c = r >> (bits - 1);
-      rotateFlags(c, c ^ ((r >> (bits - 2)) & 1));
+      setCarryOverflow(<u32>c, <u32>(c ^ ((r >> (bits - 2)) & 1)));
       return r;
     }
     case Shift.rcl: {
       const k = count % (bits + 1);
       r = x;
-      c = <u64>(status() & Flag.CF);
+      c = <u64>carry();
       for (let i: u32 = 0; i < k; i++) {
         const out = r >> (bits - 1);
-        r = zext((r << 1) | c, w);
+        r = zextN((r << 1) | c, w);
         c = out;
       }
-      rotateFlags(c, c ^ (r >> (bits - 1)));
+      setCarryOverflow(<u32>c, <u32>(c ^ (r >> (bits - 1))));
       return r;
     }
     case Shift.rcr: {
       const k = count % (bits + 1);
       r = x;
-      c = <u64>(status() & Flag.CF);
+      c = <u64>carry();
       for (let i: u32 = 0; i < k; i++) {
         const out = r & 1;
         r = (r >> 1) | (c << (bits - 1));
         c = out;
       }
-      rotateFlags(c, (r >> (bits - 1)) ^ ((r >> (bits - 2)) & 1));
+      setCarryOverflow(<u32>c, <u32>((r >> (bits - 1)) ^ ((r >> (bits - 2)) & 1)));
       return r;
     }
     case Shift.shr:
@@ -68,7 +61,7 @@ export function shiftValue(op: i32, w: i32, a: u64, count: u32): u64 {
       shiftFlags(r, w, (x >> (n - 1)) & 1, x >> (bits - 1));
       return r;
     case Shift.sar: {
-      const s = <i64>sext(x, w);
+      const s = <i64>sextN(x, w);
       r = <u64>(s >> <i64>n);
       shiftFlags(r, w, <u64>(s >> <i64>(n - 1)) & 1, 0);
       return r;
@@ -76,7 +69,7 @@ export function shiftValue(op: i32, w: i32, a: u64, count: u32): u64 {
     default:
       r = x << n;
       c = ((x << (n - 1)) >> (bits - 1)) & 1;
-      shiftFlags(r, w, c, c ^ (zext(r, w) >> (bits - 1)));
+      shiftFlags(r, w, c, c ^ (zextN(r, w) >> (bits - 1)));
       return r;
   }
 }
@@ -84,14 +77,14 @@ export function shiftValue(op: i32, w: i32, a: u64, count: u32): u64 {
 /** SHLD: `a` shifted left, filled from the top of `b`. For 16-bit operands and counts above 16 the result is undefined;
  *  it is what a 32-bit rotation of a:b:a gives, as processors do. */
 export function shldValue(w: i32, a: u64, b: u64, count: u32): u64 {
-  const bits = <u64>w * 8, n = <u64>count, x = zext(a, w), y = zext(b, w);
+  const bits = <u64>w * 8, n = <u64>count, x = zextN(a, w), y = zextN(b, w);
   let r: u64, c: u64;
   if (w == 2) {
     const wide = (x << 32) | (y << 16) | x;
     r = ((wide << n) >> 32) & 0xffff;
     c = (wide >> (48 - n)) & 1;
   } else {
-    r = zext((x << n) | (y >> (bits - n)), w);
+    r = zextN((x << n) | (y >> (bits - n)), w);
     c = (x >> (bits - n)) & 1;
   }
   shiftFlags(r, w, c, (r >> (bits - 1)) ^ (x >> (bits - 1)));
@@ -99,14 +92,14 @@ export function shldValue(w: i32, a: u64, b: u64, count: u32): u64 {
 }
 
 export function shrdValue(w: i32, a: u64, b: u64, count: u32): u64 {
-  const bits = <u64>w * 8, n = <u64>count, x = zext(a, w), y = zext(b, w);
+  const bits = <u64>w * 8, n = <u64>count, x = zextN(a, w), y = zextN(b, w);
   let r: u64, c: u64;
   if (w == 2) {
     const wide = (x << 32) | (y << 16) | x;
     r = (wide >> n) & 0xffff;
     c = (wide >> (n - 1)) & 1;
   } else {
-    r = zext((x >> n) | (y << (bits - n)), w);
+    r = zextN((x >> n) | (y << (bits - n)), w);
     c = (x >> (n - 1)) & 1;
   }
   shiftFlags(r, w, c, (r >> (bits - 1)) ^ (x >> (bits - 1)));
