@@ -80,12 +80,13 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
   const entry = pvhEntry(kernel);
   if (!segments.some(({ paddr, memSize }) => entry >= paddr && entry < paddr + memSize))
     throw new ImageError(kernel.file, `its PVH entry point 0x${entry.toString(16)} is in none of its segments.`);
-  const ramdiskGpa = pageUp(Math.max(...segments.map(({ paddr, memSize }) => paddr + memSize)));
-  const startInfoGpa = pageUp(ramdiskGpa + (ramdisk?.length ?? 0));
+  // The start info comes before the ramdisk: 32-bit kernels read it when they have mapped little more than themselves.
+  const startInfoGpa = pageUp(Math.max(...segments.map(({ paddr, memSize }) => paddr + memSize)));
   const rsdpGpa = wantsBiosRsdp(kernel) ? BIOS_RSDP : ACPI_START + rsdpInAcpi;
-  const module = ramdisk && { gpa: ramdiskGpa, size: ramdisk.length };
-  const startInfo = encodeStartInfo(startInfoGpa, rsdpGpa, memoryMap, config.cmdline ?? "", module);
-  const needed = startInfoGpa + startInfo.length;
+  const startInfoWith = (module?: { gpa: number; size: number }): Uint8Array => encodeStartInfo(startInfoGpa, rsdpGpa, memoryMap, config.cmdline ?? "", module);
+  const ramdiskGpa = pageUp(startInfoGpa + startInfoWith({ gpa: 0, size: 0 }).length);
+  const startInfo = startInfoWith(ramdisk && { gpa: ramdiskGpa, size: ramdisk.length });
+  const needed = ramdisk ? ramdiskGpa + ramdisk.length : startInfoGpa + startInfo.length;
   if (needed > memoryMap[0].size)
     throw new ConfigError(
       "memory",

@@ -46,6 +46,8 @@ test("the start info has magic, version, module, command line, RSDP and memory m
   const module = long(startInfoGpa + 16);
   assert.is(long(module + 8), ramdisk.length);
   assert.is(long(module) % 4096, 0);
+  for (const at of [startInfoGpa, module, long(startInfoGpa + 24), long(startInfoGpa + 40)])
+    assert.ok(at < long(module), "a 32-bit kernel reads it all before it has mapped more than a little behind itself");
   assert.equal(guest.read(long(module), ramdisk.length), ramdisk);
   const cmdline = new TextEncoder().encode("console=hvc0 näh\0");
   assert.equal(guest.read(long(startInfoGpa + 24), cmdline.length), cmdline);
