@@ -18,6 +18,7 @@ import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
+import { stepHook } from "./helpers/debug";
 import { PCPU } from "./pcpu";
 
 /** Head record of a block. The handler is Handler.head, step or straddle; `off` is where RecOff.off is. */
@@ -182,8 +183,16 @@ function find(maddr: u32, mode: u32): usize {
   return head;
 }
 
-/** Block at rip (within the CS limit or canonical already), decoded if need be; 0 with a fault pending at that rip. */
+/** Block at rip; 0 with a fault pending at that rip. Traps of the instruction before and code breakpoints come ahead of what goes
+ *  wrong in the fetch (SDM Vol.3A "Priority Among Exceptions and Interrupts"). */
 function lookup(rip: u64): usize {
+  const head = blockAt(rip);
+  if (!head && load<u32>(PCPU, PcpuOff.mode) & Mode.step) stepHook();
+  return head;
+}
+
+/** Block at rip, decoded if need be; 0 with the fault of its fetch pending. */
+function blockAt(rip: u64): usize {
   store<u64>(PCPU, rip, PcpuOff.rip);
   store<u32>(PCPU, 0, PcpuOff.record);
   const mode = load<u32>(PCPU, PcpuOff.mode);

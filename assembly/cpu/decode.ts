@@ -116,6 +116,12 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     break;
   }
   if (left == 0) {
+    // opcodes that end beyond the limit are too long before they are invalid; those of two escapes have a ModRM byte
+    if (p - start + (map == 2 || map == 3 ? 1 : 0) > 15) {
+      store<u16>(u, Handler.gp, RecOff.handler);
+      store<u8>(u, 15, RecOff.len);
+      return 15 | Decoded.ENDS;
+    }
     store<u16>(u, Handler.ud, RecOff.handler);
     // where ModRM might have chosen a row, it was looked at
     const seen = p - start + (index >> 16 ? 1 : 0);
