@@ -55,8 +55,8 @@ const EDX1: u32 = Edx1.FPU | Edx1.DE | Edx1.PSE | Edx1.TSC | Edx1.MSR | Edx1.PAE
   | Edx1.PGE | Edx1.MCA | Edx1.CMOV | Edx1.PAT | Edx1.PSE36 | Edx1.CLFSH | Edx1.MMX | Edx1.FXSR | Edx1.SSE | Edx1.SSE2;
 const ECX1: u32 = Ecx1.SSE3 | Ecx1.SSSE3 | Ecx1.CX16 | Ecx1.SSE4_1 | Ecx1.SSE4_2 | Ecx1.X2APIC | Ecx1.MOVBE | Ecx1.POPCNT | Ecx1.TSC_DEADLINE
   | Ecx1.XSAVE | Ecx1.RDRAND;
-/** FSGSBASE BMI1 SMEP BMI2 ERMS, no FPU CS and DS, RDSEED ADX SMAP CLFLUSHOPT */
-const EBX7: u32 = 1 << 0 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 23;
+/** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS, no FPU CS and DS, RDSEED ADX SMAP CLFLUSHOPT */
+const EBX7: u32 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 23;
 /** UMIP RDPID */
 const ECX7: u32 = 1 << 2 | 1 << 22;
 /** FSRM */
