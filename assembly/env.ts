@@ -16,3 +16,5 @@
 @external("env", "notice") export declare function notice(code: u32, a: u32, b: u32): void;
 /** 32 random bits (RDRAND, RDSEED). */
 @external("env", "random") export declare function random(): u32;
+/** Compiles the module at `address` and puts its function "f" into slot `slot` of the core's table; 0 if that cannot be done. */
+@external("env", "jitInstall") export declare function jitInstall(address: u32, length: u32, slot: u32): u32;

@@ -10,6 +10,10 @@ export { linuxStart, multibootStart, pvhStart, resetVcpu } from "./cpu/helpers/b
 export { apicNextDeadline, apicTick } from "./cpu/helpers/apic";
 export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";
+export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
+export { jitBadTarget, jitCold, jitJump, jitStored } from "./cpu/jit/regions";
+export { linkFall, linkTaken } from "./cpu/code_cache";
+export { missR, missW } from "./mmu/access";
 export { copyFromGuest, copyToGuest, translate } from "./mmu/guest_copy";
 export { hostWroteFrame } from "./mmu/code_pages";
 

@@ -305,6 +305,7 @@ export const enum PcpuOff {
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]
   SIZE = 0xc0000,
+  JIT = 0xc4000, // JitOff.SIZE bytes after the scheduler's words: the translator's working memory (abi/jit)
 }
 
 /** Scheduler words of a pCPU, between its block and the next (src/machine/scheduler): never addressed by the core. */

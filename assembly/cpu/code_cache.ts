@@ -10,6 +10,7 @@
  *  rip up again. So whoever holds a pointer to one of them (a link, a jump-cache entry, the instruction that is storing into
  *  its own block) needs no notice. Blocks never cross a page; an instruction that does is a block of its own
  *  (Handler.straddle), valid while the next page's mapping is the one it was decoded from. */
+import { RegionOff } from "../abi/jit";
 import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
@@ -19,6 +20,7 @@ import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
 import { stepHook } from "./helpers/debug";
+import { dropRegions, dropRegionsOf } from "./jit/regions";
 import { PCPU } from "./pcpu";
 
 /** Head record of a block. The handler is Handler.head, step or straddle; `off` is where RecOff.off is. */
@@ -34,6 +36,8 @@ export const enum BlockOff {
   frameNext = 20, // u32
   second = 24, // u32, straddle: maddr of the second page
   secondNext = 28, // u32, straddle: chain of the second frame
+  samples = 28, // u32, others: slices that ended here; its number once it begins a region (cpu/jit/regions)
+  IN_REGION = 0x80, // in `records`: some region contains the block
 }
 
 const HASH_BITS: u32 = 17;
@@ -45,8 +49,13 @@ const BUCKET_MAX: i32 = 48;
 /** Longest block: head, instructions, GOTO. */
 export const MAX_INSNS: i32 = 64;
 
+@inline export function recordsOf(head: usize): u32 { return load<u8>(head, BlockOff.records) & 0x7f; }
+
+/** The table of regions comes before the heads. */
+const REGIONS: usize = RegionOff.MAX * RegionOff.SIZE;
+
 @inline function headsSize(): usize { return (<usize>load<u32>(Region.MACHINE, MachineOff.frames) * 4 + 4095) & ~4095; }
-@inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase); }
+@inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + REGIONS; }
 @inline function buckets(): usize { return heads() + headsSize(); }
 @inline function bucket(maddr: u32, mode: u32): usize {
   return buckets() + (<usize>(((maddr ^ (mode << 20)) * 0x9e3779b1) >> (32 - HASH_BITS)) << 2);
@@ -67,6 +76,7 @@ export function dropAllCode(): void {
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeBase) + Region.CODE_SIZE, PcpuOff.codeEnd);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
   flushJumpCacheAll();
+  dropRegions();
 }
 
 /** This pCPU's bit in FrameOff.decoders. */
@@ -130,6 +140,7 @@ function unchain(head: usize, mfn: u32): void {
 }
 
 function killBlock(head: usize): void {
+  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) dropRegionsOf(head);
   const maddr = load<u32>(head, BlockOff.maddr);
   let at = bucket(maddr, <u32>load<u16>(head, BlockOff.mode));
   while (<usize>load<u32>(at) != head) at = <usize>load<u32>(at) + BlockOff.hashNext;
@@ -137,7 +148,7 @@ function killBlock(head: usize): void {
   unchain(head, maddr >> 12);
   const second = load<u32>(head, BlockOff.second);
   if (second && (second ^ maddr) >> 12) unchain(head, second >> 12);
-  const records = <usize>load<u8>(head, BlockOff.records) + 1;
+  const records = <usize>recordsOf(head) + 1;
   for (let i: usize = 0; i <= records; i++) {
     const record = head + i * RecOff.SIZE;
     // the slot behind the last instruction is its GOTO, or belongs to the next block: a head or free memory
@@ -182,6 +193,9 @@ function find(maddr: u32, mode: u32): usize {
   }
   return head;
 }
+
+/** Block decoded from `maddr` for `mode`, or 0. */
+export function decodedAt(maddr: u32, mode: u32): usize { return find(maddr, mode); }
 
 /** Block at rip; 0 with a fault pending at that rip. Traps of the instruction before and code breakpoints come ahead of what goes
  *  wrong in the fetch (SDM Vol.3A "Priority Among Exceptions and Interrupts"). */

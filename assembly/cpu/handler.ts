@@ -13,5 +13,6 @@ export const enum Handler {
   gp = 10, // longer than 15 bytes
   dead = 11, // head of an invalidated block
   look = 12, // for once in place of the record's own: interrupts and exits are to be looked at before it (lookAfter)
-  hot = 13, // first specialized template
+  region = 13, // head of a block that begins a translated region
+  hot = 14, // first specialized template
 }

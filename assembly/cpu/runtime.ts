@@ -14,6 +14,7 @@ import { BlockOff, checkStraddle, dropAllCode, enterDead, resume, resync } from 
 import { stackFault } from "./checked";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
+import { sample } from "./jit/regions";
 import { ripMask } from "./helpers/mode";
 import { stepHook } from "./helpers/debug";
 import { performInteger } from "./helpers/integer";
@@ -115,7 +116,8 @@ export function start(): usize {
 
 /** A block head found the slice used up. */
 export function endSlice(u: usize): usize {
-  if (load<u16>(u) == Handler.head) store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + load<u16>(u, BlockOff.count), PcpuOff.left);
+  sample(u);
+  if (load<u16>(u) == Handler.head || load<u16>(u) == Handler.region) store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + load<u16>(u, BlockOff.count), PcpuOff.left);
   else store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + 1, PcpuOff.left);
   close();
   store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);

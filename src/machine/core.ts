@@ -4,6 +4,7 @@ import type { Exit } from "../../assembly/abi/exit";
 import { PcpuOff } from "../../assembly/abi/layout";
 import { Flag } from "../../assembly/abi/x86";
 import type { Clock } from "./clock";
+import { Jit } from "./jit";
 import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
@@ -50,6 +51,11 @@ export interface CoreHost {
   random(): number;
 }
 
+export interface CoreOptions {
+  /** Hot code is translated to WebAssembly (default); false interprets everything. */
+  readonly jit?: boolean;
+}
+
 /** The one object a core throws through its host (`unwind` in assembly/env.ts): allocated once, compared by identity. */
 const UNWIND = { toString: () => "the core unwinds to run()" };
 
@@ -67,7 +73,7 @@ export class Core {
   }
 
   /** `module` must have been relocated to `pcpu`. */
-  static async create(module: WebAssembly.Module, memory: MachineMemory, pcpu: number, host: CoreHost): Promise<Core> {
+  static async create(module: WebAssembly.Module, memory: MachineMemory, pcpu: number, host: CoreHost, options: CoreOptions = {}): Promise<Core> {
     const noticed = new Set<string>();
     const { clock } = host;
     const env = {
@@ -89,10 +95,13 @@ export class Core {
         host.notice(code, a >>> 0, b >>> 0);
       },
       random: () => host.random(),
+      jitInstall: (at: number, length: number, slot: number) => (jit.install(at >>> 0, length, slot) ? 1 : 0),
     };
+    const jit = new Jit(memory, pcpu);
     const instance = await WebAssembly.instantiate(module, { env });
     const core = new Core(memory, pcpu, instance.exports as unknown as CoreExports);
     core.exports.initPcpu();
+    if (options.jit ?? true) jit.enable(instance.exports);
     return core;
   }
 

@@ -7,6 +7,7 @@
  *  Every such number takes four LEB128 bytes before and after, so nothing moves. See docs/adr/0002-relocated-core.md.
  *
  *  Encodings: WebAssembly Core Specification, "Binary Format", with the SIMD and threads extensions. */
+import { JitOff } from "../../assembly/abi/jit";
 import { PcpuOff, Region } from "../../assembly/abi/layout";
 
 export class RelocationError extends Error {
@@ -22,7 +23,7 @@ export interface Relocated {
 }
 
 const LOW = Region.PCPUS - 256; // binaryen turns PCPU + (n - 1) * 8 into n * 8 + (PCPU - 8); nothing else is there
-const HIGH = Region.PCPUS + PcpuOff.SIZE; // inclusive: the end of the block is a legitimate bound
+const HIGH = Region.PCPUS + PcpuOff.JIT + JitOff.SIZE; // inclusive: the end of the block is a legitimate bound
 
 /** A copy of the module `wasm` whose pCPU block is number `pcpu`. */
 export function relocate(wasm: Uint8Array, pcpu: number): Relocated {

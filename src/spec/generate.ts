@@ -288,7 +288,7 @@ function guardOf(template: string, op: number): string | null {
   if (!guard) throw new Error(`hot ${template} ${CC[op]}`);
   return guard;
 }
-const FIRST_HOT = 13; // Handler.hot
+const FIRST_HOT = 14; // Handler.hot
 const cases = new Array<number>(16384).fill(0);
 const functions: string[] = [];
 const branches: string[] = [];
@@ -335,6 +335,7 @@ import { RecOff } from "../abi/record";
 import { lateCarry, lateOrder, lateResult } from "./flags";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
+import { enterRegion } from "./jit/regions";
 import { PCPU } from "./pcpu";
 import { performFlat } from "./perform";
 import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
@@ -379,6 +380,11 @@ export function run(): i32 {
       case 10: u = performRare(u); continue;
       case 11: u = performRare(u); continue;
       case 12: u = performRare(u); continue;
+      case 13:
+        store<i32>(PCPU, left, PcpuOff.left);
+        u = enterRegion(u);
+        left = load<i32>(PCPU, PcpuOff.left);
+        break;
 ${branches.join("\n")}
       default: unreachable();
     }

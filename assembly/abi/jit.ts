@@ -1,0 +1,93 @@
+/** Working memory of the translator: part of the pCPU block, since each pCPU translates what it runs. */
+export const enum JitOff {
+  /* Words that emitted code and the rest of the core look at. */
+  leave = 0, // u32, 1: a block of some region died, or something else asks emitted code to return soon
+  memory = 4, // u32 JitMemory: translation is off, or the kind of memory modules import
+  table = 8, // u32, first slot of the regions in the core's table
+  regions = 12, // u32, regions in use
+  translated = 16, // u32, regions ever made (statistics)
+  bytes = 20, // u32, wasm bytes ever made
+  entered = 24, // u32
+  failures = 28, // u32, modules the host refused
+  nextRegion = 32, // u32, slot to try next
+  /* The region being translated. */
+  at = 64, // u32, next byte of the buffer being written
+  bad = 68, // u32, 1: give this region up
+  blockCount = 72,
+  retCount = 76,
+  used = 80, // u32, bit per wasm local 0..21 the region reads
+  written = 84, // u32, bit per general register the region may write
+  mode = 88,
+  current = 92, // u32, number of the block being emitted
+  insns = 96,
+  order = 100, // u32, blocks in reverse postorder
+  depth = 104, // u32, entries on the control stack
+  tempCount = 108, // u32, wasm locals made beyond the fixed ones
+  free64 = 112, // u32, temporaries of each type used in this segment
+  free32 = 116,
+  cold = 120, // u32, 1: the code being emitted is off the main path: nothing is cached in temporaries
+  snapNext = 124, // u32
+  nodeCount = 128,
+  effectCount = 132,
+  term = 136, // u32 Term of the block
+  termNode = 140, // u32: condition or target
+  termRecord = 144,
+  insnStart = 148, // u32, first effect of the instruction being translated
+  ripBase = 152, // u64 of the block
+  count64 = 160, // u32, 64-bit temporaries that exist
+  count32 = 164,
+  cur = 256, // u32[32], node each guest value has now (Slot)
+  control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
+  rets = 896, // u32[16], blocks that calls of the region return to
+  orderList = 960, // u8[64]
+  list64 = 1024, // u16[512], numbers of 64-bit temporaries
+  list32 = 2048, // u16[512]
+  types = 3072, // u8[1024], type of each temporary
+  blocks = 4096, // 64 x 64 B
+  snaps = 8192, // u32[6144]
+  effects = 32768, // 1024 x 32 B
+  nodes = 65536, // 2048 x 24 B
+  body = 0x1c000, // 56 KiB: code of the function
+  bodyEnd = 0x2a000,
+  module = 0x2a000, // 72 KiB: the finished module
+  restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
+  SIZE = 0x3c000,
+}
+
+export const enum JitMemory {
+  off = 0,
+  unshared = 1,
+  shared = 2,
+}
+
+/** Block of a region under translation. */
+export const enum JitBlock {
+  head = 0, // u32
+  idom = 4, // u8
+  rpo = 5, // u8, 0xff unreachable
+  flags = 6, // u8 JitBlockFlag
+  succCount = 7, // u8
+  ripBase = 8, // u64
+  term = 16, // u32, record of the terminator
+  predCount = 20, // u32, forward edges
+  succ = 24, // u8[16], 0xff: leaves the region
+  outKind = 40, // u32, flags kind at the end if the same on every path, or 0xff
+  pred = 44, // u32, one predecessor
+  allPreds = 48, // u32
+  SIZE = 64,
+}
+
+export const enum JitBlockFlag {
+  loop = 1, // some edge returns to it
+  live = 2, // the flags it begins with may be looked at
+}
+
+/** A translated region. */
+export const enum RegionOff {
+  ripBase = 0, // u64; 1: dead
+  head = 8, // u32, 0: free
+  blocks = 12, // u32
+  list = 16, // u32[60], heads of all blocks
+  SIZE = 256,
+  MAX = 1024,
+}

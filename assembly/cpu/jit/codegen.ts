@@ -1,0 +1,474 @@
+/** Nodes and effects to WebAssembly. A value is written where it is needed, at the width it is needed; one that is needed again
+ *  stays in a temporary. Code off the main path (`cold`) computes what it needs anew. */
+import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
+import { JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
+import { PCPU } from "../pcpu";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, localGet, localSet, localTee, signed, storeWord } from "./buffer";
+import { Effect, EffectOff, Leave, effectAt } from "./effect";
+import { Import } from "./imports";
+import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
+import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
+
+@inline function caches(n: i32): bool { return uses(n) > 1 && !jget(JitOff.cold); }
+
+function keep64(n: i32): void {
+  if (!caches(n)) return;
+  const t = temp64();
+  localTee(t);
+  setT64(n, t);
+}
+
+function keep32(n: i32): void {
+  if (!caches(n)) return;
+  const t = temp32();
+  localTee(t);
+  setT32(n, t);
+}
+
+/** [] -> [i64]: node `n`. */
+export function emit64(n: i32): void {
+  if (t64(n)) { localGet(t64(n)); return; }
+  const kind = op(n);
+  switch (kind) {
+    case Node.const_: i64const(imm(n)); return;
+    case Node.local: localGet(argA(n)); return;
+    case Node.local32: localGet(argA(n)); byte(Wasm.i64extend_u); return;
+    case Node.sext:
+      if (width(n) == 4) { emit32(argA(n)); byte(Wasm.i64extend_s); }
+      else { emit32(n); byte(Wasm.i64extend_s); return; }
+      break;
+    case Node.zext: emit32(n); byte(Wasm.i64extend_u); return;
+    case Node.rotl:
+      if (width(n) == 4) { emit32(n); byte(Wasm.i64extend_u); return; }
+      emit64(argA(n)); emit64(argB(n)); byte(Wasm.i64rotl);
+      break;
+    case Node.ltu:
+    case Node.eq: emitTruth(n); byte(Wasm.i64extend_u); break;
+    case Node.fromCond: emitCond(argA(n)); byte(Wasm.i64extend_u); break;
+    case Node.select:
+      emit64(argA(n));
+      emit64(argB(n));
+      emitCond(<i32>imm(n));
+      byte(Wasm.select);
+      break;
+    default:
+      emit64(argA(n));
+      emit64(argB(n));
+      byte(Wasm.i64add + wide(kind));
+  }
+  keep64(n);
+}
+
+/** Distance of an operation's 64-bit opcode from i64.add; from i32.add the 32-bit one is as far. */
+function wide(kind: i32): i32 {
+  switch (kind) {
+    case Node.add: return 0;
+    case Node.sub: return 1;
+    case Node.mul: return 2;
+    case Node.and: return 7;
+    case Node.or: return 8;
+    case Node.xor: return 9;
+    case Node.shl: return 10;
+    case Node.shr: return 12;
+    case Node.sar: return 11;
+    default: giveUp(); return 0;
+  }
+}
+
+/** [] -> [i32]: the low 32 bits of node `n`. */
+export function emit32(n: i32): void {
+  if (t32(n)) { localGet(t32(n)); return; }
+  if (t64(n)) { localGet(t64(n)); byte(Wasm.i32wrap); return; }
+  const kind = op(n);
+  switch (kind) {
+    case Node.const_: i32const(<i32>imm(n)); return;
+    case Node.local: localGet(argA(n)); byte(Wasm.i32wrap); return;
+    case Node.local32: localGet(argA(n)); return;
+    case Node.sext:
+      emit32(argA(n));
+      if (width(n) == 1) byte(Wasm.i32extend8);
+      else if (width(n) == 2) byte(Wasm.i32extend16);
+      break;
+    case Node.zext:
+      emit32(argA(n));
+      if (width(n) < 4) { i32const(width(n) == 1 ? 0xff : 0xffff); byte(Wasm.i32and); }
+      break;
+    case Node.add: case Node.sub: case Node.mul: case Node.and: case Node.or: case Node.xor:
+      emit32(argA(n));
+      emit32(argB(n));
+      byte(Wasm.i32add + wide(kind));
+      break;
+    case Node.rotl:
+      if (width(n) != 4) { emit64(n); byte(Wasm.i32wrap); return; }
+      emit32(argA(n));
+      emit32(argB(n));
+      byte(Wasm.i32rotl);
+      break;
+    case Node.shl: {
+      const count = imm(argB(n));
+      if (count > 31) { i32const(0); return; }
+      emit32(argA(n));
+      i32const(<i32>count);
+      byte(Wasm.i32shl);
+      break;
+    }
+    case Node.shr:
+    case Node.sar: {
+      // the bits from above matter unless the operand is an extension of at most 32 bits
+      const a = argA(n), count = imm(argB(n)), kindA = op(a);
+      const narrow = (kindA == (kind == Node.shr ? Node.zext : Node.sext) || (kind == Node.shr && kindA == Node.local32)) && width(a) <= 4;
+      if (!narrow) { emit64(n); byte(Wasm.i32wrap); return; }
+      if (count > 31) {
+        if (kind == Node.shr) { i32const(0); return; }
+        emit32(a); i32const(31);
+      } else { emit32(a); i32const(<i32>count); }
+      byte(kind == Node.shr ? Wasm.i32shr_u : Wasm.i32shr_s);
+      break;
+    }
+    case Node.ltu:
+    case Node.eq: emitTruth(n); break;
+    case Node.fromCond: emitCond(argA(n)); break;
+    case Node.select:
+      emit32(argA(n));
+      emit32(argB(n));
+      emitCond(<i32>imm(n));
+      byte(Wasm.select);
+      break;
+    default: emit64(n); byte(Wasm.i32wrap); return;
+  }
+  keep32(n);
+}
+
+/** Both operands are extensions of the same kind from at most 32 bits. */
+function narrowPair(a: i32, b: i32): bool {
+  const x = op(a), y = op(b);
+  if (isConst(b)) return x == Node.sext && width(a) <= 4 && imm(b) == <i64>(<i32>imm(b));
+  return x == y && (x == Node.sext || x == Node.zext) && width(a) <= 4 && width(b) <= 4;
+}
+
+/** [] -> [i32]: LTU or EQ. */
+function emitTruth(n: i32): void {
+  const a = argA(n), b = argB(n), less = op(n) == Node.ltu;
+  if (narrowPair(a, b)) {
+    emit32(a);
+    emit32(b);
+    byte(less ? Wasm.i32lt_u : Wasm.i32eq);
+  } else {
+    emit64(a);
+    emit64(b);
+    byte(less ? Wasm.i64lt_u : Wasm.i64eq);
+  }
+}
+
+/** [] -> [i32]: condition `n`, 0 or 1. */
+export function emitCond(n: i32): void {
+  if (t32(n)) { localGet(t32(n)); return; }
+  switch (op(n)) {
+    case Node.compare: emitCompare(n); break;
+    case Node.bit:
+      emit32(argA(n));
+      i32const(1);
+      byte(Wasm.i32and);
+      if (imm(n)) byte(Wasm.i32eqz);
+      break;
+    default: localGet(argA(n)); if (imm(n)) byte(Wasm.i32eqz); return;
+  }
+  keep32(n);
+}
+
+function emitCompare(n: i32): void {
+  const w = width(n), a = argA(n), b = argB(n), cc = <i32>imm(n), is64 = w == 8;
+  if (cc >> 1 == 4) { // sign of the difference
+    if (is64) {
+      emit64(a);
+      if (!isConst(b) || imm(b) != 0) { emit64(b); byte(Wasm.i64sub); }
+      i64const(0);
+      byte(cc & 1 ? Wasm.i64ge_s : Wasm.i64lt_s);
+    } else {
+      emit32(a);
+      if (!isConst(b) || imm(b) != 0) { emit32(b); byte(Wasm.i32sub); }
+      if (w == 1) byte(Wasm.i32extend8);
+      else if (w == 2) byte(Wasm.i32extend16);
+      i32const(0);
+      byte(cc & 1 ? Wasm.i32ge_s : Wasm.i32lt_s);
+    }
+    return;
+  }
+  operand(a, w);
+  if (isConst(b) && imm(b) == 0 && cc >> 1 == 2) {
+    if (cc == 4) byte(is64 ? Wasm.i64eqz : Wasm.i32eqz);
+    else if (is64) { i64const(0); byte(Wasm.i64ne); }
+    else { i32const(0); byte(Wasm.i32ne); }
+    return;
+  }
+  operand(b, w);
+  let code: i32;
+  switch (cc) {
+    case 2: code = Wasm.i32lt_u; break;
+    case 3: code = Wasm.i32ge_u; break;
+    case 4: code = Wasm.i32eq; break;
+    case 5: code = Wasm.i32ne; break;
+    case 6: code = Wasm.i32le_u; break;
+    case 7: code = Wasm.i32gt_u; break;
+    case 12: code = Wasm.i32lt_s; break;
+    case 13: code = Wasm.i32ge_s; break;
+    case 14: code = Wasm.i32le_s; break;
+    default: code = Wasm.i32gt_s;
+  }
+  byte(is64 ? code + (Wasm.i64eq - Wasm.i32eq) : code);
+}
+
+/** [] -> [i32 or i64]: `n` sign-extended from w bytes, in the smallest type that does. */
+function operand(n: i32, w: i32): void {
+  if (w == 8) { emit64(n); return; }
+  emit32(n);
+  if (isConst(n) || w == 4) return;
+  byte(w == 1 ? Wasm.i32extend8 : Wasm.i32extend16);
+}
+
+/** [] -> []: the slots of a snapshot to their locals, all at once. */
+export function restore(snap: u32): void {
+  const list = J + JitOff.snaps + (<usize>snap << 2), count = load<u32>(list);
+  for (let i: u32 = 1; i <= count; i++) {
+    const item = load<u32>(list + (<usize>i << 2));
+    if (item >> 16 == Slot.flagsKind) emit32(item & 0xffff);
+    else emit64(item & 0xffff);
+  }
+  for (let i = count; i > 0; i--) localSet(load<u32>(list + (<usize>i << 2)) >> 16);
+}
+
+/** [] -> []: everything the piece computed goes to the locals. Flags only if somebody may look. */
+export function settle(flags: bool): void {
+  const last: u32 = flags ? CURRENT_SLOTS : Slot.flagsRes;
+  for (let slot: u32 = 0; slot < last; slot++) {
+    if (isEntry(slot)) continue;
+    if (slot == Slot.flagsKind) emit32(cur(slot));
+    else emit64(cur(slot));
+  }
+  for (let slot = last; slot > 0; slot--) if (!isEntry(slot - 1)) localSet(slot - 1);
+}
+
+/** Leaves by the common exit, which saves all locals. `extra`: wasm blocks opened since the control stack last knew. */
+export function leave(extra: u32): void { br(jget(JitOff.depth) + extra); }
+
+/** [] -> []: the rest of a cold arm: state as in `snap`, then out with the fault of record `u` pending. */
+function faultArm(u: u32, snap: u32, extra: u32): void {
+  jset(JitOff.cold, 1);
+  restore(snap);
+  storeWord(PcpuOff.record, u);
+  i32const(0);
+  localSet(Local.result);
+  leave(extra);
+  jset(JitOff.cold, 0);
+}
+
+/** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. The address stays in `lin`, as i32 also in Local.lin. */
+function probe(a: i32, w: i32, table: u32): u32 {
+  let lin: u32 = Local.lin;
+  const narrow = (op(a) == Node.zext && width(a) <= 4) || op(a) == Node.local32;
+  if (narrow) {
+    emit32(a);
+    localTee(Local.lin);
+  } else {
+    lin = temp64();
+    emit64(a);
+    localTee(lin);
+    byte(Wasm.i32wrap);
+    localTee(Local.lin);
+  }
+  i32const(8);
+  byte(Wasm.i32shr_u);
+  i32const(0xfff0);
+  byte(Wasm.i32and);
+  localGet(Local.tlb);
+  byte(Wasm.i32add);
+  localTee(Local.entry);
+  access(Wasm.i64load, table);
+  localGet(lin);
+  if (narrow) {
+    // an access that wraps at 4 GiB cannot match: its entry is that of the last page
+    if (w > 1) { i32const(w - 1); byte(Wasm.i32add); }
+    i32const(~0xfff);
+    byte(Wasm.i32and);
+    byte(Wasm.i64extend_u);
+  } else {
+    if (w > 1) { i64const(w - 1); byte(Wasm.i64add); }
+    i64const(~0xfff);
+    byte(Wasm.i64and);
+  }
+  byte(Wasm.i64eq);
+  return narrow ? 0 : lin;
+}
+
+/** [] -> [i32]: host address after a hit. */
+function hitHost(table: u32): void {
+  localGet(Local.lin);
+  localGet(Local.entry);
+  access(Wasm.i32load, table + TlbOff.addend);
+  byte(Wasm.i32add);
+}
+
+/** [] -> [i32]: host address after a miss; 0 with a fault pending. */
+function missHost(lin: u32, w: i32, miss: u32): void {
+  if (lin) localGet(lin);
+  else { localGet(Local.lin); byte(Wasm.i64extend_u); }
+  i32const(w);
+  call(miss);
+}
+
+function translateAddress(e: usize, write: bool): void {
+  const w = <i32>load<u8>(e, EffectOff.w), table: u32 = write ? PcpuOff.TLB_W : 0, h = load<u32>(e, EffectOff.h);
+  const lin = probe(load<i32>(e, EffectOff.a), w, table);
+  byte(Wasm.if_);
+  byte(WasmType.i32);
+  hitHost(table);
+  byte(Wasm.else_);
+  missHost(lin, w, write ? Import.missW : Import.missR);
+  localTee(h);
+  byte(Wasm.i32eqz);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 2);
+  byte(Wasm.end);
+  localGet(h);
+  byte(Wasm.end);
+  localSet(h);
+}
+
+/** A write whose address is used by the next effect only: both arms store. */
+function translateStore(e: usize, next: usize): void {
+  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a);
+  // the value is computed once, before the arms part
+  let v: u32 = 0;
+  const plain = isConst(value) || op(value) == Node.local || op(value) == Node.local32;
+  if (!plain) {
+    if (w == 8) { emit64(value); v = temp64(); }
+    else { emit32(value); v = temp32(); }
+    localSet(v);
+  }
+  const lin = probe(load<i32>(e, EffectOff.a), w, PcpuOff.TLB_W);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  hitHost(PcpuOff.TLB_W);
+  storeValue(value, v, w);
+  byte(Wasm.else_);
+  missHost(lin, w, Import.missW);
+  localTee(h);
+  byte(Wasm.i32eqz);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 2);
+  byte(Wasm.end);
+  localGet(h);
+  storeValue(value, v, w);
+  stored(next, 1);
+  byte(Wasm.end);
+}
+
+/** [i32] -> [] */
+function storeValue(value: i32, v: u32, w: i32): void {
+  if (v) localGet(v);
+  else if (w == 8) emit64(value);
+  else emit32(value);
+  access(w == 8 ? Wasm.i64store : w == 4 ? Wasm.i32store : w == 2 ? Wasm.i32store16 : Wasm.i32store8, 0);
+}
+
+/** [] -> []: after a store off the fast path: out, with the instruction complete, if the code may have changed. */
+function stored(e: usize, extra: u32): void {
+  call(Import.stored);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  jset(JitOff.cold, 1);
+  // a call instruction has no next record: its target is looked up
+  const how = <i32>load<u8>(e, EffectOff.leave);
+  if (how == Leave.indirect) {
+    emit64(jget(JitOff.termNode));
+    call(Import.jump);
+  } else {
+    i32const(load<i32>(e, EffectOff.u));
+    if (how == Leave.taken) call(Import.linkTaken);
+  }
+  localSet(Local.result);
+  restore(load<u32>(e, EffectOff.snap));
+  leave(extra + 1);
+  jset(JitOff.cold, 0);
+  byte(Wasm.end);
+}
+
+/** [] -> [i32, i64 x 4]: flag operands of an effect. */
+function flagOperands(e: usize): void {
+  emit32(load<u16>(e, EffectOff.snap + 8));
+  for (let i: usize = 0; i < 4; i++) emit64(load<u16>(e + (i << 1), EffectOff.snap));
+}
+
+/** [] -> []: the piece's effects. */
+export function emitEffects(): void {
+  const count = jget(JitOff.effectCount);
+  for (let i: u32 = 0; i < count; i++) {
+    const e = effectAt(i), w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), t = load<u32>(e, EffectOff.t);
+    switch (<i32>load<u8>(e, EffectOff.op)) {
+      case Effect.hostR: translateAddress(e, false); break;
+      case Effect.hostW: {
+        const next = effectAt(i + 1);
+        if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.store && load<u32>(next, EffectOff.h) == h) {
+          translateStore(e, next);
+          i++;
+        } else translateAddress(e, true);
+        break;
+      }
+      case Effect.load:
+        localGet(h);
+        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, 0);
+        localSet(t);
+        break;
+      case Effect.store: {
+        localGet(h);
+        storeValue(load<i32>(e, EffectOff.a), 0, w);
+        // the write bounce buffer, or plain memory that code was decoded from (missW said 1)
+        localGet(h);
+        i32const(<i32>(PCPU + PcpuOff.scratchW));
+        byte(Wasm.i32eq);
+        i32const(0);
+        access(Wasm.i32load, <u32>J + JitOff.leave);
+        byte(Wasm.i32or);
+        byte(Wasm.if_);
+        byte(WasmType.void_);
+        stored(e, 1);
+        byte(Wasm.end);
+        break;
+      }
+      case Effect.cond:
+        i32const(load<u8>(e, EffectOff.cc));
+        flagOperands(e);
+        call(Import.cond);
+        localSet(t);
+        break;
+      case Effect.carry:
+        flagOperands(e);
+        call(Import.carry);
+        localSet(t);
+        break;
+      case Effect.canonical: {
+        const a = load<i32>(e, EffectOff.a);
+        emit64(a);
+        i64const(16);
+        byte(Wasm.i64shl);
+        i64const(16);
+        byte(Wasm.i64shr_s);
+        emit64(a);
+        byte(Wasm.i64ne);
+        byte(Wasm.if_);
+        byte(WasmType.void_);
+        i32const(load<i32>(e, EffectOff.u));
+        call(Import.badTarget);
+        byte(Wasm.drop);
+        faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 1);
+        byte(Wasm.end);
+        break;
+      }
+      default: giveUp();
+    }
+  }
+  jset(JitOff.effectCount, 0);
+}

@@ -1,0 +1,63 @@
+/** What a piece of guest code does in order: memory accesses and calls. Between two effects there are only values.
+ *  And snapshots: the guest state at an effect from which the code may leave, as the slots that differ from the locals. */
+import { JitOff } from "../../abi/jit";
+import { J, giveUp, jget, jset } from "./buffer";
+import { use } from "./node";
+import { CURRENT_SLOTS, cur, isEntry } from "./slots";
+
+export const enum Effect {
+  hostR = 1, // host address of w readable bytes at node a, to local h; leaves with the fault of record u
+  hostW = 2,
+  load = 3, // w bytes at host h, zero-extended, to local t
+  store = 4, // node a to w bytes at host h; may leave after record u
+  cond = 5, // condition cc of the flags, to local t
+  carry = 6, // CF, to local t
+  canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
+}
+
+/** Where code goes on that leaves after a store. */
+export const enum Leave { next = 0, taken = 1, indirect = 2 }
+
+/** 32 bytes. */
+export const enum EffectOff { op = 0, w = 1, cc = 2, leave = 3, a = 4, h = 8, t = 12, u = 16, snap = 20, flags = 24 }
+const SIZE: usize = 32;
+const MAX_EFFECTS: u32 = 1023;
+const MAX_SNAPS: u32 = 6000;
+
+@inline export function effectAt(n: u32): usize { return J + JitOff.effects + <usize>n * SIZE; }
+
+export function effect(op: i32, w: i32, a: i32, h: u32, t: u32, u: usize): usize {
+  let n = jget(JitOff.effectCount);
+  if (n >= MAX_EFFECTS) {
+    giveUp();
+    n = MAX_EFFECTS - 1;
+  } else jset(JitOff.effectCount, n + 1);
+  const e = effectAt(n);
+  store<u32>(e, <u32>op | (<u32>w << 8));
+  store<i32>(e, a, EffectOff.a);
+  store<u32>(e, h, EffectOff.h);
+  store<u32>(e, t, EffectOff.t);
+  store<u32>(e, <u32>u, EffectOff.u);
+  store<u32>(e, 0, EffectOff.snap);
+  return e;
+}
+
+/** Number of a list {count, slot << 16 | node ...} of the slots whose values are not in their locals. */
+export function snapshot(): u32 {
+  const first = jget(JitOff.snapNext);
+  if (first > MAX_SNAPS) {
+    giveUp();
+    return first;
+  }
+  let n = first + 1;
+  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) {
+    if (isEntry(slot)) continue;
+    const node = cur(slot);
+    use(node);
+    store<u32>(J + (<usize>n << 2), (slot << 16) | <u32>node, JitOff.snaps);
+    n++;
+  }
+  store<u32>(J + (<usize>first << 2), n - first - 1, JitOff.snaps);
+  jset(JitOff.snapNext, n);
+  return first;
+}

@@ -1,0 +1,246 @@
+/** The translating machine: instructions performed by it leave nodes and effects. Guest values are node numbers, conditions
+ *  too, host addresses are wasm locals. */
+import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
+import { Gpr } from "../../abi/x86";
+import { Cond, Host, Machine } from "../machine";
+import { J, giveUp, jget, jset } from "./buffer";
+import { Effect, EffectOff, effect, snapshot } from "./effect";
+import { RawKind, WLOG_SHIFT, base, known } from "./flags";
+import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, op, raw, use, width } from "./node";
+import { Slot, cur, setCur, temp32, temp64 } from "./slots";
+
+/** How a block ends. */
+export const enum Term { none = 0, cond = 1, goto = 2, indirect = 3 }
+
+function slotOf(r: usize): u32 {
+  if (r < <usize>PcpuOff.zero) return <u32>r >> 3;
+  return Slot.segBase + ((<u32>r - PcpuOff.segBase) >> 3);
+}
+
+function get(r: usize): i32 {
+  if (r == PcpuOff.zero) return constant(0);
+  if (r == PcpuOff.ripBase) return constant(load<i64>(J, JitOff.ripBase));
+  const slot = slotOf(r);
+  if (!(jget(JitOff.used) >> slot & 1)) giveUp();
+  const n = cur(slot);
+  return r < <usize>PcpuOff.zero && r & 1 ? binary(Node.shr, n, constant(8)) : n;
+}
+
+function put(r: usize, w: i32, x: i32): void {
+  const slot = slotOf(r);
+  if (!(jget(JitOff.written) >> slot & 1)) giveUp();
+  if (w == 8) setCur(slot, x);
+  else if (w == 4) setCur(slot, extend(Node.zext, x, 4));
+  else {
+    const high = r & 1, low = extend(Node.zext, x, w);
+    const keep: i64 = w == 2 ? ~0xffff : high ? ~0xff00 : ~0xff;
+    setCur(slot, binary(Node.or, binary(Node.and, cur(slot), constant(keep)), high ? binary(Node.shl, low, constant(8)) : low));
+  }
+}
+
+/** Bytes of which `n` is the sign extension. */
+function signWidth(n: i32): i32 {
+  switch (op(n)) {
+    case Node.const_: {
+      const x = imm(n);
+      return x == <i64>(<i8>x) ? 1 : x == <i64>(<i16>x) ? 2 : x == <i64>(<i32>x) ? 4 : 8;
+    }
+    case Node.sext: return width(n);
+    case Node.and:
+    case Node.or:
+    case Node.xor: return max(signWidth(argA(n)), signWidth(argB(n)));
+    default: return 8;
+  }
+}
+
+@inline function wlog(w: i32): i32 { return w == 8 ? 3 : w == 4 ? 2 : w == 2 ? 1 : 0; }
+
+export function compareNode(cc: i32, a: i32, b: i32): i32 {
+  const w = max(signWidth(a), signWidth(b)), x = raw(a, w), y = raw(b, w);
+  use(x);
+  use(y);
+  return make(Node.compare, w, x, y, cc);
+}
+
+/** The flags as they are, for a helper that computes from them. */
+function flagsCall(kind: i32, cc: i32, t: u32): void {
+  const e = effect(kind, 0, 0, 0, t, 0);
+  store<u8>(e, <u8>cc, EffectOff.cc);
+  for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) {
+    use(cur(slot));
+    store<u16>(e + (<usize>(slot - Slot.flagsRes) << 1), <u16>cur(slot), EffectOff.snap);
+  }
+}
+
+@unmanaged
+export class Emit extends Machine<i32> {
+  reg(r: usize, w: i32): i32 { return get(r); }
+  regS(r: usize, w: i32): i32 { return extend(Node.sext, get(r), w); }
+  setReg(r: usize, w: i32, x: i32): void { put(r, w, x); }
+  imm(x: i64): i32 { return constant(x); }
+  add(a: i32, b: i32): i32 { return binary(Node.add, a, b); }
+  sub(a: i32, b: i32): i32 { return binary(Node.sub, a, b); }
+  and(a: i32, b: i32): i32 { return binary(Node.and, a, b); }
+  or(a: i32, b: i32): i32 { return binary(Node.or, a, b); }
+  xor(a: i32, b: i32): i32 { return binary(Node.xor, a, b); }
+  mul(a: i32, b: i32): i32 { return binary(Node.mul, a, b); }
+  sext(x: i32, w: i32): i32 { return extend(Node.sext, x, w); }
+  zext(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
+  ea(u: usize, simple: bool): i32 {
+    let sum = binary(Node.add, get(load<u8>(u, RecOff.base)), constant(load<i32>(u, RecOff.disp)));
+    if (!simple) sum = binary(Node.add, sum, binary(Node.shl, get(load<u8>(u, RecOff.index)), constant(load<u8>(u, RecOff.scale))));
+    const mask = load<i64>(u, RecOff.mask);
+    if (mask == -1) return sum;
+    if (mask == 0xffffffff) return extend(Node.zext, sum, 4);
+    giveUp();
+    return sum;
+  }
+  hostR(lin: i32, w: i32, u: usize): Host {
+    const h = temp32();
+    use(lin);
+    const e = effect(Effect.hostR, w, lin, h, 0, u);
+    store<u32>(e, snapshot(), EffectOff.snap);
+    return h;
+  }
+  hostW(lin: i32, w: i32, u: usize): Host {
+    const h = temp32();
+    use(lin);
+    const e = effect(Effect.hostW, w, lin, h, 0, u);
+    store<u32>(e, snapshot(), EffectOff.snap);
+    return h;
+  }
+  faulted(h: Host, u: usize): bool { return false; }
+  load(h: Host, w: i32): i32 {
+    const t = w == 8 ? temp64() : temp32();
+    effect(Effect.load, w, 0, <u32>h, t, 0);
+    return w == 8 ? local(t) : local32(t);
+  }
+  loadS(h: Host, w: i32): i32 { return extend(Node.sext, this.load(h, w), w); }
+  store(h: Host, w: i32, x: i32): void {
+    use(x);
+    effect(Effect.store, w, x, <u32>h, 0, 0);
+  }
+  setFlags(kind: u32, r: i32, a: i32, b: i32): void {
+    let w = signWidth(r);
+    const operands = kind != FlagsKind.logic && kind != FlagsKind.shift && kind != FlagsKind.inc && kind != FlagsKind.dec;
+    if (operands) {
+      w = max(w, max(signWidth(a), signWidth(b)));
+      setCur(Slot.flagsA, raw(a, w));
+      setCur(Slot.flagsB, raw(b, w));
+    }
+    if (kind != FlagsKind.add && kind != FlagsKind.sub) setCur(Slot.flagsRes, raw(r, w));
+    setCur(Slot.flagsKind, constant(<i64>kind | RawKind.raw | (wlog(w) << WLOG_SHIFT)));
+  }
+  setFlagsCarry(kind: u32, r: i32, a: i32, b: i32, carry: i32): void {
+    this.setFlags(kind, r, a, b);
+    setCur(Slot.flagsCarry, carry);
+  }
+  carry(): i32 {
+    const k = known();
+    const c = binary(Node.and, cur(Slot.flagsCarry), constant(1));
+    if (k >= 0) {
+      if (k & (FlagsKind.overlay | RawKind.carry)) return c;
+      const w = 1 << ((k >> WLOG_SHIFT) & 3);
+      const a = extend(Node.sext, cur(Slot.flagsA), w), b = extend(Node.sext, cur(Slot.flagsB), w);
+      switch (base(k)) {
+        case FlagsKind.add: return binary(Node.ltu, extend(Node.sext, binary(Node.add, a, b), w), a);
+        case FlagsKind.sub: return binary(Node.ltu, a, b);
+        case FlagsKind.logic: return constant(0);
+        case FlagsKind.imul: break;
+        default: return c;
+      }
+    }
+    const t = temp64();
+    flagsCall(Effect.carry, 0, t);
+    return local(t);
+  }
+  cond(cc: i32): Cond {
+    const k = known();
+    if (k >= 0) {
+      const kind = base(k), w = 1 << ((k >> WLOG_SHIFT) & 3), group = cc >> 1;
+      const carried = (k & (FlagsKind.overlay | RawKind.carry)) != 0, overlaid = (k & FlagsKind.overlay) != 0;
+      const zs = group == 2 || group == 4;
+      if (group == 1 && (carried || (kind >= FlagsKind.inc && kind <= FlagsKind.shift))) {
+        use(cur(Slot.flagsCarry));
+        return make(Node.bit, 8, cur(Slot.flagsCarry), 0, (cc & 1) << 8);
+      }
+      if (kind == FlagsKind.sub && (zs || (!carried && group != 0 && group != 5) || (!overlaid && group >= 6))) {
+        return compareNode(cc, extend(Node.sext, cur(Slot.flagsA), w), extend(Node.sext, cur(Slot.flagsB), w));
+      }
+      if (kind == FlagsKind.add) {
+        const a = extend(Node.sext, cur(Slot.flagsA), w), r = extend(Node.sext, binary(Node.add, a, extend(Node.sext, cur(Slot.flagsB), w)), w);
+        if (zs) return compareNode(cc, r, constant(0));
+        if (group == 1) return compareNode(cc, r, a);
+      } else if (kind != FlagsKind.sub) {
+        const r = extend(Node.sext, cur(Slot.flagsRes), w);
+        if (zs || (kind == FlagsKind.logic && !carried && group != 0 && group != 5)) return compareNode(cc, r, constant(0));
+        if (kind == FlagsKind.dec && !overlaid && group >= 6) return compareNode(cc, extend(Node.sext, binary(Node.add, r, constant(1)), w), constant(1));
+      }
+    }
+    const t = temp32();
+    flagsCall(Effect.cond, cc, t);
+    return make(Node.flag, 4, <i32>t, 0, 0);
+  }
+  compare(cc: i32, a: i32, b: i32, r: i32): Cond { return compareNode(cc, a, b); }
+  ltu(a: i32, b: i32): i32 { return binary(Node.ltu, a, b); }
+  eq(a: i32, b: i32): i32 { return binary(Node.eq, a, b); }
+  shlBy(a: i32, n: i32): i32 { return binary(Node.shl, a, constant(n)); }
+  shrBy(a: i32, n: i32): i32 { return binary(Node.shr, a, constant(n)); }
+  sarBy(a: i32, n: i32): i32 { return binary(Node.sar, a, constant(n)); }
+  negative(x: i32): Cond { return compareNode(8, x, constant(0)); }
+  setCarry(x: i32): void {
+    const old = binary(Node.and, cur(Slot.flagsCarry), constant(2));
+    setCur(Slot.flagsCarry, binary(Node.or, old, binary(Node.and, x, constant(1))));
+    setCur(Slot.flagsKind, binary(Node.or, cur(Slot.flagsKind), constant(RawKind.carry)));
+  }
+  rotateFlags(right: bool, r: i32, bits: i32): void {
+    const one = constant(1), top = binary(Node.and, binary(Node.shr, r, constant(bits - 1)), one);
+    const c = right ? top : binary(Node.and, r, one);
+    const o = binary(Node.xor, right ? binary(Node.and, binary(Node.shr, r, constant(bits - 2)), one) : c, top);
+    setCur(Slot.flagsCarry, binary(Node.or, c, binary(Node.shl, o, one)));
+    setCur(Slot.flagsKind, binary(Node.or, cur(Slot.flagsKind), constant(FlagsKind.overlay)));
+  }
+  select(c: Cond, a: i32, b: i32): i32 {
+    use(a);
+    use(b);
+    use(c);
+    return make(Node.select, 8, a, b, c);
+  }
+  fromCond(c: Cond): i32 {
+    use(c);
+    return make(Node.fromCond, 8, c, 0, 0);
+  }
+  private end(term: Term, node: i32, u: usize): usize {
+    jset(JitOff.term, term);
+    jset(JitOff.termNode, node);
+    jset(JitOff.termRecord, <u32>u);
+    return 0;
+  }
+  branch(u: usize, c: Cond): usize {
+    use(c);
+    return this.end(Term.cond, c, u);
+  }
+  goto(u: usize): usize { return this.end(Term.goto, 0, u); }
+  jumpTo(rip: i32, w: i32): usize {
+    const to = extend(Node.zext, rip, w);
+    use(to);
+    use(to); // compared with each known target
+    return this.end(Term.indirect, to, 0);
+  }
+  badTarget(rip: i32, w: i32, u: usize): bool {
+    if (w == 4) return false;
+    use(rip);
+    const e = effect(Effect.canonical, 8, rip, 0, 0, u);
+    store<u32>(e, snapshot(), EffectOff.snap);
+    return false;
+  }
+  badDirect(w: i32, u: usize): bool { return false; }
+  nextRip(u: usize): i32 { return constant(load<i64>(J, JitOff.ripBase) + load<u16>(u, RecOff.off) + load<u8>(u, RecOff.len)); }
+  stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
+  stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
+  stackHostR(sp: i32, w: i32): Host { return this.hostR(sp, w, jget(JitOff.insnStart)); }
+  stackHostW(sp: i32, w: i32): Host { return this.hostW(sp, w, jget(JitOff.insnStart)); }
+  setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, 8, sp); }
+}

@@ -1,0 +1,65 @@
+/** Status flags in emitted code: like those of cpu/flags.ts, but the operands may still have anything above their width (RawKind.raw:
+ *  bits 8 and 9 of the kind are its logarithm), so that code that nobody asks for flags does not extend them. ADD and SUB
+ *  leave their operands only, INC and DEC their result. */
+import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { carry, condition, setCarry } from "../flags";
+import { PCPU } from "../pcpu";
+import { imm, isConst } from "./node";
+import { Slot, cur } from "./slots";
+
+export const enum RawKind {
+  memory = 64, // the flags are where the interpreter keeps them
+  raw = 0x1000,
+  carry = 0x2000, // CF is bit 0 of flagsCarry, the others as the rest of the kind says
+}
+export const WLOG_SHIFT: i32 = 8;
+
+@inline export function base(kind: i32): i32 { return kind & 31; }
+
+/** Kind of the flags in force if it is known and they are not in memory, else -1. */
+export function known(): i32 {
+  const n = cur(Slot.flagsKind);
+  return isConst(n) && !(imm(n) & RawKind.memory) ? <i32>imm(n) : -1;
+}
+
+function sext(x: i64, wlog: u32): i64 {
+  const shift = <i64>(64 - (8 << wlog));
+  return (x << shift) >> shift;
+}
+
+/** Brings flags as emitted code has them into the form of the interpreter. */
+export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
+  if (!(kind & RawKind.memory)) {
+    const wlog = (kind >> WLOG_SHIFT) & 3;
+    const k = <i32>(kind & 31);
+    a = sext(a, wlog);
+    b = sext(b, wlog);
+    r = sext(r, wlog);
+    if (k == FlagsKind.add) r = sext(a + b, wlog);
+    else if (k == FlagsKind.sub) r = sext(a - b, wlog);
+    else if (k == FlagsKind.inc || k == FlagsKind.dec) {
+      a = sext(k == FlagsKind.inc ? r - 1 : r + 1, wlog);
+      b = 1;
+    }
+    store<i64>(PCPU, r, PcpuOff.flagsRes);
+    store<i64>(PCPU, a, PcpuOff.flagsA);
+    store<i64>(PCPU, b, PcpuOff.flagsB);
+    store<u32>(PCPU, <u32>c, PcpuOff.flagsCarry);
+    store<u32>(PCPU, k | (kind & FlagsKind.overlay), PcpuOff.flagsKind);
+  } else if (kind & FlagsKind.overlay) {
+    store<u32>(PCPU, <u32>c, PcpuOff.flagsCarry);
+    store<u32>(PCPU, load<u32>(PCPU, PcpuOff.flagsKind) | FlagsKind.overlay, PcpuOff.flagsKind);
+  }
+  if (kind & RawKind.carry) setCarry(<u32>c & 1);
+}
+
+/** Called by emitted code: a condition, or CF, of flags it cannot tell at compile time. */
+export function jitCond(cc: i32, kind: u32, r: i64, a: i64, b: i64, c: i64): i32 {
+  keepFlags(kind, r, a, b, c);
+  return condition(cc);
+}
+
+export function jitCarry(kind: u32, r: i64, a: i64, b: i64, c: i64): i64 {
+  keepFlags(kind, r, a, b, c);
+  return carry();
+}

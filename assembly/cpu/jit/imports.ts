@@ -1,0 +1,16 @@
+/** Functions of the core that emitted modules import, in this order, by these names from module "x" (src/machine/jit.ts gives
+ *  them the core's own exports). */
+export const enum Import {
+  missR = 0, // [i64 lin, i32 size] -> [i32 host]
+  missW = 1,
+  stored = 2, // [] -> [i32 leave]
+  cold = 3, // [i32 record] -> [i32 next]
+  linkTaken = 4, // [i32 record] -> [i32 next]
+  linkFall = 5,
+  badTarget = 6, // [i32 record] -> [i32 0]
+  jump = 7, // [i64 rip] -> [i32 next]
+  cond = 8, // [i32 cc, i32 kind, i64 r, a, b, c] -> [i32]
+  carry = 9, // [i32 kind, i64 r, a, b, c] -> [i64]
+  keep = 10, // [i32 kind, i64 r, a, b, c] -> []
+  COUNT = 11,
+}

@@ -1,0 +1,126 @@
+/** The finished function as a module of its own: memory and helpers imported, one function exported as "f". */
+import { JitMemory, JitOff } from "../../abi/jit";
+import { J, WasmType, Wasm, byte, jget, jset, unsigned } from "./buffer";
+import { Import } from "./imports";
+import { Slot } from "./slots";
+
+const enum Section { types = 1, imports = 2, functions = 3, exports = 7, code = 10 }
+
+/** Opens something whose size goes before it; close() fills that in, in five bytes. */
+function open(): usize {
+  const at = <usize>jget(JitOff.at);
+  jset(JitOff.at, <u32>at + 5);
+  return at;
+}
+
+function close(at: usize): void {
+  let size = jget(JitOff.at) - <u32>at - 5;
+  for (let i: usize = 0; i < 4; i++) {
+    store<u8>(at + i, <u8>(size | 128));
+    size >>= 7;
+  }
+  store<u8>(at + 4, <u8>size);
+}
+
+function functionType(i32s: i32, i64s: i32, i64First: bool, result: i32): void {
+  byte(WasmType.func);
+  byte(i32s + i64s);
+  if (i64First) for (let i = 0; i < i64s; i++) byte(WasmType.i64);
+  for (let i = 0; i < i32s; i++) byte(WasmType.i32);
+  if (!i64First) for (let i = 0; i < i64s; i++) byte(WasmType.i64);
+  byte(result ? 1 : 0);
+  if (result) byte(result);
+}
+
+/** Type of each import. */
+function typeOf(n: i32): i32 {
+  switch (n) {
+    case Import.missR:
+    case Import.missW: return 1;
+    case Import.stored: return 0;
+    case Import.jump: return 3;
+    case Import.cond: return 4;
+    case Import.carry: return 5;
+    case Import.keep: return 6;
+    default: return 2;
+  }
+}
+
+/** Puts the module around the code at JitOff.body that ends at `end`; returns its length, 0 if it does not fit. */
+export function assemble(end: usize): u32 {
+  const body = J + JitOff.body, size = end - body;
+  if (size + 4096 > <usize>(JitOff.restless - JitOff.module)) return 0;
+  jset(JitOff.at, <u32>(J + JitOff.module));
+  unsigned32(0x6d736100);
+  unsigned32(1);
+  byte(Section.types);
+  let s = open();
+  byte(7);
+  functionType(0, 0, false, WasmType.i32);
+  functionType(1, 1, true, WasmType.i32);
+  functionType(1, 0, false, WasmType.i32);
+  functionType(0, 1, false, WasmType.i32);
+  functionType(2, 4, false, WasmType.i32);
+  functionType(1, 4, false, WasmType.i64);
+  functionType(1, 4, false, 0);
+  close(s);
+
+  byte(Section.imports);
+  s = open();
+  byte(Import.COUNT + 1);
+  for (let i = 0; i < Import.COUNT; i++) {
+    name(0x78);
+    name(0x61 + i);
+    byte(0);
+    byte(typeOf(i));
+  }
+  name(0x78);
+  name(0x6d);
+  byte(2);
+  byte(jget(JitOff.memory) == JitMemory.shared ? 3 : 1);
+  unsigned(1);
+  unsigned(65536);
+  close(s);
+
+  byte(Section.functions);
+  s = open();
+  byte(1);
+  byte(0);
+  close(s);
+
+  byte(Section.exports);
+  s = open();
+  byte(1);
+  name(0x66);
+  byte(0);
+  byte(Import.COUNT);
+  close(s);
+
+  byte(Section.code);
+  s = open();
+  byte(1);
+  const f = open();
+  const temps = jget(JitOff.tempCount);
+  unsigned(temps + 2);
+  unsigned(Slot.flagsKind);
+  byte(WasmType.i64);
+  unsigned(6); // flagsKind and the five of enum Local
+  byte(WasmType.i32);
+  for (let i: u32 = 0; i < temps; i++) {
+    byte(1);
+    byte(load<u8>(J + <usize>i, JitOff.types));
+  }
+  memory.copy(jget(JitOff.at), body, size);
+  jset(JitOff.at, jget(JitOff.at) + <u32>size);
+  close(f);
+  close(s);
+  return jget(JitOff.at) - <u32>(J + JitOff.module);
+}
+
+function name(letter: i32): void { byte(1); byte(letter); }
+
+function unsigned32(x: u32): void {
+  const at = <usize>jget(JitOff.at);
+  store<u32>(at, x);
+  jset(JitOff.at, <u32>at + 4);
+}

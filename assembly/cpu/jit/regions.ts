@@ -1,0 +1,155 @@
+/** The translated regions of this pCPU: which blocks are hot, entering, and forgetting what was overwritten.
+ *
+ *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
+ *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
+import { JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
+import { Mode, PcpuOff } from "../../abi/layout";
+import { RecOff } from "../../abi/record";
+import { jitInstall } from "../../env";
+import { BlockOff, enter } from "../code_cache";
+import { raiseError } from "../../fault";
+import { Vector } from "../../abi/x86";
+import { commitWrite } from "../access";
+import { Handler } from "../handler";
+import { PCPU } from "../pcpu";
+import { endSlice, performChecked, performCold } from "../runtime";
+import { J, jget, jset } from "./buffer";
+import { assemble } from "./module";
+import { blockOf, discover, headOf } from "./region";
+import { emitRegion } from "./structure";
+
+/** Slices that have to end at a block before its region is translated: a slice is about 20 us of interpretation, a translation costs
+ *  the time of some dozens. */
+const THRESHOLD: u32 = 32;
+/** Regions that may die over the same bytes before they are left to the interpreter. */
+const RESTLESS: u8 = 4;
+
+/** Table of regions, in front of the record cache: heads() begins behind it (code_cache). */
+@inline function regionAt(n: u32): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + <usize>n * RegionOff.SIZE; }
+
+function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
+export function isRestless(maddr: u32): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= RESTLESS; }
+
+/** A slice of the interpreter ended at the block `head`. */
+export function sample(head: usize): void {
+  if (jget(JitOff.memory) == JitMemory.off || load<u16>(head, RecOff.handler) != Handler.head) return;
+  const mode = load<u16>(head, BlockOff.mode);
+  if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
+  const n = load<u32>(head, BlockOff.samples) + 1;
+  store<u32>(head, n, BlockOff.samples);
+  if (n == THRESHOLD) translate(head);
+}
+
+function translate(head: usize): void {
+  if (!discover(head, load<u64>(PCPU, PcpuOff.ripBase))) return;
+  jset(JitOff.bad, 0);
+  jset(JitOff.at, <u32>(J + JitOff.body));
+  emitRegion();
+  if (jget(JitOff.bad) || jget(JitOff.at) > <u32>(J + JitOff.bodyEnd)) return;
+  const length = assemble(jget(JitOff.at));
+  if (!length) return;
+  const n = freeRegion();
+  if (!jitInstall(<u32>(J + JitOff.module), length, jget(JitOff.table) + n)) {
+    jset(JitOff.failures, jget(JitOff.failures) + 1);
+    if (jget(JitOff.failures) > 3) jset(JitOff.memory, JitMemory.off);
+    return;
+  }
+  const r = regionAt(n), count = jget(JitOff.order);
+  store<u64>(r, load<u64>(blockOf(0), JitBlock.ripBase), RegionOff.ripBase);
+  store<u32>(r, <u32>head, RegionOff.head);
+  store<u32>(r, count, RegionOff.blocks);
+  for (let i: u32 = 0; i < count; i++) {
+    const h = headOf(blockOf(load<u8>(J + <usize>i, JitOff.orderList)));
+    store<u32>(r + (<usize>i << 2), <u32>h, RegionOff.list);
+    store<u8>(h, load<u8>(h, BlockOff.records) | BlockOff.IN_REGION, BlockOff.records);
+  }
+  store<u16>(head, Handler.region, RecOff.handler);
+  store<u32>(head, n, BlockOff.samples);
+  jset(JitOff.translated, jget(JitOff.translated) + 1);
+  jset(JitOff.bytes, jget(JitOff.bytes) + length);
+}
+
+/** A slot for a new region; when all are taken the oldest go. */
+function freeRegion(): u32 {
+  const n = jget(JitOff.nextRegion);
+  jset(JitOff.nextRegion, n + 1 == RegionOff.MAX ? 0 : n + 1);
+  if (load<u32>(regionAt(n), RegionOff.head)) forget(n);
+  if (n >= jget(JitOff.regions)) jset(JitOff.regions, n + 1);
+  return n;
+}
+
+function forget(n: u32): void {
+  const r = regionAt(n), head = <usize>load<u32>(r, RegionOff.head);
+  store<u32>(r, 0, RegionOff.head);
+  store<u64>(r, 1, RegionOff.ripBase);
+  if (load<u16>(head, RecOff.handler) != Handler.region) return;
+  store<u16>(head, Handler.head, RecOff.handler);
+  store<u32>(head, 0, BlockOff.samples);
+}
+
+/** A block that belongs to regions is overwritten. */
+export function dropRegionsOf(head: usize): void {
+  const line = restlessAt(load<u32>(head, BlockOff.maddr)), times = load<u8>(line, JitOff.restless);
+  if (times < 255) store<u8>(line, times + 1, JitOff.restless);
+  const regions = jget(JitOff.regions);
+  for (let n: u32 = 0; n < regions; n++) {
+    const r = regionAt(n);
+    if (!load<u32>(r, RegionOff.head)) continue;
+    const count = load<u32>(r, RegionOff.blocks);
+    for (let i: u32 = 0; i < count; i++) {
+      if (<usize>load<u32>(r + (<usize>i << 2), RegionOff.list) != head) continue;
+      forget(n);
+      break;
+    }
+  }
+  jset(JitOff.leave, 1);
+}
+
+/** All records are dropped. */
+export function dropRegions(): void {
+  memory.fill(regionAt(0), 0, RegionOff.SIZE * RegionOff.MAX);
+  memory.fill(J + JitOff.restless, 0, 1024);
+  jset(JitOff.regions, 0);
+  jset(JitOff.nextRegion, 0);
+  jset(JitOff.leave, 1);
+}
+
+/** Handler.region: runs the translation of the block at `u`; the next record. */
+export function enterRegion(u: usize): usize {
+  const left = load<i32>(PCPU, PcpuOff.left), rest = left - <i32>load<u16>(u, BlockOff.count);
+  if (rest < 0) {
+    store<i32>(PCPU, rest, PcpuOff.left);
+    return endSlice(u);
+  }
+  const n = load<u32>(u, BlockOff.samples);
+  if (load<u64>(regionAt(n), RegionOff.ripBase) != load<u64>(PCPU, PcpuOff.ripBase)) {
+    // the same bytes mapped elsewhere
+    store<i32>(PCPU, rest, PcpuOff.left);
+    return u + RecOff.SIZE;
+  }
+  jset(JitOff.leave, 0);
+  return <usize>call_indirect<u32>(jget(JitOff.table) + n);
+}
+
+/* Called by emitted code. */
+
+export function jitStored(): u32 {
+  commitWrite();
+  return jget(JitOff.leave);
+}
+
+export function jitCold(u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return load<u16>(u, RecOff.handler) == Handler.checked ? performChecked(u) : performCold(u);
+}
+
+export function jitBadTarget(u: usize): usize { return raiseError(Vector.GP, 0); }
+
+export function jitJump(rip: u64): usize {
+  const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+  if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
+    store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
+    return <usize>load<u32>(entry, PcpuOff.JC + 12);
+  }
+  return enter(rip);
+}

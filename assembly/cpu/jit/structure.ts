@@ -1,0 +1,353 @@
+/** A region as one WebAssembly function: structured control flow from the dominator tree (Ramsey, "Beyond Relooper"), guest
+ *  registers in locals. Two ways out: `exit` saves the locals to the pCPU block, `raw` finds them saved already.
+ *
+ *  ```
+ *  load registers
+ *  block raw
+ *    block exit
+ *      ... blocks of the region ...
+ *    end
+ *    save registers, flags, instructions left
+ *  end
+ *  result
+ *  ``` */
+import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { RecOff } from "../../abi/record";
+import { BlockOff, recordsOf } from "../code_cache";
+import { Handler } from "../handler";
+import { Template } from "../opcodes.gen";
+import { performAny } from "../perform";
+import { J, Wasm, WasmType, access, byte, call, giveUp, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
+import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
+import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
+import { Emit, Term } from "./emit";
+import { RawKind } from "./flags";
+import { Import } from "./imports";
+import { constant, imm, isConst, use } from "./node";
+import { blockOf, flagsLive, headOf, isTemplate, succ, templateOf } from "./region";
+import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, setCur, temp32, temp64 } from "./slots";
+
+const NONE: u32 = 0xff;
+
+/** Entries of the control stack: what a branch there continues with. */
+const enum Control { if_ = 0, block = 0x100, loop = 0x200 }
+
+function enterControl(entry: u32): void {
+  const depth = jget(JitOff.depth);
+  if (depth >= 127) { giveUp(); return; }
+  store<u32>(J + (<usize>depth << 2), entry, JitOff.control);
+  jset(JitOff.depth, depth + 1);
+}
+
+function leaveControl(): void {
+  byte(Wasm.end);
+  jset(JitOff.depth, jget(JitOff.depth) - 1);
+}
+
+function brTo(entry: u32): void {
+  const depth = jget(JitOff.depth);
+  for (let i = depth; i > 0; i--) {
+    if (load<u32>(J + (<usize>(i - 1) << 2), JitOff.control) != entry) continue;
+    byte(Wasm.br);
+    byte(depth - i);
+    return;
+  }
+  giveUp();
+}
+
+/** [] -> []: registers from and to the pCPU block. */
+function loadState(): void {
+  const used = jget(JitOff.used);
+  for (let slot: u32 = 0; slot < <u32>Slot.flagsRes; slot++) {
+    if (!(used >> slot & 1)) continue;
+    loadLong(slot < <u32>Slot.segBase ? slot * 8 : PcpuOff.segBase + (slot - Slot.segBase) * 8);
+    localSet(slot);
+  }
+  loadWord(PcpuOff.left);
+  localSet(Local.left);
+  loadWord(PcpuOff.tlbBase);
+  localSet(Local.tlb);
+  i32const(RawKind.memory);
+  localSet(Slot.flagsKind);
+}
+
+function saveState(): void {
+  const written = jget(JitOff.written);
+  for (let slot: u32 = 0; slot < 16; slot++) if (written >> slot & 1) saveLong(slot * 8, slot);
+  saveWord(PcpuOff.left, Local.left);
+  localGet(Slot.flagsKind);
+  i32const(RawKind.memory);
+  byte(Wasm.i32ne);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  localGet(Slot.flagsKind);
+  for (let slot: u32 = Slot.flagsRes; slot < <u32>Slot.flagsKind; slot++) localGet(slot);
+  call(Import.keep);
+  byte(Wasm.end);
+}
+
+/** The function's code without its declarations. */
+export function emitRegion(): void {
+  jset(JitOff.depth, 0);
+  jset(JitOff.tempCount, 0);
+  jset(JitOff.count64, 0);
+  jset(JitOff.count32, 0);
+  jset(JitOff.cold, 0);
+  loadState();
+  byte(Wasm.block);
+  byte(WasmType.void_);
+  byte(Wasm.block);
+  byte(WasmType.void_);
+  emitTree(0);
+  byte(Wasm.end);
+  saveState();
+  byte(Wasm.end);
+  localGet(Local.result);
+  byte(Wasm.end);
+}
+
+/** Block `n` and all it dominates. */
+function emitTree(n: u32): void {
+  if (jget(JitOff.bad)) return;
+  const loop = load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop;
+  if (loop) {
+    byte(Wasm.loop);
+    byte(WasmType.void_);
+    enterControl(Control.loop | n);
+  }
+  emitWithin(n, jget(JitOff.order));
+  if (loop) leaveControl();
+}
+
+/** Opens a wasm block for each child in the dominator tree that several edges lead to, the last in order outermost; then
+ *  the guest block itself. `below`: positions in the order that are still to be looked at. */
+function emitWithin(n: u32, below: u32): void {
+  for (let i = below; i > 0; i--) {
+    const child = <u32>load<u8>(J + <usize>(i - 1), JitOff.orderList), b = blockOf(child);
+    if (child == 0 || child == n || load<u8>(b, JitBlock.idom) != <u8>n || load<u32>(b, JitBlock.predCount) < 2) continue;
+    byte(Wasm.block);
+    byte(WasmType.void_);
+    enterControl(Control.block | child);
+    emitWithin(n, i - 1);
+    leaveControl();
+    emitTree(child);
+    return;
+  }
+  emitBlock(n);
+}
+
+/** Out to the record in Local.result. */
+function out(u: usize): void {
+  i32const(<i32>u);
+  localSet(Local.result);
+  leave(0);
+}
+
+/** Goes on with successor `k` of block `n`, branch record `u`. */
+function edge(n: u32, k: u32, u: usize, field: usize): void {
+  const b = blockOf(n), to = <u32>succ(b, k);
+  if (to == NONE) {
+    const linked = load<i32>(u + field);
+    i32const(linked ? linked : <i32>u);
+    if (!linked) call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
+    localSet(Local.result);
+    leave(0);
+    return;
+  }
+  const d = blockOf(to), ripBase = load<i64>(d, JitBlock.ripBase);
+  if (ripBase != load<i64>(b, JitBlock.ripBase)) emitPageChange(d);
+  const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
+  if (!forward) brTo(Control.loop | to);
+  else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
+  else emitTree(to);
+}
+
+/** To another page: only if the jump cache says that it is still there. */
+function emitPageChange(d: usize): void {
+  const ripBase = load<i64>(d, JitBlock.ripBase), rip = ripBase + load<u16>(headOf(d), BlockOff.off);
+  const entry: u32 = PcpuOff.JC + (((<u32>rip ^ (<u32>rip >> 12)) & 16383) << 4);
+  loadLong(entry);
+  i64const(rip);
+  byte(Wasm.i64ne);
+  loadWord(entry + 8);
+  i32const(jget(JitOff.mode));
+  byte(Wasm.i32ne);
+  byte(Wasm.i32or);
+  loadWord(entry + 12);
+  i32const(<i32>headOf(d));
+  byte(Wasm.i32ne);
+  byte(Wasm.i32or);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  i64const(rip);
+  call(Import.jump);
+  localSet(Local.result);
+  leave(1);
+  byte(Wasm.end);
+  storeLong(PcpuOff.ripBase, ripBase);
+}
+
+/** Ends a piece: effects, then all values to their locals. */
+function endPiece(flags: bool): void {
+  useAll();
+  emitEffects();
+  settle(flags);
+}
+
+function useAll(): void {
+  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) if (!isEntry(slot)) use(cur(slot));
+}
+
+/** An instruction that its helper performs: everything in its place, call, everything anew. */
+function emitCold(u: usize): void {
+  saveState();
+  i32const(<i32>u);
+  call(Import.cold);
+  localTee(Local.result);
+  loadState();
+  i32const(<i32>(u + RecOff.SIZE));
+  byte(Wasm.i32ne);
+  loadWord(PcpuOff.JIT + JitOff.leave);
+  byte(Wasm.i32or);
+  localGet(Local.left);
+  i32const(0);
+  byte(Wasm.i32le_s);
+  byte(Wasm.i32or);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  leave(2); // raw
+  byte(Wasm.end);
+}
+
+/** The stores of an instruction know now how its end looks. */
+function completeStores(first: u32, u: usize): void {
+  const count = jget(JitOff.effectCount);
+  let snap: u32 = 0, taken = false;
+  for (let i = first; i < count; i++) {
+    const e = effectAt(i);
+    if (load<u8>(e, EffectOff.op) != Effect.store) continue;
+    if (!taken) snap = snapshot();
+    taken = true;
+    store<u32>(e, snap, EffectOff.snap);
+    const term = jget(JitOff.term);
+    store<u8>(e, <u8>(term == Term.goto ? Leave.taken : term == Term.indirect ? Leave.indirect : Leave.next), EffectOff.leave);
+    store<u32>(e, <u32>(term ? u : u + RecOff.SIZE), EffectOff.u);
+  }
+}
+
+function emitBlock(n: u32): void {
+  const b = blockOf(n), head = headOf(b), count = <i32>load<u16>(head, BlockOff.count);
+  store<u64>(J, load<u64>(b, JitBlock.ripBase), JitOff.ripBase);
+  jset(JitOff.term, Term.none);
+  if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
+    localGet(Local.left);
+    i32const(count);
+    byte(Wasm.i32lt_s);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    i32const(<i32>head);
+    localSet(Local.result);
+    leave(1);
+    byte(Wasm.end);
+  }
+  localGet(Local.left);
+  i32const(count);
+  byte(Wasm.i32sub);
+  localSet(Local.left);
+  beginPiece();
+  if (n != 0 && load<u32>(b, JitBlock.allPreds) == 1) {
+    const kind = load<u32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind);
+    if (kind != 0xff) setCur(Slot.flagsKind, constant(kind));
+  }
+
+  const records = recordsOf(head);
+  for (let k: u32 = 1; k <= records; k++) {
+    const u = head + <usize>k * RecOff.SIZE, handler = <i32>load<u16>(u, RecOff.handler);
+    if (isTemplate(u)) {
+      const first = jget(JitOff.effectCount);
+      jset(JitOff.insnStart, <u32>u);
+      performAny<Emit, i32>(changetype<Emit>(J), u);
+      completeStores(first, u);
+      if (jget(JitOff.term) || (jget(JitOff.nodeCount) < 1600 && jget(JitOff.effectCount) < 900 && jget(JitOff.snapNext) < 5000)) continue;
+    }
+    endPiece(true);
+    if (handler == Handler.cold || handler == Handler.checked) emitCold(u);
+    else if (!isTemplate(u)) {
+      out(u);
+      return;
+    }
+    beginPiece();
+    if (!isTemplate(u)) setCur(Slot.flagsKind, constant(RawKind.memory));
+  }
+  emitTerminator(n, b, head);
+}
+
+function emitTerminator(n: u32, b: usize, head: usize): void {
+  const u = <usize>load<u32>(b, JitBlock.term), term = jget(JitOff.term);
+  if (!term && (!u || load<u16>(u, RecOff.handler) != Handler.goto)) {
+    giveUp();
+    return;
+  }
+  if (!term) {
+    // too long for one block, or a cold instruction that went straight on
+    endPiece(true);
+    i32const(<i32>u);
+    localSet(Local.result);
+    leave(0);
+    return;
+  }
+  const successors = <u32>load<u8>(b, JitBlock.succCount);
+  let live = term == Term.indirect;
+  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || flagsLive(succ(b, k))) live = true;
+  if (term == Term.goto && !successors) live = true;
+  useAll();
+  emitEffects();
+  const node = <i32>jget(JitOff.termNode);
+  if (term == Term.cond) {
+    const c = temp32();
+    emitCond(node);
+    localSet(c);
+    rememberKind(b, live);
+    settle(live);
+    localGet(c);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    enterControl(Control.if_);
+    edge(n, 0, u, RecOff.taken);
+    byte(Wasm.else_);
+    edge(n, 1, u, RecOff.fall);
+    leaveControl();
+  } else if (term == Term.goto) {
+    rememberKind(b, live);
+    settle(live);
+    edge(n, 0, u, RecOff.taken);
+  } else {
+    const to = temp64();
+    emit64(node);
+    localSet(to);
+    rememberKind(b, true);
+    settle(true);
+    for (let k: u32 = 0; k < successors; k++) {
+      if (<u32>succ(b, k) == NONE) continue;
+      const d = blockOf(succ(b, k));
+      localGet(to);
+      i64const(load<i64>(d, JitBlock.ripBase) + load<u16>(headOf(d), BlockOff.off));
+      byte(Wasm.i64eq);
+      byte(Wasm.if_);
+      byte(WasmType.void_);
+      enterControl(Control.if_);
+      edge(n, k, u, RecOff.taken);
+      leaveControl();
+    }
+    localGet(to);
+    call(Import.jump);
+    localSet(Local.result);
+    leave(0);
+  }
+}
+
+function rememberKind(b: usize, live: bool): void {
+  const n = cur(Slot.flagsKind);
+  store<u32>(b, live && isConst(n) ? <u32>imm(n) : NONE, JitBlock.outKind);
+}
