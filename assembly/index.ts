@@ -1,4 +1,5 @@
 /** What the core offers to TypeScript (src/machine/core.ts). One instance per pCPU; the pCPU block is a constant address. */
+import { JitOff } from "./abi/jit";
 import { MachineOff, PcpuOff, Region, VcpuOff, DomainOff } from "./abi/layout";
 import { initCode, dropAllCode } from "./cpu/code_cache";
 import { PCPU } from "./cpu/pcpu";
@@ -17,6 +18,9 @@ export { missR, missW } from "./mmu/access";
 export { copyFromGuest, copyToGuest, translate } from "./mmu/guest_copy";
 export { hostWroteFrame } from "./mmu/code_pages";
 
+/** Instructions between two looks at requests and interrupts. */
+const SLICE: i32 = 8000;
+
 /** Brings a zeroed pCPU block into its first state: no vCPU, empty caches. */
 export function initPcpu(): void {
   store<i32>(PCPU, -1, PcpuOff.faultVector);
@@ -25,6 +29,7 @@ export function initPcpu(): void {
   if (!load<u32>(PCPU, PcpuOff.codeBase)) {
     store<u32>(PCPU, <u32>PCPU + max<u32>(1, load<u32>(Region.MACHINE, MachineOff.pcpus)) * Region.PCPU_STRIDE, PcpuOff.codeBase);
   }
+  store<i32>(PCPU + PcpuOff.JIT, SLICE, JitOff.slice);
   initCode();
   flushTlbAll();
 }

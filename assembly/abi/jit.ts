@@ -10,6 +10,8 @@ export const enum JitOff {
   entered = 24, // u32
   failures = 28, // u32, modules the host refused
   nextRegion = 32, // u32, slot to try next
+  threshold = 36, // u32, slices that have to end at a block before its region is translated
+  slice = 40, // i32, instructions between two looks at requests and interrupts
   /* The region being translated. */
   at = 64, // u32, next byte of the buffer being written
   bad = 68, // u32, 1: give this region up

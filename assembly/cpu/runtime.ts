@@ -1,9 +1,10 @@
 /** What surrounds the block interpreter: starting and ending slices, delivering what is pending, cold dispatch.
  *
- *  A slice is a run of at most SLICE instructions without a look at anything outside; between slices the requests of other
+ *  A slice is a run of at most JitOff.slice instructions without a look at anything outside; between slices the requests of other
  *  threads and the interrupts are seen to. `left` counts the slice down; whoever wants the loop to look earlier sets it to 0. */
 import { Exit } from "../abi/exit";
 import { SystemOff } from "../abi/apic";
+import { JitOff } from "../abi/jit";
 import { Mode, PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
@@ -29,9 +30,6 @@ import { performAny } from "./perform";
 import { performMmx } from "./semantics/mmx";
 import { performSse } from "./semantics/sse";
 
-/** Instructions between two looks at requests and interrupts. */
-const SLICE: i32 = 8000;
-
 export function performCold(u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   switch (<i32>load<u8>(u, RecOff.desc + 1)) {
@@ -55,12 +53,13 @@ function performChecked(u: usize): usize {
 function open(u: usize): usize {
   if (!u) return 0;
   const budget = load<i64>(PCPU, PcpuOff.budget);
-  const length = budget < SLICE ? <i32>budget : SLICE;
+  const slice = load<i32>(PCPU + PcpuOff.JIT, JitOff.slice), length = budget < slice ? <i32>budget : slice;
   store<u32>(PCPU, length, PcpuOff.sliceLength);
   store<i32>(PCPU, length, PcpuOff.left);
-  if (load<u16>(u) != Handler.head) return u;
+  const count = <i32>load<u16>(u, BlockOff.count);
+  if (load<u16>(u) != Handler.head && (load<u16>(u) != Handler.region || count <= length)) return u;
   // a block longer than what is left still runs whole: progress before precision
-  store<i32>(PCPU, length - load<u16>(u, BlockOff.count), PcpuOff.left);
+  store<i32>(PCPU, length - count, PcpuOff.left);
   return u + RecOff.SIZE;
 }
 

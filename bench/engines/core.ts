@@ -82,7 +82,7 @@ class BarePc implements Loaded {
       mmioWrite: () => {},
       notice: () => {},
       random: () => 4,
-    });
+    }, (globalThis as { JITOPT?: { jit: boolean } }).JITOPT ?? {});
     pc.core.exports.switchTo(pc.vcpu);
     pc.core.exports.pvhStart(Number(elf.entry), 0);
     return pc;

@@ -4,7 +4,7 @@ import type { Exit } from "../../assembly/abi/exit";
 import { PcpuOff } from "../../assembly/abi/layout";
 import { Flag } from "../../assembly/abi/x86";
 import type { Clock } from "./clock";
-import { Jit } from "./jit";
+import { Jit, type JitTuning } from "./jit";
 import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
@@ -53,7 +53,7 @@ export interface CoreHost {
 
 export interface CoreOptions {
   /** Hot code is translated to WebAssembly (default); false interprets everything. */
-  readonly jit?: boolean;
+  readonly jit?: boolean | JitTuning;
 }
 
 /** The one object a core throws through its host (`unwind` in assembly/env.ts): allocated once, compared by identity. */
@@ -101,7 +101,8 @@ export class Core {
     const instance = await WebAssembly.instantiate(module, { env });
     const core = new Core(memory, pcpu, instance.exports as unknown as CoreExports);
     core.exports.initPcpu();
-    if (options.jit ?? true) jit.enable(instance.exports);
+    const { jit: wanted = true } = options;
+    if (wanted) jit.enable(instance.exports, wanted === true ? {} : wanted);
     return core;
   }
 

@@ -8,6 +8,17 @@ import type { MachineMemory } from "./memory";
 /** Exports of the core that emitted modules import, in the order of assembly/cpu/jit/imports.ts. */
 const IMPORTS = ["missR", "missW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jitJump", "jitCond", "jitCarry", "keepFlags"];
 
+/** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation; a translation costs
+ *  the time of some dozens. */
+const THRESHOLD = 32;
+
+/** For tests that want translations early. */
+export interface JitTuning {
+  readonly threshold?: number;
+  /** Instructions between two looks at requests and interrupts (8000). */
+  readonly slice?: number;
+}
+
 export class Jit {
   private imports: WebAssembly.Imports = {};
   private table: WebAssembly.Table | undefined;
@@ -18,7 +29,7 @@ export class Jit {
   ) {}
 
   /** Lets the core translate; from now on it may call install(). */
-  enable(exports: WebAssembly.Exports): void {
+  enable(exports: WebAssembly.Exports, tuning: JitTuning = {}): void {
     const x: Record<string, WebAssembly.ImportValue> = { m: this.memory.memory };
     IMPORTS.forEach((name, i) => {
       x[String.fromCharCode(0x61 + i)] = exports[name];
@@ -27,6 +38,8 @@ export class Jit {
     this.table = exports.table as WebAssembly.Table;
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
+    this.memory.set32(jit + JitOff.threshold, tuning.threshold ?? THRESHOLD);
+    if (tuning.slice) this.memory.set32(jit + JitOff.slice, tuning.slice);
     const shared = typeof SharedArrayBuffer === "function" && this.memory.memory.buffer instanceof SharedArrayBuffer;
     this.memory.set32(jit + JitOff.memory, shared ? JitMemory.shared : JitMemory.unshared);
   }

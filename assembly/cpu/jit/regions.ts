@@ -18,9 +18,6 @@ import { assemble } from "./module";
 import { blockOf, discover, headOf } from "./region";
 import { emitRegion } from "./structure";
 
-/** Slices that have to end at a block before its region is translated: a slice is about 20 us of interpretation, a translation costs
- *  the time of some dozens. */
-const THRESHOLD: u32 = 32;
 /** Regions that may die over the same bytes before they are left to the interpreter. */
 const RESTLESS: u8 = 4;
 
@@ -37,7 +34,7 @@ export function sample(head: usize): void {
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
   const n = load<u32>(head, BlockOff.samples) + 1;
   store<u32>(head, n, BlockOff.samples);
-  if (n == THRESHOLD) translate(head);
+  if (n == jget(JitOff.threshold)) translate(head);
 }
 
 function translate(head: usize): void {

@@ -122,7 +122,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
 @inline export function movx<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i32, f: i32): usize {
   const from = 1 << (op & 3);
   let x: V;
-  if (f == Form.rr) x = op & 4 ? m.regS(fb(u), from) : m.reg(fb(u), from);
+  if (f == Form.rr) x = op & 4 ? m.regS(fb(u), from) : m.zext(m.reg(fb(u), from), from);
   else {
     const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, from, u);
     if (m.faulted(s, at, from, u)) return m.fault(u);
