@@ -10,6 +10,7 @@ import { Core } from "../../src/machine/core";
 import { allocFrame, initMachine } from "../../src/machine/frames";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { machineBytes } from "../../src/machine/machine";
+import type { JitTuning } from "../../src/machine/jit";
 import { MachineMemory } from "../../src/machine/memory";
 import { p2mSet } from "../../src/machine/p2m";
 import type { Image } from "../build_programs";
@@ -24,11 +25,8 @@ const NOTHING = 0xffffffff;
 export interface CoreKind {
   readonly shared: boolean;
   /** With its compiler on, as machines run it; else it interprets only. */
-  readonly jit: boolean;
+  readonly jit: boolean | JitTuning;
 }
-
-/** Until the core has a compiler, whose switch is to be the option `jit` of Core.create below. */
-const COMPILER = false;
 
 export function coreEngine(name: string, { shared, jit }: CoreKind): Engine {
   const file = join(XENOLITH_ROOT, shared ? "build/xenolith.shared.wasm" : "build/xenolith.wasm");
@@ -36,10 +34,10 @@ export function coreEngine(name: string, { shared, jit }: CoreKind): Engine {
   return {
     name,
     runs: () => true,
-    missing: () => (jit && !COMPILER ? "the core has no compiler" : existsSync(file) ? null : `${file} is missing: npm run build`),
+    missing: () => (existsSync(file) ? null : `${file} is missing: npm run build`),
     load: (image) => {
       module ??= new WebAssembly.Module(readFileSync(file));
-      return BarePc.load(module, shared, image);
+      return BarePc.load(module, shared, image, jit);
     },
   };
 }
@@ -56,7 +54,7 @@ class BarePc implements Loaded {
     private readonly vcpu: number,
   ) {}
 
-  static async load(module: WebAssembly.Module, shared: boolean, image: Image): Promise<BarePc> {
+  static async load(module: WebAssembly.Module, shared: boolean, image: Image, jit: CoreKind["jit"]): Promise<BarePc> {
     const pages = machineBytes((RAM_MIB + 4) << 20, 1) >>> 16;
     const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: 65536, shared }));
     initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
@@ -82,7 +80,7 @@ class BarePc implements Loaded {
       mmioWrite: () => {},
       notice: () => {},
       random: () => 4,
-    }, (globalThis as { JITOPT?: { jit: boolean } }).JITOPT ?? {});
+    }, { jit });
     pc.core.exports.switchTo(pc.vcpu);
     pc.core.exports.pvhStart(Number(elf.entry), 0);
     return pc;

@@ -7,9 +7,9 @@ export class UsageError extends Error {
 export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
-  | { readonly kind: "run"; readonly file: string; readonly settings: readonly string[] };
+  | { readonly kind: "run"; readonly file: string; readonly settings: readonly string[]; readonly jit: boolean };
 
-export const HELP = `usage: xenolith run FILE [key=value ...]
+export const HELP = `usage: xenolith run [--no-jit] FILE [key=value ...]
 
 Runs one Xen domain in the foreground with its console on this terminal.
 
@@ -23,6 +23,8 @@ key=value sets a key of xl.cfg, over what the file says:
 On a terminal, Ctrl-] ends the domain. Piped input goes to the console as the guest takes it, and the
 domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go to standard error.
 
+--no-jit interprets all code instead of translating what is hot.
+
 Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input; with debug_exit=1, for a guest that
 writes N to port 0xF4, 2N+1.
 
@@ -31,14 +33,16 @@ writes N to port 0xF4, 2N+1.
 `;
 
 export function parseArguments(args: readonly string[]): Command {
-  const [verb, file, ...rest] = args;
+  const [verb, ...words] = args;
+  const jit = words[0] !== "--no-jit";
+  const [file, ...rest] = jit ? words : words.slice(1);
   if (verb === "--help" || verb === "-h" || verb === "help") return { kind: "help" };
   if (verb === "--version" || verb === "-V" || verb === "version") return { kind: "version" };
   if (verb === undefined) throw new UsageError("a command is missing: xenolith run FILE [key=value ...]");
   if (verb !== "run") throw new UsageError(`${verb}: no such command; xenolith --help lists them`);
   if (file === "--help" || file === "-h") return { kind: "help" };
   if (file === undefined) throw new UsageError("run: a file is missing: xenolith run FILE [key=value ...]");
-  return { kind: "run", file, settings: rest.map(checkSetting) };
+  return { kind: "run", file, settings: rest.map(checkSetting), jit };
 }
 
 function checkSetting(text: string): string {

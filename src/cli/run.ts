@@ -76,13 +76,13 @@ function inFile<T>(file: string, body: () => T): T {
   }
 }
 
-export async function run(file: string, settings: readonly string[]): Promise<number> {
+export async function run(file: string, settings: readonly string[], jit = true): Promise<number> {
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
   const boot = inFile(file, () => bootFile(config));
   const room = boot.firmware ? FIRMWARE_MOST / 2 ** 20 + 1 : 0;
-  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, log });
+  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit, log });
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {

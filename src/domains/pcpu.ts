@@ -9,7 +9,7 @@ import { type AccessSize, PioBus } from "../io/bus";
 import { DEBUG_PORT, DebugPort } from "../io/debug_port";
 import type { ExtraDevices, Pc } from "../io/pc";
 import type { Clock } from "../machine/clock";
-import { Core } from "../machine/core";
+import { Core, type CoreHost } from "../machine/core";
 import { pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
 import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
@@ -25,12 +25,12 @@ export type ExtraDevicesOf = (domid: number) => ExtraDevices | undefined;
 
 export const makePcpu: PcpuFactory = (parts) => makePcpuWith(parts, () => undefined);
 
-export async function makePcpuWith({ memory, module, pcpu, clock, log: unlimited }: PcpuParts, extra: ExtraDevicesOf): Promise<Scheduler> {
+export async function makePcpuWith({ memory, module, pcpu, clock, jit, log: unlimited }: PcpuParts, extra: ExtraDevicesOf): Promise<Scheduler> {
   const log = limited(unlimited, clock);
   const base = pcpuBase(pcpu);
   const ports = new DomainPorts(memory, clock, pcpu, log, extra);
   const domid = () => memory.get32(base + PcpuOff.domid);
-  const core = await Core.create(module, memory, pcpu, {
+  const host: CoreHost = {
     clock,
     pioRead: (port, size) => ports.of(domid()).bus.read(port, size as AccessSize),
     pioWrite: (port, size, value) => ports.of(domid()).bus.write(port, size as AccessSize, value),
@@ -39,7 +39,8 @@ export async function makePcpuWith({ memory, module, pcpu, clock, log: unlimited
     intAck: () => ports.of(domid()).pc?.acknowledge() ?? 0xff,
     notice: (code, a) => log(domid(), `${NOTICES[code] ?? `notice ${code}:`} 0x${a.toString(16)}`),
     random: () => crypto.getRandomValues(new Uint32Array(1))[0],
-  });
+  };
+  const core = await Core.create(module, memory, pcpu, host, { jit });
   const { copyFromGuest, copyToGuest } = core.exports;
   const hypervisor = new PcpuHypervisor(
     memory,

@@ -2,6 +2,7 @@
 import { ControlPort } from "../hypervisor/control";
 import type { ExtraDevices } from "../io/pc";
 import { freeFrameCount } from "../machine/frames";
+import type { JitTuning } from "../machine/jit";
 import { Hardware, MachineError, machineBytes } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
 import { type Asset, hostPlatform, type Platform } from "../machine/platform";
@@ -21,6 +22,9 @@ export interface MachineOptions {
   readonly pcpus?: number;
   /** Shared memory and threads, or everything on this event loop. Default: threads where the host allows it. */
   readonly threads?: boolean;
+  /** Hot code is translated to WebAssembly. Default: true, and it goes without where the host forbids making code. An object is for
+   *  tests: it tunes how early. */
+  readonly jit?: boolean | JitTuning;
   /** The core, where it is not beside this module: xenolith.shared.wasm with threads, xenolith.wasm without. */
   readonly wasm?: Asset | { readonly shared: Asset; readonly unshared: Asset };
   /** The module of the worker threads, where it is not beside this one. */
@@ -101,6 +105,7 @@ export class Machine {
       wasm: coreOf(options, threads),
       worker: options.worker ?? new URL("./worker.js", import.meta.url),
       makePcpu: threads ? makePcpu : (parts) => makePcpuWith(parts, (domid) => machine.extra.get(domid)),
+      jit: options.jit ?? true,
       onLog: (domid, line) => machine.log(`(d${domid}) ${line}`),
       onControl: () => machine.control(),
       onPcpuLost: (pcpu, error) => {

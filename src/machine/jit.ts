@@ -51,7 +51,7 @@ export class Jit {
       const instance = new WebAssembly.Instance(module, this.imports);
       this.table?.set(slot, instance.exports.f as () => number);
       return true;
-    } catch (error) {
+    } catch {
       return false;
     }
   }

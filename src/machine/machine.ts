@@ -3,6 +3,7 @@
 import { MachineOff, Region, SchedOff } from "../../assembly/abi/layout";
 import { type ClockOrigin, HostClock, startClock } from "./clock";
 import { initMachine } from "./frames";
+import type { JitTuning } from "./jit";
 import { kick, pcpuBase, ringPcpu } from "./kick";
 import { MachineMemory } from "./memory";
 import type { Asset, PcpuThread, Platform } from "./platform";
@@ -24,6 +25,8 @@ export interface HardwareOptions {
   readonly wasm: Asset;
   readonly worker: URL | string;
   readonly makePcpu: PcpuFactory;
+  /** Whether, and how eagerly, hot code is translated. */
+  readonly jit?: boolean | JitTuning;
   /** A line a pCPU has for the hypervisor log. */
   readonly onLog: (domid: number, line: string) => void;
   /** The control doorbell has rung. Called outside hypercalls and locks, never re-entered. */
@@ -135,11 +138,11 @@ export class Hardware {
   }
 
   private async startPcpu(pcpu: number): Promise<Pcpu> {
-    const { platform, threads, makePcpu, onLog, onPcpuLost } = this.options;
+    const { platform, threads, makePcpu, onLog, onPcpuLost, jit = true } = this.options;
     const module = await this.compile(pcpu);
     if (!threads) {
       const { memory, clock } = this;
-      const scheduler = await makePcpu({ memory, module, pcpu, clock, log: onLog });
+      const scheduler = await makePcpu({ memory, module, pcpu, clock, jit, log: onLog });
       scheduler.betweenExits = () => this.serveControl();
       this.schedulers.push(scheduler);
       return { scheduler };
@@ -164,6 +167,7 @@ export class Hardware {
         module,
         pcpu,
         clock: this.origin,
+        jit,
         ringByMessage: "waitAsync" in Atomics ? 0 : CONTROL,
       };
       thread.post(start);

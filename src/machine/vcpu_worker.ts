@@ -2,6 +2,7 @@
  *  its event loop in between: everything it is told arrives through shared memory, everything it says through messages. */
 import type { ClockOrigin } from "./clock";
 import { HostClock } from "./clock";
+import type { JitTuning } from "./jit";
 import { MachineMemory } from "./memory";
 import type { Scheduler } from "./scheduler";
 
@@ -12,6 +13,7 @@ export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly pcpu: number;
   readonly clock: ClockOrigin;
+  readonly jit: boolean | JitTuning;
   /** The control thread has no Atomics.waitAsync: doorbells for it must be messages. */
   readonly ringByMessage: number; // address of its doorbell, 0 if it listens by itself
 }
@@ -28,6 +30,7 @@ export interface PcpuParts {
   readonly module: WebAssembly.Module;
   readonly pcpu: number;
   readonly clock: HostClock;
+  readonly jit: boolean | JitTuning;
   /** A line for the hypervisor log, from a domain. */
   log(domid: number, line: string): void;
 }
@@ -81,6 +84,7 @@ export async function serve(make: PcpuFactory): Promise<void> {
         module: start.module,
         pcpu: start.pcpu,
         clock: new HostClock(start.clock),
+        jit: start.jit,
         log: (domid, line) => post({ type: "log", domid, line }),
       });
       post({ type: "ready" });
