@@ -92,6 +92,7 @@ export function env(memory: WebAssembly.Memory, overrides: Record<string, Callab
     mmioRead: () => -1,
     mmioWrite: () => {},
     intAck: () => 0,
+    jitInstall: () => 0,
     nowNs: () => 0,
     notice: () => {},
   };

@@ -34,7 +34,9 @@ export function sample(head: usize): void {
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
   const n = load<u32>(head, BlockOff.samples) + 1;
   store<u32>(head, n, BlockOff.samples);
-  if (n == jget(JitOff.threshold)) translate(head);
+  // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
+  const threshold = jget(JitOff.threshold);
+  if (n == (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 3 : threshold)) translate(head);
 }
 
 function translate(head: usize): void {
