@@ -14,7 +14,8 @@ export { materialize } from "./cpu/flags";
 export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
 export { jitBadTarget, jitCold, jitJump, jitStored } from "./cpu/jit/regions";
 export { linkFall, linkTaken } from "./cpu/code_cache";
-export { missR, missW } from "./mmu/access";
+export { missR } from "./mmu/access";
+export { missAt } from "./cpu/access";
 export { copyFromGuest, copyToGuest, translate } from "./mmu/guest_copy";
 export { hostWroteFrame } from "./mmu/code_pages";
 

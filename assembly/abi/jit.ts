@@ -38,6 +38,8 @@ export const enum JitOff {
   ripBase = 152, // u64 of the block
   count64 = 160, // u32, 64-bit temporaries that exist
   count32 = 164,
+  shared = 168, // u32, blocks of the region that others contain too
+  dirty = 172, // u32, bit per general register whose local is newer than the pCPU block
   cur = 256, // u32[32], node each guest value has now (Slot)
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
   rets = 896, // u32[16], blocks that calls of the region return to

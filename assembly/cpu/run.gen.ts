@@ -290,11 +290,7 @@ export function run(): i32 {
       case 10: u = performRare(u); continue;
       case 11: u = performRare(u); continue;
       case 12: u = performRare(u); continue;
-      case 13:
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = enterRegion(u);
-        left = load<i32>(PCPU, PcpuOff.left);
-        break;
+      case 13: u = enterRegion(u); break;
       case 14: u = h14(u); continue;
       case 15: u = h15(u); continue;
       case 16: u = h16(u); continue;

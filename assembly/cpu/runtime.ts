@@ -44,7 +44,7 @@ export function performCold(u: usize): usize {
   }
 }
 
-function performChecked(u: usize): usize {
+export function performChecked(u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   return performAny<Interp<u16>, u64>(changetype<Interp<u16>>(PCPU), u);
 }

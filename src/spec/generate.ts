@@ -380,11 +380,7 @@ export function run(): i32 {
       case 10: u = performRare(u); continue;
       case 11: u = performRare(u); continue;
       case 12: u = performRare(u); continue;
-      case 13:
-        store<i32>(PCPU, left, PcpuOff.left);
-        u = enterRegion(u);
-        left = load<i32>(PCPU, PcpuOff.left);
-        break;
+      case 13: u = enterRegion(u); break;
 ${branches.join("\n")}
       default: unreachable();
     }

@@ -1,5 +1,6 @@
 /** Relocating a module to pCPU n gives, byte for byte, what the compiler makes of the same source with the block's address
  *  changed (docs/adr/0002-relocated-core.md), and touches nothing else. */
+import { JitOff } from "../../assembly/abi/jit";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PcpuOff, Region } from "../../assembly/abi/layout";
@@ -42,6 +43,8 @@ test("two instances on one memory keep to their own blocks", async () => {
 });
 
 const module = (...sections: number[][]) => Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections.flat()]);
+/** The pCPU block with the translator's working memory. */
+const BLOCK = PcpuOff.JIT + JitOff.SIZE;
 const leb = (value: number) => [0, 7, 14, 21].map((shift) => ((value >> shift) & 0x7f) | (shift < 21 ? 0x80 : 0));
 const body = (...code: number[]) => module([10, code.length + 4, 1, code.length + 2, 0, ...code, 0x0b]);
 
@@ -51,11 +54,11 @@ test("constants, offsets and negated constants move; neighbours outside the bloc
     [Region.PCPUS - 257, 0],
     [Region.PCPUS - 8, 1], // (n - 1) * 8 from the start of the block
     [Region.PCPUS, 1],
-    [Region.PCPUS + PcpuOff.SIZE, 1],
-    [Region.PCPUS + PcpuOff.SIZE + 1, 0],
+    [Region.PCPUS + BLOCK, 1],
+    [Region.PCPUS + BLOCK + 1, 0],
     [-Region.PCPUS, -1],
-    [-Region.PCPUS - PcpuOff.SIZE, -1],
-    [-Region.PCPUS - PcpuOff.SIZE - 1, 0],
+    [-Region.PCPUS - BLOCK, -1],
+    [-Region.PCPUS - BLOCK - 1, 0],
   ] as const;
   for (const [number, strides] of CASES) {
     const before = body(0x41, ...leb(number), 0x1a);

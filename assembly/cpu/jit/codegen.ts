@@ -3,6 +3,7 @@
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
+import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, localGet, localSet, localTee, signed, storeWord } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
@@ -309,12 +310,19 @@ function hitHost(table: u32): void {
   byte(Wasm.i32add);
 }
 
+/** The record has one after it, where the run loop may look at what a device did. */
+function returns(u: u32): bool {
+  const t = <i32>load<u16>(<usize>u, RecOff.desc) >> 9;
+  return t != Template.call && t != Template.callInd;
+}
+
 /** [] -> [i32]: host address after a miss; 0 with a fault pending. */
-function missHost(lin: u32, w: i32, miss: u32): void {
+function missHost(lin: u32, w: i32, write: bool, u: u32): void {
   if (lin) localGet(lin);
   else { localGet(Local.lin); byte(Wasm.i64extend_u); }
   i32const(w);
-  call(miss);
+  if (write) i32const(<i32>(returns(u) ? u : 0));
+  call(write ? Import.missW : Import.missR);
 }
 
 function translateAddress(e: usize, write: bool): void {
@@ -324,7 +332,7 @@ function translateAddress(e: usize, write: bool): void {
   byte(WasmType.i32);
   hitHost(table);
   byte(Wasm.else_);
-  missHost(lin, w, write ? Import.missW : Import.missR);
+  missHost(lin, w, write, load<u32>(e, EffectOff.u));
   localTee(h);
   byte(Wasm.i32eqz);
   byte(Wasm.if_);
@@ -353,7 +361,7 @@ function translateStore(e: usize, next: usize): void {
   hitHost(PcpuOff.TLB_W);
   storeValue(value, v, w);
   byte(Wasm.else_);
-  missHost(lin, w, Import.missW);
+  missHost(lin, w, true, load<u32>(e, EffectOff.u));
   localTee(h);
   byte(Wasm.i32eqz);
   byte(Wasm.if_);

@@ -111,7 +111,9 @@ export class Emit extends Machine<i32> {
     store<u32>(e, snapshot(), EffectOff.snap);
     return h;
   }
-  faulted(h: Host, u: usize): bool { return false; }
+  faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
+  fault(u: usize): usize { return 0; }
+  host(s: Host, lin: i32): Host { return s; }
   load(h: Host, w: i32): i32 {
     const t = w == 8 ? temp64() : temp32();
     effect(Effect.load, w, 0, <u32>h, t, 0);

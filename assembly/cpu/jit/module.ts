@@ -35,8 +35,8 @@ function functionType(i32s: i32, i64s: i32, i64First: bool, result: i32): void {
 /** Type of each import. */
 function typeOf(n: i32): i32 {
   switch (n) {
-    case Import.missR:
-    case Import.missW: return 1;
+    case Import.missR: return 1;
+    case Import.missW: return 7;
     case Import.stored: return 0;
     case Import.jump: return 3;
     case Import.cond: return 4;
@@ -55,7 +55,7 @@ export function assemble(end: usize): u32 {
   unsigned32(1);
   byte(Section.types);
   let s = open();
-  byte(7);
+  byte(8);
   functionType(0, 0, false, WasmType.i32);
   functionType(1, 1, true, WasmType.i32);
   functionType(1, 0, false, WasmType.i32);
@@ -63,6 +63,7 @@ export function assemble(end: usize): u32 {
   functionType(2, 4, false, WasmType.i32);
   functionType(1, 4, false, WasmType.i64);
   functionType(1, 4, false, 0);
+  functionType(2, 1, true, WasmType.i32);
   close(s);
 
   byte(Section.imports);

@@ -16,6 +16,8 @@ import { isRestless } from "./regions";
 const MAX_BLOCKS: u32 = 60;
 const MAX_INSNS: u32 = 600;
 const MAX_RETURNS: u32 = 8;
+/** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
+const MAX_SHARED: u32 = 12;
 const NONE: u8 = 0xff;
 
 @inline export function blockOf(n: u32): usize { return J + JitOff.blocks + <usize>n * JitBlock.SIZE; }
@@ -54,6 +56,11 @@ function add(head: usize, ripBase: u64): u8 {
   }
   const insns = jget(JitOff.insns) + recordsOf(head);
   if (count == MAX_BLOCKS || insns > MAX_INSNS || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
+  if (count != 0 && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
+    const shared = jget(JitOff.shared);
+    if (shared == MAX_SHARED) return NONE;
+    jset(JitOff.shared, shared + 1);
+  }
   jset(JitOff.insns, insns);
   jset(JitOff.blockCount, count + 1);
   const b = blockOf(count);
@@ -124,6 +131,7 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);
   jset(JitOff.retCount, 0);
   jset(JitOff.insns, 0);
+  jset(JitOff.shared, 0);
   jset(JitOff.used, 0);
   jset(JitOff.written, 0);
   jset(JitOff.mode, load<u16>(head, BlockOff.mode));

@@ -134,12 +134,14 @@ export function enterRegion(u: usize): usize {
 
 export function jitStored(): u32 {
   commitWrite();
-  return jget(JitOff.leave);
+  return jget(JitOff.leave) | load<u32>(PCPU, PcpuOff.lookAt);
 }
 
 export function jitCold(u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
-  return load<u16>(u, RecOff.handler) == Handler.checked ? performChecked(u) : performCold(u);
+  const next = load<u16>(u, RecOff.handler) == Handler.checked ? performChecked(u) : performCold(u);
+  if (load<u32>(PCPU, PcpuOff.lookAt)) jset(JitOff.leave, 1);
+  return next;
 }
 
 export function jitBadTarget(u: usize): usize { return raiseError(Vector.GP, 0); }
