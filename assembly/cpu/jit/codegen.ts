@@ -5,7 +5,7 @@ import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, localGet, localSet, localTee, signed, storeWord } from "./buffer";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, storeWord } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
@@ -40,10 +40,7 @@ export function emit64(n: i32): void {
       else { emit32(n); byte(Wasm.i64extend_s); return; }
       break;
     case Node.zext: emit32(n); byte(Wasm.i64extend_u); return;
-    case Node.rotl:
-      if (width(n) == 4) { emit32(n); byte(Wasm.i64extend_u); return; }
-      emit64(argA(n)); emit64(argB(n)); byte(Wasm.i64rotl);
-      break;
+    case Node.word: emit32(n); byte(Wasm.i64extend_u); return;
     case Node.ltu:
     case Node.eq: emitTruth(n); byte(Wasm.i64extend_u); break;
     case Node.fromCond: emitCond(argA(n)); byte(Wasm.i64extend_u); break;
@@ -100,12 +97,7 @@ export function emit32(n: i32): void {
       emit32(argB(n));
       byte(Wasm.i32add + wide(kind));
       break;
-    case Node.rotl:
-      if (width(n) != 4) { emit64(n); byte(Wasm.i32wrap); return; }
-      emit32(argA(n));
-      emit32(argB(n));
-      byte(Wasm.i32rotl);
-      break;
+    case Node.word: loadWord(<u32>imm(n)); break;
     case Node.shl: {
       const count = imm(argB(n));
       if (count > 31) { i32const(0); return; }

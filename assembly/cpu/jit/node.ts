@@ -16,7 +16,7 @@ export const enum Node {
   ltu = 15, eq = 16, // a, b: 0 or 1
   select = 17, // a, b, imm: condition
   fromCond = 18, // a: condition
-  rotl = 19, // a, b constant, width 4 or 8, zero-extended
+  word = 19, // imm: offset of a word of the pCPU block that does not change during the piece
   /* Conditions, i32. */
   compare = 24, // a, b, width, imm: condition code as after CMP a, b
   bit = 25, // a: its bit imm
@@ -66,7 +66,10 @@ export function binary(kind: i32, a: i32, b: i32): i32 {
     const y = imm(b);
     if (isConst(a)) return constant(fold(kind, imm(a), y));
     if (y == 0 && (kind == Node.add || kind == Node.sub || kind == Node.or || kind == Node.xor || kind == Node.shl || kind == Node.shr || kind == Node.sar)) return a;
-    if (kind == Node.and && y == -1) return a;
+    if (kind == Node.and) {
+      if (y == -1) return a;
+      if (y == 0xff || y == 0xffff || y == 0xffffffff) return extend(Node.zext, a, y == 0xff ? 1 : y == 0xffff ? 2 : 4);
+    }
   } else if (isConst(a) && imm(a) == 0 && (kind == Node.add || kind == Node.or || kind == Node.xor)) return b;
   use(a);
   use(b);

@@ -115,6 +115,7 @@ function noteRegisters(u: usize): void {
     if (t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave) written |= 1 << 4;
     if (t == Template.leave) { written |= 1 << 5; }
     if (t == Template.widen) written |= 5;
+    if (t == Template.movs || t == Template.stos || t == Template.lods) written |= 1 | 1 << 6 | 1 << 7;
   }
   jset(JitOff.used, jget(JitOff.used) | used | written);
   jset(JitOff.written, jget(JitOff.written) | (written & 0xffff));
