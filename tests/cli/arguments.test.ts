@@ -10,6 +10,7 @@ test("run takes a file and xl.cfg settings, values verbatim", () => {
     kind: "run",
     file: "vm.cfg",
     settings: ["memory=256", "cmdline=console=hvc0 a=b", "name="],
+    jit: true,
   });
 });
 

@@ -9,6 +9,7 @@ import { casesOf } from "../cpu/integer/cases";
 import { ROWS, type Row } from "../cpu/integer/rows";
 import { buildNative, type Case, describe, differences, ENVS, runNative } from "../hardware/native";
 import { BatchPc, type Under } from "../support/batch_pc";
+import { EAGER } from "../support/test_pc";
 import { compare, shrink } from "./native";
 import { makeProgram, PROGRAM_WINDOWS } from "./programs";
 
@@ -47,8 +48,9 @@ const MIXES: readonly (readonly [env: number, fpu: boolean, under: Under])[] = [
   [1, true, "legacy"],
 ];
 
-test(`programs of integer, x87, MMX and SSE instructions (seed ${seed})`, async () => {
-  const pcs = await Promise.all(MIXES.map(() => BatchPc.create(PROGRAM_WINDOWS)));
+for (const [kind, jit] of [["interpreted", false], ["translated", EAGER]] as const)
+test(`programs of integer, x87, MMX and SSE instructions, ${kind} (seed ${seed})`, async () => {
+  const pcs = await Promise.all(MIXES.map(() => BatchPc.create(PROGRAM_WINDOWS, undefined, jit)));
   let generated = 0;
   let programs = 0;
   const executed = () => pcs.reduce((n, pc) => n + pc.executed, 0);
@@ -67,7 +69,7 @@ test(`programs of integer, x87, MMX and SSE instructions (seed ${seed})`, async 
     generated += batch.reduce((n, program) => n + program.units.length, 0);
     programs += BATCH;
   }
-  console.log(`programs: ${programs}, instructions generated: ${generated}, executed: ${executed()}, mismatches: 0`);
+  console.log(`${kind}: programs: ${programs}, instructions generated: ${generated}, executed: ${executed()}, mismatches: 0`);
 });
 
 live.run();

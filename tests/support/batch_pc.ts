@@ -1,5 +1,7 @@
 /** The core as a runner of tests/hardware/native.ts cases: thousands a second. Code runs at CPL 3 with exceptions on a stack
  *  of their own, and the HLT behind each case ends it with #GP; so the case owns every register, as it does natively. */
+import type { MachineMemory } from "../../src/machine/memory";
+import type { CoreOptions } from "../../src/machine/core";
 import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { RecOff } from "../../assembly/abi/record";
 import { Handler } from "../../assembly/cpu/handler";
@@ -46,8 +48,12 @@ export class BatchPc {
     this.prepare();
   }
 
-  static async create(windows: Windows = WINDOWS, wasm?: string): Promise<BatchPc> {
-    return new BatchPc(await TestPc.create({ wasm }), windows);
+  static async create(windows: Windows = WINDOWS, wasm?: string, jit?: CoreOptions["jit"]): Promise<BatchPc> {
+    return new BatchPc(await TestPc.create({ wasm, jit }), windows);
+  }
+
+  get memory(): MachineMemory {
+    return this.pc.mem;
   }
 
   private prepare(): void {

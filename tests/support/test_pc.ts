@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Exit } from "../../assembly/abi/exit";
 import { DomainOff, DomainType, FrameType, P2m, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { createDomainBlock, vcpuAddr } from "../../src/hypervisor/domain_table";
-import { Core } from "../../src/machine/core";
+import { Core, type CoreOptions } from "../../src/machine/core";
 import { allocFrame, initMachine } from "../../src/machine/frames";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { MachineMemory } from "../../src/machine/memory";
@@ -40,6 +40,10 @@ export interface Outcome {
 /** Where things are. */
 export const LAYOUT = { idt: 0x1000, gdt: 0x2000, tss: 0x3000, stubs: 0x4000, stack: 0x9000, kernelStack: 0xb000, pml4: 0x10000, code: 0x100000, data: 0x200000, size: 0x800000 } as const;
 
+/** What tests run on unless they say: XENOLITH_JIT=eager translates all that ever loops, off nothing. */
+export const EAGER = { threshold: 1, slice: 40 };
+const JIT = process.env.XENOLITH_JIT === "eager" ? EAGER : process.env.XENOLITH_JIT !== "off";
+
 const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 
 /** Machine code of NASM source, or null when nasm is not installed. */
@@ -69,7 +73,7 @@ export class TestPc {
     this.guest = new GuestMemory(mem, domain);
   }
 
-  static async create(options: { wasm?: string; ports?: (port: number, size: number, value?: number) => number } = {}): Promise<TestPc> {
+  static async create(options: { wasm?: string; jit?: CoreOptions["jit"]; ports?: (port: number, size: number, value?: number) => number } = {}): Promise<TestPc> {
     const file = options.wasm ?? process.env.XENOLITH_WASM ?? join(XENOLITH_ROOT, "build/xenolith.wasm");
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
     const shared = file.includes("shared");
@@ -93,7 +97,7 @@ export class TestPc {
       mmioWrite: () => {},
       notice: () => {},
       random: () => 4,
-    });
+    }, { jit: options.jit ?? JIT });
     const pc = new TestPc(mem, core, vcpuAddr(mem, domain, 0), domain);
     pc.prepareTables();
     return pc;

@@ -5,7 +5,7 @@
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { BlockOff, blockAt, recordsOf } from "../code_cache";
+import { BlockOff, decodedAt, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
@@ -92,7 +92,7 @@ function direct(b: usize, u: usize, field: usize, to: i64): u8 {
 function returnsTo(b: usize, u: usize): void {
   const to = behind(u), count = jget(JitOff.retCount);
   if (to > 4095 || count == MAX_RETURNS) return;
-  const head = blockAt((load<u32>(headOf(b), BlockOff.maddr) & ~0xfff) | <u32>to, jget(JitOff.mode));
+  const head = decodedAt((load<u32>(headOf(b), BlockOff.maddr) & ~0xfff) | <u32>to, jget(JitOff.mode));
   if (!head) return;
   const n = add(head, load<u64>(b, JitBlock.ripBase));
   if (n == NONE) return;

@@ -1,0 +1,47 @@
+/** Translated code and the interpreter agree on random programs with loops, branches, subroutines, strings and faults, and on the
+ *  benchmark-like loops below. XENOLITH_SEED repeats a run. Against the processor itself: native.long.ts. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { JitOff } from "../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../assembly/abi/layout";
+import { describe, differences, ENVS } from "../hardware/native";
+import { BatchPc } from "../support/batch_pc";
+import { EAGER } from "../support/test_pc";
+import { makeProgram, PROGRAM_FLAGS, PROGRAM_WINDOWS, type Program, without } from "./programs";
+
+const both = suite("translated against interpreted");
+const seed = process.env.XENOLITH_SEED ?? String(Date.now());
+const PROGRAMS = 250;
+const BUDGET = 2_000_000;
+
+function compare(translated: BatchPc, interpreted: BatchPc, program: Program): string[] {
+  return differences(program, interpreted.run(program, "legacy", BUDGET), translated.run(program, "legacy", BUDGET), PROGRAM_FLAGS, PROGRAM_WINDOWS);
+}
+
+/** Leaves out unit after unit as long as there is a difference. */
+function shrink(translated: BatchPc, interpreted: BatchPc, program: Program): Program {
+  const removed: number[] = [];
+  for (let i = 0; i < program.units.length; i++) if (compare(translated, interpreted, without(program, [...removed, i])).length) removed.push(i);
+  return without(program, removed);
+}
+
+for (const [name, env] of [["64-bit", 0], ["32-bit", 1]] as const)
+  both(`${PROGRAMS} programs of ${name} code (seed ${seed})`, async () => {
+    assert.is(ENVS[env].bits, env === 0 ? 64 : 32);
+    const translated = await BatchPc.create(PROGRAM_WINDOWS, undefined, EAGER);
+    const interpreted = await BatchPc.create(PROGRAM_WINDOWS, undefined, false);
+    for (let i = 0; i < PROGRAMS; i++) {
+      const program = makeProgram(env, `${seed} jit ${i}`, i % 3 === 0);
+      const found = compare(translated, interpreted, program);
+      if (found.length) {
+        const small = shrink(translated, interpreted, program);
+        const units = small.units.map(([at, length]) => [...small.code.slice(at, at + length)].map((b) => b.toString(16).padStart(2, "0")).join(" "));
+        assert.unreachable(`seed ${seed}, program ${i}: ${found.join("; ")}\nshrunk: ${describe(small)}\n${units.filter((code) => !/^(90 ?)+$/.test(code)).join("\n")}`);
+      }
+    }
+    const words = (pc: BatchPc, word: number) => pc.memory.get32(Region.PCPUS + PcpuOff.JIT + word);
+    assert.ok(words(translated, JitOff.translated) > PROGRAMS, "programs were translated");
+    assert.is(words(interpreted, JitOff.translated), 0);
+  });
+
+both.run();
