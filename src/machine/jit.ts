@@ -10,7 +10,7 @@ const IMPORTS = ["missR", "missAt", "jitStored", "jitCold", "linkTaken", "linkFa
 
 /** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation; a translation costs
  *  the time of some dozens. */
-const THRESHOLD = 32;
+const THRESHOLD = 64;
 
 /** For tests that want translations early. */
 export interface JitTuning {

@@ -36,7 +36,7 @@ export function sample(head: usize): void {
   store<u32>(head, n, BlockOff.samples);
   // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
   const threshold = jget(JitOff.threshold);
-  if (n == (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 3 : threshold)) translate(head);
+  if (n == (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 1 : threshold)) translate(head);
 }
 
 function translate(head: usize): void {
