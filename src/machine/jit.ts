@@ -8,8 +8,8 @@ import type { MachineMemory } from "./memory";
 /** Exports of the core that emitted modules import, in the order of assembly/cpu/jit/imports.ts. */
 const IMPORTS = ["missR", "missAt", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jitJump", "jitCond", "jitCarry", "keepFlags"];
 
-/** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation; a translation costs
- *  the time of some dozens. */
+/** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation, and making and
+ *  instantiating a module takes the host the time of some 65 (docs/performance.md). */
 const THRESHOLD = 64;
 
 /** For tests that want translations early. */
