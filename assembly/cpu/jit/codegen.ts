@@ -172,15 +172,13 @@ export function emitCond(n: i32): void {
 
 function emitCompare(n: i32): void {
   const w = width(n), a = argA(n), b = argB(n), cc = <i32>imm(n), is64 = w == 8;
-  if (cc >> 1 == 4) { // sign of the difference
+  if (cc >> 1 == 4) { // sign of a
     if (is64) {
       emit64(a);
-      if (!isConst(b) || imm(b) != 0) { emit64(b); byte(Wasm.i64sub); }
       i64const(0);
       byte(cc & 1 ? Wasm.i64ge_s : Wasm.i64lt_s);
     } else {
       emit32(a);
-      if (!isConst(b) || imm(b) != 0) { emit32(b); byte(Wasm.i32sub); }
       if (w == 1) byte(Wasm.i32extend8);
       else if (w == 2) byte(Wasm.i32extend16);
       i32const(0);

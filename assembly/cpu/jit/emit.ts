@@ -57,6 +57,7 @@ function signWidth(n: i32): i32 {
 
 @inline function wlog(w: i32): i32 { return w == 8 ? 3 : w == 4 ? 2 : w == 2 ? 1 : 0; }
 
+/** Condition `cc` of the order of `a` and `b`; of their sign (cc 8, 9) `b` is 0. */
 export function compareNode(cc: i32, a: i32, b: i32): i32 {
   const w = max(signWidth(a), signWidth(b)), x = raw(a, w), y = raw(b, w);
   use(x);
@@ -125,7 +126,8 @@ export class Emit extends Machine<i32> {
     effect(Effect.store, w, x, <u32>h, 0, 0);
   }
   setFlags(kind: u32, r: i32, a: i32, b: i32): void {
-    let w = signWidth(r);
+    // of INC and DEC the operand is derived from the result later
+    let w = kind == FlagsKind.inc || kind == FlagsKind.dec ? max(signWidth(r), signWidth(a)) : signWidth(r);
     const operands = kind != FlagsKind.logic && kind != FlagsKind.shift && kind != FlagsKind.inc && kind != FlagsKind.dec;
     if (operands) {
       w = max(w, max(signWidth(a), signWidth(b)));
@@ -168,7 +170,10 @@ export class Emit extends Machine<i32> {
         use(cur(Slot.flagsCarry));
         return make(Node.bit, 8, cur(Slot.flagsCarry), 0, (cc & 1) << 8);
       }
-      if (kind == FlagsKind.sub && (zs || (!carried && group != 0 && group != 5) || (!overlaid && group >= 6))) {
+      if (kind == FlagsKind.sub && group == 4) {
+        return compareNode(cc, extend(Node.sext, binary(Node.sub, cur(Slot.flagsA), cur(Slot.flagsB)), w), constant(0));
+      }
+      if (kind == FlagsKind.sub && (group == 2 || (!carried && group != 0 && group != 5) || (!overlaid && group >= 6))) {
         return compareNode(cc, extend(Node.sext, cur(Slot.flagsA), w), extend(Node.sext, cur(Slot.flagsB), w));
       }
       if (kind == FlagsKind.add) {
@@ -185,7 +190,8 @@ export class Emit extends Machine<i32> {
     flagsCall(Effect.cond, cc, t);
     return make(Node.flag, 4, <i32>t, 0, 0);
   }
-  compare(cc: i32, a: i32, b: i32, r: i32): Cond { return compareNode(cc, a, b); }
+  // the sign is the result's at the width of the operation; an order is the same at any width that has both operands
+  compare(cc: i32, a: i32, b: i32, r: i32): Cond { return cc >> 1 == 4 ? compareNode(cc, r, constant(0)) : compareNode(cc, a, b); }
   ltu(a: i32, b: i32): i32 { return binary(Node.ltu, a, b); }
   eq(a: i32, b: i32): i32 { return binary(Node.eq, a, b); }
   shlBy(a: i32, n: i32): i32 { return binary(Node.shl, a, constant(n)); }
