@@ -360,7 +360,7 @@ function translateStore(e: usize, next: usize): void {
   byte(Wasm.end);
   localGet(h);
   storeValue(value, v, w);
-  stored(next, 1);
+  stored(next, h, 1);
   byte(Wasm.end);
 }
 
@@ -373,7 +373,8 @@ function storeValue(value: i32, v: u32, w: i32): void {
 }
 
 /** [] -> []: after a store off the fast path: out, with the instruction complete, if the code may have changed. */
-function stored(e: usize, extra: u32): void {
+function stored(e: usize, h: u32, extra: u32): void {
+  localGet(h);
   call(Import.stored);
   byte(Wasm.if_);
   byte(WasmType.void_);
@@ -432,7 +433,7 @@ export function emitEffects(): void {
         byte(Wasm.i32or);
         byte(Wasm.if_);
         byte(WasmType.void_);
-        stored(e, 1);
+        stored(e, h, 1);
         byte(Wasm.end);
         break;
       }

@@ -3,7 +3,7 @@
 export const enum Import {
   missR = 0, // [i64 lin, i32 size] -> [i32 host]
   missW = 1, // [i64 lin, i32 size, i32 record] -> [i32 host]
-  stored = 2, // [] -> [i32 leave]
+  stored = 2, // [i32 host] -> [i32 leave]
   cold = 3, // [i32 record] -> [i32 next]
   linkTaken = 4, // [i32 record] -> [i32 next]
   linkFall = 5,

@@ -37,7 +37,6 @@ function typeOf(n: i32): i32 {
   switch (n) {
     case Import.missR: return 1;
     case Import.missW: return 7;
-    case Import.stored: return 0;
     case Import.jump: return 3;
     case Import.cond: return 4;
     case Import.carry: return 5;

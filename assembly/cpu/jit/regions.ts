@@ -132,8 +132,10 @@ export function enterRegion(u: usize): usize {
 
 /* Called by emitted code. */
 
-export function jitStored(): u32 {
-  commitWrite();
+/** Something was stored to `host` that was not found in the TLB. A write may have been prepared before by an instruction that faulted
+ *  after all: only what went to the bounce buffer is carried out. */
+export function jitStored(host: usize): u32 {
+  if (host == PCPU + PcpuOff.scratchW) commitWrite();
   return jget(JitOff.leave) | load<u32>(PCPU, PcpuOff.lookAt);
 }
 
