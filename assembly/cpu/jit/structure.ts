@@ -155,13 +155,16 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
     leave(0);
     return;
   }
-  const d = blockOf(to), ripBase = load<i64>(d, JitBlock.ripBase);
-  if (ripBase != load<i64>(b, JitBlock.ripBase)) emitPageChange(d);
+  const d = blockOf(to);
+  if (leavesPage(b, to)) emitPageChange(d);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
   else emitTree(to);
 }
+
+/** The way from block `b` to block `to` may turn out to be gone: what is there then sees all of the state. */
+function leavesPage(b: usize, to: u32): bool { return load<u64>(blockOf(to), JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase); }
 
 /** To another page: only if the jump cache says that it is still there. */
 function emitPageChange(d: usize): void {
@@ -299,7 +302,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   }
   const successors = <u32>load<u8>(b, JitBlock.succCount);
   let live = term == Term.indirect;
-  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || flagsLive(succ(b, k))) live = true;
+  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
   if (term == Term.goto && !successors) live = true;
   useAll();
   emitEffects();
