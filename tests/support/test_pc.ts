@@ -25,6 +25,7 @@ export interface Start {
   readonly cpl?: 0 | 3;
   readonly memory?: ReadonlyArray<readonly [gpa: number, bytes: Uint8Array]>;
   readonly cr0?: bigint;
+  readonly cr3?: bigint;
   readonly cr4?: bigint;
 }
 
@@ -147,7 +148,7 @@ export class TestPc {
     mem.set64(image + PcpuOff.rip, BigInt(origin));
     mem.set64(image + PcpuOff.rflags, (start.rflags ?? 0n) | 2n);
     mem.set64(image + PcpuOff.cr0, start.cr0 ?? (bits === 16 ? 0x30n : bits === 32 ? 0x31n : 0x80000031n));
-    mem.set64(image + PcpuOff.cr3, BigInt(LAYOUT.pml4));
+    mem.set64(image + PcpuOff.cr3, start.cr3 ?? BigInt(LAYOUT.pml4));
     mem.set64(image + PcpuOff.cr4, start.cr4 ?? (bits === 64 ? 0x620n : 0x600n));
     mem.set64(image + PcpuOff.efer, bits === 64 ? 0xd01n : 1n);
     mem.set64(image + PcpuOff.idtBase, BigInt(LAYOUT.idt));
