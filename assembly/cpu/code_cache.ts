@@ -251,7 +251,7 @@ export function enter(rip: u64): usize {
 @inline export function jumpEntry(rip: u64): usize { return ((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4; }
 
 /** Continues at `rip`, through the jump cache. Only blocks decoded under a flat mode are there. */
-@inline function jumpCached(rip: u64): usize {
+export function jumpCached(rip: u64): usize {
   const entry = jumpEntry(rip);
   if (load<u64>(entry, PCPU + PcpuOff.JC) != rip || load<u32>(entry, PCPU + PcpuOff.JC + 8) != load<u32>(PCPU, PcpuOff.mode)) return lookup(rip);
   const head = <usize>load<u32>(entry, PCPU + PcpuOff.JC + 12);

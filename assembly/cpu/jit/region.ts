@@ -5,7 +5,7 @@
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { BlockOff, decodedAt, recordsOf } from "../code_cache";
+import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
@@ -79,7 +79,7 @@ function direct(b: usize, u: usize, field: usize, to: i64): u8 {
   if (<u64>to <= 4095) return NONE;
   let rip = ripBase + <u64>to;
   if ((jget(JitOff.mode) & Mode.BITS) != Mode.bits64) rip &= 0xffffffff;
-  const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
+  const entry = PCPU + jumpEntry(rip);
   if (load<u64>(entry, PcpuOff.JC) != rip || load<u32>(entry, PcpuOff.JC + 8) != jget(JitOff.mode)) return NONE;
   const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
   return head && isHead(head) ? add(head, rip & ~(<u64>0xfff)) : NONE;

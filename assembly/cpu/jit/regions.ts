@@ -6,7 +6,7 @@ import { JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitInstall } from "../../env";
-import { BlockOff, enter } from "../code_cache";
+import { BlockOff } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
 import { commitWrite } from "../access";
@@ -147,12 +147,3 @@ export function jitCold(u: usize): usize {
 }
 
 export function jitBadTarget(u: usize): usize { return raiseError(Vector.GP, 0); }
-
-export function jitJump(rip: u64): usize {
-  const entry = PCPU + (((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4);
-  if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
-    store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
-    return <usize>load<u32>(entry, PcpuOff.JC + 12);
-  }
-  return enter(rip);
-}

@@ -14,7 +14,7 @@
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { BlockOff, recordsOf } from "../code_cache";
+import { BlockOff, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
@@ -169,7 +169,7 @@ function leavesPage(b: usize, to: u32): bool { return load<u64>(blockOf(to), Jit
 /** To another page: only if the jump cache says that it is still there. */
 function emitPageChange(d: usize): void {
   const ripBase = load<i64>(d, JitBlock.ripBase), rip = ripBase + load<u16>(headOf(d), BlockOff.off);
-  const entry: u32 = PcpuOff.JC + (((<u32>rip ^ (<u32>rip >> 12)) & 16383) << 4);
+  const entry = PcpuOff.JC + <u32>jumpEntry(rip);
   loadLong(entry);
   i64const(rip);
   byte(Wasm.i64ne);
