@@ -1,0 +1,235 @@
+/** Hot loops around what changes the machine under them: devices, segments, flags, debug registers, page tables. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { Twins } from "../../support/twins";
+
+const system = suite("translated loops and the system around them");
+const TABLE = 0x20000;
+/** 4 MiB in small pages, 18 MiB is 0 again, 20 MiB a device. */
+const mappings = (pc: TestPc) => {
+  for (let i = 0; i < 512; i++) pc.guest.set64(TABLE + i * 8, BigInt(0x400000 + i * 4096) | 7n);
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 2 * 8, BigInt(TABLE) | 7n);
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 9 * 8, 0x87n);
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 10 * 8, 0xfe000000n | 0x87n);
+};
+
+system("devices in loops", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov edi, 20 << 20
+  mov ebp, 500
+  again: mov [rdi], eax
+  add dword [rdi + 4], 3
+  mov ax, [rdi + 0xffe]
+  adc rbx, [rdi + 9]
+  inc byte [rdi + 7]
+  push qword [rdi]
+  pop rdx
+  setc [rdi]
+  xchg [rdi], ecx
+  mov rsi, rdi
+  movsd
+  mov rdi, rsi
+  and edi, ~0xfff
+  dec ebp
+  jnz again
+  hlt`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("same bytes at two addresses", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov ebp, 500
+  outer:
+  lea rax, [rel f]
+  call rax
+  add rax, 18 << 20
+  call rax
+  dec ebp
+  jnz outer
+  hlt
+  f: mov ecx, 20
+  g: lea rdx, [rel f]
+  add r8, rdx
+  rol r8, 1
+  loop2: dec ecx
+  jnz g
+  ret`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("STI, CLI, MOV SS, ports; the trap flag is set while the loop is hot", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov ebp, 700
+  mov eax, 0x18
+  again: sti
+  nop
+  cli
+  mov ss, eax
+  add r8, rbp
+  pushfq
+  pop rdx
+  add r9, rdx
+  out 0x80, al
+  in al, 0x80
+  mov eax, 0x18
+  cmp ebp, 350
+  jne on
+  pushfq
+  or dword [rsp], 0x100
+  popfq
+  on: dec ebp
+  jnz again
+  hlt`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("the second page of a loop is another one from time to time", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov rsi, src
+  mov rdi, 0x400f80
+  mov ecx, 0x180
+  rep movsb
+  mov rsi, src + 0x80
+  mov rdi, 0x402000
+  mov ecx, 0x40
+  rep movsb
+  mov byte [0x402000 + other - there + 2], 7
+  mov ebp, 3000
+  mov rax, 0x400f80
+  mov ebx, 0x401007
+  mov edx, 0x402007
+  call rax
+  hlt
+  src:
+  here: dec ebp
+  jz done
+  test ebp, 63
+  jnz on
+  xchg rbx, rdx
+  mov [abs ${TABLE} + 8], rbx
+  mov rcx, cr3
+  mov cr3, rcx
+  on: cmp ebp, 77
+  jmp there
+  done: ret
+  times 0x80 - ($ - src) nop
+  there: xor eax, eax
+  other: add r8, 1
+  adc r8, rbp
+  rol r8, 1
+  jmp here`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("breakpoints set while the loop is hot", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov ebp, 700
+  lea rsi, [rel cell]
+  again: add [rsi], ebp
+  inc qword [rsi]
+  dec ebp
+  cmp ebp, 200
+  jne on
+  mov dr0, rsi
+  mov eax, 0xd0402
+  mov dr7, rax
+  on: test ebp, ebp
+  jnz again
+  hlt
+  align 8
+  cell: dq 0`, 64, {}, mappings);
+  twins.run(`mov ebp, 700
+  again: add r8, rbp
+  spot: rol r8, 3
+  dec ebp
+  cmp ebp, 200
+  jne on
+  lea rsi, [rel spot]
+  mov dr0, rsi
+  mov eax, 0x402
+  mov dr7, rax
+  on: test ebp, ebp
+  jnz again
+  hlt`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("alignment checks begin; SMAP", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  for (const cr0 of [0x80040031n, 0x80000031n])
+    twins.run(`mov ebp, 700
+    again: mov eax, [rsi + rcx]
+    add r8, rax
+    cmp ebp, 100
+    jne on
+    pushfq
+    or dword [rsp], 0x40000
+    popfq
+    mov ecx, 1
+    on: dec ebp
+    jnz again
+    ud2`, 64, { cpl: 3, cr0, regs: { rsi: BigInt(LAYOUT.data) } }, mappings);
+  twins.run(`mov ebp, 700
+    again: stac
+    mov eax, [rsi]
+    add r8, rax
+    clac
+    cmp ebp, 100
+    jne on
+    add r8, [rsi]
+    on: dec ebp
+    jnz again
+    ud2`, 64, { cr4: 0x200620n, regs: { rsi: BigInt(LAYOUT.data) } }, mappings);
+  assert.ok(twins.regions);
+});
+
+system("addresses that wrap at 4 GiB", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov ebp, 600
+  mov esi, 0xfffffff0
+  again: mov eax, [esi + ${LAYOUT.data} + 0x20]
+  add [esi + ${LAYOUT.data} + 0x30], ebp
+  lea esi, [esi + 3]
+  and esi, 0xffffffff
+  or esi, 0xffffff00
+  adc ebx, eax
+  dec ebp
+  jnz again
+  mov ecx, 500
+  more: mov edx, [ecx * 4 - 1024]
+  add ebx, edx
+  dec ecx
+  jnz more
+  hlt`, 32, {}, mappings);
+  assert.ok(twins.regions);
+});
+
+system("direction flag", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  twins.run(`mov ebp, 600
+  mov rdi, ${LAYOUT.data + 0x800}
+  lea rsi, [rdi - 0x400]
+  again: test ebp, 1
+  jz even
+  std
+  jmp go
+  even: cld
+  go: movsb
+  lodsw
+  stosw
+  add rsi, 2
+  dec ebp
+  jnz again
+  hlt`, 64, {}, mappings);
+  assert.ok(twins.regions);
+});
+system.run();
