@@ -7,7 +7,7 @@ export const enum JitOff {
   regions = 12, // u32, regions in use
   translated = 16, // u32, regions ever made (statistics)
   bytes = 20, // u32, wasm bytes ever made
-  entered = 24, // u32
+  samples = 24, // u32, slices that ended at a block
   failures = 28, // u32, modules the host refused
   nextRegion = 32, // u32, slot to try next
   threshold = 36, // u32, slices that have to end at a block before its region is translated

@@ -195,7 +195,14 @@ function find(maddr: u32, mode: u32): usize {
 }
 
 /** Block decoded from `maddr` for `mode`, or 0. */
-export function decodedAt(maddr: u32, mode: u32): usize { return find(maddr, mode); }
+export function decodedAt(maddr: u32, mode: u32): usize {
+  let head = <usize>load<u32>(bucket(maddr, mode));
+  for (let left = BUCKET_MAX; head && left > 0; left--) {
+    if (load<u32>(head, BlockOff.maddr) == maddr && <u32>load<u16>(head, BlockOff.mode) == mode) return head;
+    head = <usize>load<u32>(head, BlockOff.hashNext);
+  }
+  return 0;
+}
 
 /** Block at rip; 0 with a fault pending at that rip. Traps of the instruction before and code breakpoints come ahead of what goes
  *  wrong in the fetch (SDM Vol.3A "Priority Among Exceptions and Interrupts"). */

@@ -27,11 +27,20 @@ const RESTLESS: u8 = 4;
 function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
 export function isRestless(maddr: u32): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= RESTLESS; }
 
+/** Code that was rewritten often may stay as it is now: about once a second of interpretation all counts are halved. */
+function forgive(): void {
+  const samples = jget(JitOff.samples) + 1;
+  jset(JitOff.samples, samples);
+  if (samples & 0xffff) return;
+  for (let i: usize = 0; i < 1024; i++) store<u8>(J + i, load<u8>(J + i, JitOff.restless) >> 1, JitOff.restless);
+}
+
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
   if (jget(JitOff.memory) == JitMemory.off || load<u16>(head, RecOff.handler) != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
+  forgive();
   const n = load<u32>(head, BlockOff.samples) + 1;
   store<u32>(head, n, BlockOff.samples);
   // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
@@ -121,8 +130,9 @@ export function enterRegion(u: usize): usize {
     return endSlice(u);
   }
   const n = load<u32>(u, BlockOff.samples);
-  if (load<u64>(regionAt(n), RegionOff.ripBase) != load<u64>(PCPU, PcpuOff.ripBase)) {
-    // the same bytes mapped elsewhere
+  const r = regionAt(n);
+  if (load<u64>(r, RegionOff.ripBase) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(r, RegionOff.head) != u) {
+    // the same bytes mapped elsewhere, or a region that is no more
     store<i32>(PCPU, rest, PcpuOff.left);
     return u + RecOff.SIZE;
   }
