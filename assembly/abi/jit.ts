@@ -39,7 +39,7 @@ export const enum JitOff {
   count64 = 160, // u32, 64-bit temporaries that exist
   count32 = 164,
   shared = 168, // u32, blocks of the region that others contain too
-  dirty = 172, // u32, bit per general register whose local is newer than the pCPU block
+  again = 172, // u32, 1: the instruction being translated has to begin a piece
   cur = 256, // u32[32], node each guest value has now (Slot)
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
   rets = 896, // u32[16], blocks that calls of the region return to
@@ -48,7 +48,8 @@ export const enum JitOff {
   list32 = 2048, // u16[512]
   types = 3072, // u8[1024], type of each temporary
   blocks = 4096, // 64 x 64 B
-  snaps = 8192, // u32[6144]
+  snaps = 8192, // u32[6016]
+  saved = 32256, // u32[32], copy of `cur`
   effects = 32768, // 1024 x 32 B
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
@@ -75,7 +76,7 @@ export const enum JitBlock {
   term = 16, // u32, record of the terminator
   predCount = 20, // u32, forward edges
   succ = 24, // u8[16], 0xff: leaves the region
-  outKind = 40, // u32, flags kind at the end if the same on every path, or 0xff
+  outKind = 40, // u32, flags kind at the end if the same on every path, or 0
   pred = 44, // u32, one predecessor
   allPreds = 48, // u32
   SIZE = 64,

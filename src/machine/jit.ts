@@ -6,7 +6,7 @@ import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
 /** Exports of the core that emitted modules import, in the order of assembly/cpu/jit/imports.ts. */
-const IMPORTS = ["missR", "missAt", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags"];
+const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags"];
 
 /** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation, and making and
  *  instantiating a module takes the host the time of some 65 (docs/performance.md). */

@@ -2,10 +2,8 @@
  *  stays in a temporary. Code off the main path (`cold`) computes what it needs anew. */
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
-import { RecOff } from "../../abi/record";
-import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, storeWord } from "./buffer";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
@@ -243,15 +241,10 @@ export function settle(flags: bool): void {
 /** Leaves by the common exit, which saves all locals. `extra`: wasm blocks opened since the control stack last knew. */
 export function leave(extra: u32): void { br(jget(JitOff.depth) + extra); }
 
-/** [] -> []: the rest of a cold arm: state as in `snap`, then out with the fault of record `u` pending. */
-function faultArm(u: u32, snap: u32, extra: u32): void {
-  jset(JitOff.cold, 1);
-  restore(snap);
-  storeWord(PcpuOff.record, u);
-  i32const(0);
-  localSet(Local.result);
-  leave(extra);
-  jset(JitOff.cold, 0);
+/** [i32] -> []: out if it is not 0. The state is in the locals, and Local.result is 0: a fault is pending. */
+function leaveIf(extra: u32): void {
+  byte(Wasm.br_if);
+  unsigned(jget(JitOff.depth) + extra);
 }
 
 /** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. The address stays in `lin`, as i32 also in Local.lin. */
@@ -300,19 +293,16 @@ function hitHost(table: u32): void {
   byte(Wasm.i32add);
 }
 
-/** The record has one after it, where the run loop may look at what a device did. */
-function returns(u: u32): bool {
-  const t = <i32>load<u16>(<usize>u, RecOff.desc) >> 9;
-  return t != Template.call && t != Template.callInd;
-}
-
-/** [] -> [i32]: host address after a miss; 0 with a fault pending. */
-function missHost(lin: u32, w: i32, write: bool, u: u32): void {
+/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. */
+function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
   if (lin) localGet(lin);
   else { localGet(Local.lin); byte(Wasm.i64extend_u); }
   i32const(w);
-  if (write) i32const(<i32>(returns(u) ? u : 0));
+  i32const(<i32>u);
   call(write ? Import.missW : Import.missR);
+  localTee(h);
+  byte(Wasm.i32eqz);
+  leaveIf(1);
 }
 
 function translateAddress(e: usize, write: bool): void {
@@ -322,13 +312,7 @@ function translateAddress(e: usize, write: bool): void {
   byte(WasmType.i32);
   hitHost(table);
   byte(Wasm.else_);
-  missHost(lin, w, write, load<u32>(e, EffectOff.u));
-  localTee(h);
-  byte(Wasm.i32eqz);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 2);
-  byte(Wasm.end);
+  missHost(lin, w, write, load<u32>(e, EffectOff.u), h);
   localGet(h);
   byte(Wasm.end);
   localSet(h);
@@ -351,13 +335,7 @@ function translateStore(e: usize, next: usize): void {
   hitHost(PcpuOff.TLB_W);
   storeValue(value, v, w);
   byte(Wasm.else_);
-  missHost(lin, w, true, load<u32>(e, EffectOff.u));
-  localTee(h);
-  byte(Wasm.i32eqz);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 2);
-  byte(Wasm.end);
+  missHost(lin, w, true, load<u32>(e, EffectOff.u), h);
   localGet(h);
   storeValue(value, v, w);
   stored(next, h, 1);
@@ -374,13 +352,13 @@ function storeValue(value: i32, v: u32, w: i32): void {
 
 /** [] -> []: after a store off the fast path: out, with the instruction complete, if the code may have changed. */
 function stored(e: usize, h: u32, extra: u32): void {
+  const snap = load<u32>(e, EffectOff.snap), how = <i32>load<u8>(e, EffectOff.leave);
   localGet(h);
   call(Import.stored);
   byte(Wasm.if_);
   byte(WasmType.void_);
   jset(JitOff.cold, 1);
   // a call instruction has no next record: its target is looked up
-  const how = <i32>load<u8>(e, EffectOff.leave);
   if (how == Leave.indirect) {
     emit64(jget(JitOff.termNode));
     call(Import.jump);
@@ -389,7 +367,7 @@ function stored(e: usize, h: u32, extra: u32): void {
     if (how == Leave.taken) call(Import.linkTaken);
   }
   localSet(Local.result);
-  restore(load<u32>(e, EffectOff.snap));
+  restore(snap);
   leave(extra + 1);
   jset(JitOff.cold, 0);
   byte(Wasm.end);
@@ -462,7 +440,7 @@ export function emitEffects(): void {
         i32const(load<i32>(e, EffectOff.u));
         call(Import.badTarget);
         byte(Wasm.drop);
-        faultArm(load<u32>(e, EffectOff.u), load<u32>(e, EffectOff.snap), 1);
+        leave(1);
         byte(Wasm.end);
         break;
       }

@@ -1,5 +1,6 @@
-/** What a piece of guest code does in order: memory accesses and calls. Between two effects there are only values.
- *  And snapshots: the guest state at an effect from which the code may leave, as the slots that differ from the locals. */
+/** What a piece of guest code does in order: memory accesses and calls. Between two effects there are only values. An instruction
+ *  that may fault begins a piece, so what it leaves with is in the locals. After a store the instruction is complete: then a
+ *  snapshot has the slots that it changed. */
 import { JitOff } from "../../abi/jit";
 import { J, giveUp, jget, jset } from "./buffer";
 import { use } from "./node";
@@ -42,7 +43,7 @@ export function effect(op: i32, w: i32, a: i32, h: u32, t: u32, u: usize): usize
   return e;
 }
 
-/** Number of a list {count, slot << 16 | node ...} of the slots whose values are not in their locals. */
+/** The state now, as the number of a list {count, slot << 16 | node ...} of the slots whose values are not in their locals. */
 export function snapshot(): u32 {
   const first = jget(JitOff.snapNext);
   if (first > MAX_SNAPS) {

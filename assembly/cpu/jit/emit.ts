@@ -6,10 +6,10 @@ import { RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
 import { Cond, Host, Machine } from "../machine";
 import { J, giveUp, jget, jset } from "./buffer";
-import { Effect, EffectOff, effect, snapshot } from "./effect";
+import { Effect, EffectOff, effect } from "./effect";
 import { RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, op, raw, use, width } from "./node";
-import { Slot, cur, setCur, temp32, temp64 } from "./slots";
+import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
 /** How a block ends. */
 export const enum Term { none = 0, cond = 1, goto = 2, indirect = 3 }
@@ -75,6 +75,22 @@ function flagsCall(kind: i32, cc: i32, t: u32): void {
   }
 }
 
+function kindNode(): i32 {
+  const kind = knownKind();
+  return kind ? constant(kind) : cur(Slot.flagsKind);
+}
+
+/** An instruction that may leave with a fault finds all state in the locals: it begins a piece. */
+function mayLeave(): void { if (unsettled()) jset(JitOff.again, 1); }
+
+function hostOf(kind: i32, lin: i32, w: i32, u: usize): Host {
+  mayLeave();
+  const h = temp32();
+  use(lin);
+  effect(kind, w, lin, h, 0, u);
+  return h;
+}
+
 @unmanaged
 export class Emit extends Machine<i32> {
   reg(r: usize, w: i32): i32 { return get(r); }
@@ -98,20 +114,8 @@ export class Emit extends Machine<i32> {
     giveUp();
     return sum;
   }
-  hostR(lin: i32, w: i32, u: usize): Host {
-    const h = temp32();
-    use(lin);
-    const e = effect(Effect.hostR, w, lin, h, 0, u);
-    store<u32>(e, snapshot(), EffectOff.snap);
-    return h;
-  }
-  hostW(lin: i32, w: i32, u: usize): Host {
-    const h = temp32();
-    use(lin);
-    const e = effect(Effect.hostW, w, lin, h, 0, u);
-    store<u32>(e, snapshot(), EffectOff.snap);
-    return h;
-  }
+  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u); }
+  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u); }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   fault(u: usize): usize { return 0; }
   host(s: Host, lin: i32): Host { return s; }
@@ -201,14 +205,14 @@ export class Emit extends Machine<i32> {
   setCarry(x: i32): void {
     const old = binary(Node.and, cur(Slot.flagsCarry), constant(2));
     setCur(Slot.flagsCarry, binary(Node.or, old, binary(Node.and, x, constant(1))));
-    setCur(Slot.flagsKind, binary(Node.or, cur(Slot.flagsKind), constant(RawKind.carry)));
+    setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.carry)));
   }
   rotateFlags(right: bool, r: i32, bits: i32): void {
     const one = constant(1), top = binary(Node.and, binary(Node.shr, r, constant(bits - 1)), one);
     const c = right ? top : binary(Node.and, r, one);
     const o = binary(Node.xor, right ? binary(Node.and, binary(Node.shr, r, constant(bits - 2)), one) : c, top);
     setCur(Slot.flagsCarry, binary(Node.or, c, binary(Node.shl, o, one)));
-    setCur(Slot.flagsKind, binary(Node.or, cur(Slot.flagsKind), constant(FlagsKind.overlay)));
+    setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(FlagsKind.overlay)));
   }
   select(c: Cond, a: i32, b: i32): i32 {
     use(a);
@@ -240,8 +244,9 @@ export class Emit extends Machine<i32> {
   badTarget(rip: i32, w: i32, u: usize): bool {
     if (w == 4) return false;
     use(rip);
-    const e = effect(Effect.canonical, 8, rip, 0, 0, u);
-    store<u32>(e, snapshot(), EffectOff.snap);
+    use(rip);
+    mayLeave();
+    effect(Effect.canonical, 8, rip, 0, 0, u);
     return false;
   }
   badDirect(w: i32, u: usize): bool { return false; }

@@ -4,8 +4,7 @@
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { carry, condition, setCarry } from "../flags";
 import { PCPU } from "../pcpu";
-import { imm, isConst } from "./node";
-import { Slot, cur } from "./slots";
+import { knownKind } from "./slots";
 
 export const enum RawKind {
   memory = 64, // the flags are where the interpreter keeps them
@@ -18,8 +17,8 @@ export const WLOG_SHIFT: i32 = 8;
 
 /** Kind of the flags in force if it is known and they are not in memory, else -1. */
 export function known(): i32 {
-  const n = cur(Slot.flagsKind);
-  return isConst(n) && !(imm(n) & RawKind.memory) ? <i32>imm(n) : -1;
+  const kind = knownKind();
+  return kind && !(kind & RawKind.memory) ? kind : -1;
 }
 
 function sext(x: i64, wlog: u32): i64 {

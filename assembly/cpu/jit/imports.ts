@@ -1,7 +1,7 @@
 /** Functions of the core that emitted modules import, in this order, by these names from module "x" (src/machine/jit.ts gives
  *  them the core's own exports). */
 export const enum Import {
-  missR = 0, // [i64 lin, i32 size] -> [i32 host]
+  missR = 0, // [i64 lin, i32 size, i32 record] -> [i32 host]
   missW = 1, // [i64 lin, i32 size, i32 record] -> [i32 host]
   stored = 2, // [i32 host] -> [i32 leave]
   cold = 3, // [i32 record] -> [i32 next]

@@ -35,7 +35,7 @@ function functionType(i32s: i32, i64s: i32, i64First: bool, result: i32): void {
 /** Type of each import. */
 function typeOf(n: i32): i32 {
   switch (n) {
-    case Import.missR: return 1;
+    case Import.missR:
     case Import.missW: return 7;
     case Import.jump: return 3;
     case Import.cond: return 4;
@@ -104,7 +104,7 @@ export function assemble(end: usize): u32 {
   unsigned(temps + 2);
   unsigned(Slot.flagsKind);
   byte(WasmType.i64);
-  unsigned(6); // flagsKind and the five of enum Local
+  unsigned(7); // flagsKind and those of enum Local
   byte(WasmType.i32);
   for (let i: u32 = 0; i < temps; i++) {
     byte(1);

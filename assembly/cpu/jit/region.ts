@@ -258,7 +258,7 @@ function count(): void {
   const n = jget(JitOff.order);
   for (let i: u32 = 0; i < n; i++) {
     const b = blockOf(load<u8>(J + <usize>i, JitOff.orderList));
-    store<u32>(b, 0xff, JitBlock.outKind);
+    store<u32>(b, 0, JitBlock.outKind);
     for (let k: u32 = 0; k < load<u8>(b, JitBlock.succCount); k++) {
       const to = succ(b, k);
       if (to == NONE) continue;

@@ -9,8 +9,9 @@ import { jitInstall } from "../../env";
 import { BlockOff } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
-import { commitWrite } from "../access";
+import { commitWrite, missAt, missR } from "../access";
 import { Handler } from "../handler";
+import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
@@ -142,6 +143,21 @@ export function enterRegion(u: usize): usize {
 
 /* Called by emitted code. */
 
+/** Host address of an access that missed the TLB, or 0 with the fault of record `u` pending. */
+export function jitMissR(lin: u64, size: i32, u: usize): usize {
+  const host = missR(lin, size);
+  if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return host;
+}
+
+export function jitMissW(lin: u64, size: i32, u: usize): usize {
+  // a call has no record after it, where the run loop might look at what a device did
+  const t = <i32>load<u16>(u, RecOff.desc) >> 9;
+  const host = missAt(lin, size, t == Template.call || t == Template.callInd ? 0 : u);
+  if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return host;
+}
+
 /** Something was stored to `host` that was not found in the TLB. A write may have been prepared before by an instruction that faulted
  *  after all: only what went to the bounce buffer is carried out. */
 export function jitStored(host: usize): u32 {
@@ -156,4 +172,7 @@ export function jitCold(u: usize): usize {
   return next;
 }
 
-export function jitBadTarget(u: usize): usize { return raiseError(Vector.GP, 0); }
+export function jitBadTarget(u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return raiseError(Vector.GP, 0);
+}

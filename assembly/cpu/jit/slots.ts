@@ -1,7 +1,7 @@
 /** Guest state in wasm locals. Slot n lives in local n; within a piece `cur` names the node that holds its present value. */
 import { JitOff } from "../../abi/jit";
 import { J, jget, jset } from "./buffer";
-import { Node, argA, local, local32, op } from "./node";
+import { Node, argA, imm, local, make, op } from "./node";
 
 export const enum Slot {
   gpr = 0, // 16 general registers
@@ -11,7 +11,7 @@ export const enum Slot {
 }
 
 /** Locals that are no slots. */
-export const enum Local { left = 27, tlb = 28, result = 29, entry = 30, lin = 31, FIRST_TEMP = 32 }
+export const enum Local { left = 27, tlb = 28, result = 29, entry = 30, lin = 31, next = 32, FIRST_TEMP = 33 }
 
 export const CURRENT_SLOTS: u32 = 27;
 
@@ -24,14 +24,26 @@ export function isEntry(slot: u32): bool {
   return (kind == Node.local || (kind == Node.local32 && slot == Slot.flagsKind)) && argA(n) == <i32>slot;
 }
 
-/** A new piece begins: all values are in their locals, no temporary is in use. */
-export function beginPiece(): void {
+/** Some slot's value is not in its local. */
+export function unsettled(): bool {
+  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) if (!isEntry(slot)) return true;
+  return false;
+}
+
+/** What the flags' kind is known to be, 0 if it is not. */
+export function knownKind(): i32 {
+  const n = cur(Slot.flagsKind);
+  return op(n) == Node.const_ || op(n) == Node.local32 ? <i32>imm(n) : 0;
+}
+
+/** A new piece begins: all values are in their locals, no temporary is in use. `kind`: what the flags' local has, 0 unknown. */
+export function beginPiece(kind: i32): void {
   jset(JitOff.nodeCount, 1);
   jset(JitOff.effectCount, 0);
   jset(JitOff.snapNext, 0);
   jset(JitOff.free64, 0);
   jset(JitOff.free32, 0);
-  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) setCur(slot, slot == Slot.flagsKind ? local32(slot) : local(slot));
+  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) setCur(slot, slot == Slot.flagsKind ? make(Node.local32, 4, slot, 0, kind) : local(slot));
 }
 
 const I32: u8 = 0x7f, I64: u8 = 0x7e;

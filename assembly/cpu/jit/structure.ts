@@ -1,5 +1,6 @@
 /** A region as one WebAssembly function: structured control flow from the dominator tree (Ramsey, "Beyond Relooper"), guest
- *  registers in locals. Two ways out: `exit` saves the locals to the pCPU block, `raw` finds them saved already.
+ *  registers in locals. Two ways out: `exit` saves the locals to the pCPU block, `raw` finds them saved already. Until one
+ *  is taken Local.result is 0: "a fault is pending".
  *
  *  ```
  *  load registers
@@ -24,9 +25,10 @@ import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
 import { Emit, Term } from "./emit";
 import { RawKind } from "./flags";
 import { Import } from "./imports";
-import { constant, imm, isConst, use } from "./node";
+import { use } from "./node";
+import { Form } from "../semantics/alu";
 import { blockOf, flagsLive, headOf, isTemplate, succ, templateOf } from "./region";
-import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, setCur, temp32, temp64 } from "./slots";
+import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 
 const NONE: u32 = 0xff;
 
@@ -207,7 +209,7 @@ function emitCold(u: usize): void {
   saveState();
   i32const(<i32>u);
   call(Import.cold);
-  localTee(Local.result);
+  localTee(Local.next);
   loadState();
   i32const(<i32>(u + RecOff.SIZE));
   byte(Wasm.i32ne);
@@ -219,6 +221,8 @@ function emitCold(u: usize): void {
   byte(Wasm.i32or);
   byte(Wasm.if_);
   byte(WasmType.void_);
+  localGet(Local.next);
+  localSet(Local.result);
   leave(2); // raw
   byte(Wasm.end);
 }
@@ -237,6 +241,39 @@ function completeStores(first: u32, u: usize): void {
     store<u8>(e, <u8>(term == Term.goto ? Leave.taken : term == Term.indirect ? Leave.indirect : Leave.next), EffectOff.leave);
     store<u32>(e, <u32>(term ? u : u + RecOff.SIZE), EffectOff.u);
   }
+}
+
+/** An instruction that may fault begins a piece. Most can be told; of the others what they left is taken back. */
+function translateRecord(u: usize): void {
+  if (hasAccess(u) && unsettled()) nextPiece();
+  const nodes = jget(JitOff.nodeCount);
+  let first = jget(JitOff.effectCount);
+  memory.copy(J + JitOff.saved, J + JitOff.cur, CURRENT_SLOTS * 4);
+  jset(JitOff.insnStart, <u32>u);
+  jset(JitOff.again, 0);
+  performAny<Emit, i32>(changetype<Emit>(J), u);
+  if (jget(JitOff.again)) {
+    memory.copy(J + JitOff.cur, J + JitOff.saved, CURRENT_SLOTS * 4);
+    jset(JitOff.nodeCount, nodes);
+    jset(JitOff.effectCount, first);
+    jset(JitOff.term, Term.none);
+    nextPiece();
+    first = 0;
+    performAny<Emit, i32>(changetype<Emit>(J), u);
+  }
+  completeStores(first, u);
+}
+
+function nextPiece(): void {
+  const kind = knownKind();
+  endPiece(true);
+  beginPiece(kind);
+}
+
+function hasAccess(u: usize): bool {
+  const form = <i32>load<u16>(u, RecOff.desc) & 7, t = templateOf(u);
+  if (t == Template.lea || t == Template.jcc || t == Template.jmp || t == Template.nop) return false;
+  return (form != Form.rr && form != Form.ri) || t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave;
 }
 
 function emitBlock(n: u32): void {
@@ -258,30 +295,23 @@ function emitBlock(n: u32): void {
   i32const(count);
   byte(Wasm.i32sub);
   localSet(Local.left);
-  beginPiece();
-  if (n != 0 && load<u32>(b, JitBlock.allPreds) == 1) {
-    const kind = load<u32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind);
-    if (kind != 0xff) setCur(Slot.flagsKind, constant(kind));
-  }
+  beginPiece(n != 0 && load<u32>(b, JitBlock.allPreds) == 1 ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
 
   const records = recordsOf(head);
   for (let k: u32 = 1; k <= records; k++) {
     const u = head + <usize>k * RecOff.SIZE, handler = <i32>load<u16>(u, RecOff.handler);
     if (isTemplate(u)) {
-      const first = jget(JitOff.effectCount);
-      jset(JitOff.insnStart, <u32>u);
-      performAny<Emit, i32>(changetype<Emit>(J), u);
-      completeStores(first, u);
+      translateRecord(u);
       if (jget(JitOff.term) || (jget(JitOff.nodeCount) < 1600 && jget(JitOff.effectCount) < 900 && jget(JitOff.snapNext) < 5000)) continue;
     }
+    const kind = knownKind();
     endPiece(true);
     if (handler == Handler.cold || handler == Handler.checked) emitCold(u);
     else if (!isTemplate(u)) {
       out(u);
       return;
     }
-    beginPiece();
-    if (!isTemplate(u)) setCur(Slot.flagsKind, constant(RawKind.memory));
+    beginPiece(isTemplate(u) ? kind : RawKind.memory);
   }
   emitTerminator(n, b, head);
 }
@@ -351,6 +381,5 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
 }
 
 function rememberKind(b: usize, live: bool): void {
-  const n = cur(Slot.flagsKind);
-  store<u32>(b, live && isConst(n) ? <u32>imm(n) : NONE, JitBlock.outKind);
+  store<u32>(b, live ? knownKind() : 0, JitBlock.outKind);
 }
