@@ -28,14 +28,25 @@ export const enum WasmType { i32 = 0x7f, i64 = 0x7e, void_ = 0x40, func = 0x60 }
 /** Gives the region up: something does not fit or cannot be translated. */
 export function giveUp(): void { jset(JitOff.bad, 1); }
 
+/** What has no room is not written, and the region given up: how long code gets is the guest's choice. */
+@inline function full(at: usize): bool {
+  if (at < J + (JitOff.restless - LONGEST)) return false;
+  giveUp();
+  return true;
+}
+/** Bytes of the longest number. */
+const LONGEST: usize = 10;
+
 export function byte(b: i32): void {
   const at = <usize>jget(JitOff.at);
+  if (full(at)) return;
   store<u8>(at, <u8>b);
   jset(JitOff.at, <u32>at + 1);
 }
 
 export function unsigned(x: u32): void {
   let at = <usize>jget(JitOff.at);
+  if (full(at)) return;
   while (x > 127) {
     store<u8>(at++, <u8>(x | 128));
     x >>= 7;
@@ -46,6 +57,7 @@ export function unsigned(x: u32): void {
 
 export function signed(x: i64): void {
   let at = <usize>jget(JitOff.at);
+  if (full(at)) return;
   for (;;) {
     const low = <u8>x & 127;
     x >>= 7;

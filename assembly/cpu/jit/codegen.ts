@@ -28,6 +28,7 @@ function keep32(n: i32): void {
 /** [] -> [i64]: node `n`. */
 export function emit64(n: i32): void {
   if (t64(n)) { localGet(t64(n)); return; }
+  if (jget(JitOff.bad)) return;
   const kind = op(n);
   switch (kind) {
     case Node.const_: i64const(imm(n)); return;
@@ -76,6 +77,7 @@ function wide(kind: i32): i32 {
 export function emit32(n: i32): void {
   if (t32(n)) { localGet(t32(n)); return; }
   if (t64(n)) { localGet(t64(n)); byte(Wasm.i32wrap); return; }
+  if (jget(JitOff.bad)) return;
   const kind = op(n);
   switch (kind) {
     case Node.const_: i32const(<i32>imm(n)); return;
@@ -227,6 +229,39 @@ export function restore(snap: u32): void {
   for (let i = count; i > 0; i--) localSet(load<u32>(list + (<usize>i << 2)) >> 16);
 }
 
+/** Nodes a cold arm may compute for one slot. */
+const HEAVY: i32 = 16;
+
+/** What is left of `left` after the nodes that computing `n` anew takes. */
+function weigh(n: i32, is64: bool, left: i32): i32 {
+  left--;
+  if (left <= 0 || t64(n) || (!is64 && t32(n))) return left;
+  switch (op(n)) {
+    case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: return left;
+    case Node.sext: case Node.zext: return weigh(argA(n), false, left);
+    case Node.fromCond: return weigh(argA(n), false, left);
+    case Node.bit: return weigh(argA(n), false, left);
+    case Node.shr: case Node.sar: return weigh(argA(n), true, left);
+    case Node.ltu: case Node.eq: case Node.compare: return weigh(argB(n), true, weigh(argA(n), true, left));
+    case Node.select: left = weigh(<i32>imm(n), false, left);
+    default: return weigh(argB(n), is64, weigh(argA(n), is64, left));
+  }
+}
+
+/** [] -> []: computes on the main path what a snapshot has that is much: the arms of several accesses would compute it again, and what
+ *  was used twice within, twice. */
+function ready(snap: u32): void {
+  const list = J + JitOff.snaps + (<usize>snap << 2), count = load<u32>(list);
+  for (let i: u32 = 1; i <= count; i++) {
+    const n = <i32>(load<u32>(list + (<usize>i << 2)) & 0xffff);
+    if (weigh(n, true, HEAVY) > 0) continue;
+    emit64(n);
+    const t = temp64();
+    localSet(t);
+    setT64(n, t);
+  }
+}
+
 /** [] -> []: everything the piece computed goes to the locals. Flags only if somebody may look. */
 export function settle(flags: bool): void {
   const last: u32 = flags ? CURRENT_SLOTS : Slot.flagsRes;
@@ -306,6 +341,7 @@ function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
 }
 
 function translateAddress(e: usize, write: bool): void {
+  ready(load<u32>(e, EffectOff.snap));
   const w = <i32>load<u8>(e, EffectOff.w), table: u32 = write ? PcpuOff.TLB_W : 0, h = load<u32>(e, EffectOff.h);
   const lin = probe(load<i32>(e, EffectOff.a), w, table);
   byte(Wasm.if_);
@@ -320,6 +356,8 @@ function translateAddress(e: usize, write: bool): void {
 
 /** A write whose address is used by the next effect only: both arms store. */
 function translateStore(e: usize, next: usize): void {
+  ready(load<u32>(e, EffectOff.snap));
+  ready(load<u32>(next, EffectOff.snap));
   const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a);
   // the value is computed once, before the arms part
   let v: u32 = 0;
@@ -400,6 +438,7 @@ export function emitEffects(): void {
         localSet(t);
         break;
       case Effect.store: {
+        ready(load<u32>(e, EffectOff.snap));
         localGet(h);
         storeValue(load<i32>(e, EffectOff.a), 0, w);
         // the write bounce buffer, or plain memory that code was decoded from (missW said 1)
@@ -428,6 +467,7 @@ export function emitEffects(): void {
         break;
       case Effect.canonical: {
         const a = load<i32>(e, EffectOff.a);
+        ready(load<u32>(e, EffectOff.snap));
         emit64(a);
         i64const(16);
         byte(Wasm.i64shl);

@@ -92,6 +92,21 @@ resources("records are dropped while a region runs", async () => {
   assert.ok(word(twins, PcpuOff.codeEpoch) > epoch + 10);
 });
 
+// Each sum is used twice by the next: written out at each access, the last would take more additions than there are bytes of memory.
+for (const [name, step] of [["loads", "mov edx, [rdi + 8]"], ["stores", "mov [rdi + 16], edx"], ["both", "add [rdi + 24], edx"], ["pushes", "push rdx"]] as const) {
+  for (const bits of [64, 32] as const) {
+    resources(`sums of sums between ${name}, ${bits}-bit`, async () => {
+      if (nasmMissing()) return;
+      const twins = await Twins.create();
+      const chain = Array.from({ length: 28 }, (_, i) => `lea ${i & 1 ? "eax" : "ebx"}, [eax + ebx + ${i}]\n${i % 3 ? "" : step}`).join("\n");
+      const source = `mov ecx, 300\nagain:\nmov esp, ${LAYOUT.stack}\n${chain}\nxor edx, ebx\ndec ecx\njnz again\nhlt`;
+      twins.run(bits === 64 ? source.replaceAll("[eax + ebx", "[rax + rbx") : source.replaceAll("rdi", "edi").replaceAll("rdx", "edx"), bits, { regs: { rax: 1n, rbx: 1n, rdi: BigInt(LAYOUT.data), rsp: BigInt(LAYOUT.stack) } });
+      assert.ok(twins.regions > 0);
+      assert.ok(word(twins, PcpuOff.JIT + JitOff.bytes) < 16384);
+    });
+  }
+}
+
 resources("a host that makes no code", async () => {
   if (nasmMissing()) return;
   const twins = await Twins.create();
