@@ -110,6 +110,8 @@ export class GuestConsole {
       if (done) break;
       this.screen.add(decoder.decode(value, { stream: true }));
     }
+    const { reason } = await this.domain.stopped;
+    this.screen.end(`the guest has stopped (${reason})${this.log.length ? `, the log is:\n${this.log.slice(-5).join("\n")}` : ""}`);
   }
 }
 

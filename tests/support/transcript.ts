@@ -3,11 +3,18 @@ export class Transcript {
   /** All that has been printed. */
   text = "";
   private seen = 0;
+  private ended = "";
   private readonly waiting = new Set<() => void>();
 
   add(text: string): void {
     this.text += text;
     for (const wake of this.waiting) wake();
+  }
+
+  /** Nothing more will come. */
+  end(why: string): void {
+    this.ended = why;
+    this.add("");
   }
 
   /** What has come since the last call, to the end of the first match. */
@@ -20,6 +27,7 @@ export class Transcript {
         this.seen += found.index + found[0].length;
         return this.text.slice(from, this.seen);
       }
+      if (this.ended) throw new Error(`no ${pattern}: ${this.ended}; the end is:\n${this.text.slice(-2000)}`);
       const left = limit - Date.now();
       if (left <= 0) throw new Error(`no ${pattern} within ${seconds} s; the end is:\n${this.text.slice(-2000)}`);
       await this.news(left);
