@@ -13,6 +13,7 @@ export const ELCR_PORTS = { base: 0x4d0, length: 2 } as const;
 
 const CASCADE = 2; // IR of the first controller
 const SPURIOUS = 7;
+const NOBODY = 0xff; // what the data bus reads as when no second controller answers
 
 const enum Icw1 {
   IC4 = 0x01,
@@ -58,6 +59,8 @@ class Chip extends ByteDevice {
   /** Initialization words still to come: 2, 3, 4; 0 when there are none. */
   private expects = 0;
   private icw1 = 0;
+  /** ICW3: the IRs with a second controller, or the number of this one. */
+  private wiring = 0;
   private lowest = 7;
   private rotateOnAeoi = false;
   private specialMask = false;
@@ -67,8 +70,6 @@ class Chip extends ByteDevice {
   constructor(
     private readonly int: (asserted: boolean) => void,
     private readonly elcrMask: number,
-    /** IR where another controller is attached, -1 none. */
-    private readonly cascade: number,
   ) {
     super();
   }
@@ -82,10 +83,6 @@ class Chip extends ByteDevice {
     this.update();
   }
 
-  get requesting(): boolean {
-    return this.highest() >= 0;
-  }
-
   /** The IR an interrupt acknowledge cycle takes into service: 7 if the request has gone. */
   acknowledge(): { ir: number; spurious: boolean } {
     const ir = this.highest();
@@ -94,8 +91,19 @@ class Chip extends ByteDevice {
     if (!this.isLevel(bit)) this.irr &= ~bit;
     if (!(this.icw4 & Icw4.AEOI)) this.isr |= bit;
     else if (this.rotateOnAeoi) this.lowest = ir;
+    this.int(false); // another request is a new edge to whoever detects edges
     this.update();
     return { ir, spurious: false };
+  }
+
+  /** Whether a second controller gives the vector of `ir`. */
+  hasSecond(ir: number): boolean {
+    return !(this.icw1 & Icw1.SNGL) && (this.wiring & (1 << ir)) !== 0;
+  }
+
+  /** Whether this is the controller that the first one calls by number `ir`. */
+  isSecond(ir: number): boolean {
+    return (this.wiring & 7) === ir;
   }
 
   vectorOf(ir: number): number {
@@ -157,6 +165,7 @@ class Chip extends ByteDevice {
       return;
     }
     if (expects === 2) this.base = value & 0xf8;
+    if (expects === 3) this.wiring = value;
     if (expects === 4) this.icw4 = value;
     const wants4 = (icw1 & Icw1.IC4) !== 0;
     this.expects = expects === 2 && !(icw1 & Icw1.SNGL) ? 3 : expects < 4 && wants4 ? 4 : 0;
@@ -216,15 +225,14 @@ class Chip extends ByteDevice {
   private highest(): number {
     const ir = this.first(this.irr & ~this.imr);
     if (ir < 0) return -1;
-    let serving = this.isr;
-    if (this.specialMask) serving &= ~this.imr;
-    if (this.icw4 & Icw4.SFNM && this.cascade >= 0) serving &= ~(1 << this.cascade);
-    const served = this.first(serving);
-    return served < 0 || this.priority(ir) < this.priority(served) ? ir : -1;
+    const served = this.first(this.specialMask ? this.isr & ~this.imr : this.isr);
+    if (served < 0 || this.priority(ir) < this.priority(served)) return ir;
+    // Special fully nested mode: what is in service at a second controller does not hold back that controller's better requests.
+    return ir === served && this.icw4 & Icw4.SFNM && this.hasSecond(ir) ? ir : -1;
   }
 
   private update(): void {
-    this.int(this.requesting);
+    this.int(this.highest() >= 0);
   }
 }
 
@@ -250,8 +258,8 @@ export class Pic8259 {
 
   /** `intr` is what the processor sees. */
   constructor(intr: IrqLine) {
-    const first = new Chip((asserted) => intr.set(asserted), 0xf8, CASCADE);
-    const second = new Chip((asserted) => first.set(CASCADE, asserted), 0xde, -1);
+    const first = new Chip((asserted) => intr.set(asserted), 0xf8);
+    const second = new Chip((asserted) => first.set(CASCADE, asserted), 0xde);
     this.chips = [first, second];
     this.first = first;
     this.second = second;
@@ -268,11 +276,7 @@ export class Pic8259 {
   acknowledge(): number {
     const [first, second] = this.chips;
     const { ir, spurious } = first.acknowledge();
-    if (ir !== CASCADE || spurious) return first.vectorOf(ir);
-    const vector = second.vectorOf(second.acknowledge().ir);
-    // Another request may keep the second one's INT up: to the first one's edge detector it is a new one.
-    first.set(CASCADE, false);
-    first.set(CASCADE, second.requesting);
-    return vector;
+    if (spurious || !first.hasSecond(ir)) return first.vectorOf(ir);
+    return ir === CASCADE && second.isSecond(ir) ? second.vectorOf(second.acknowledge().ir) : NOBODY;
   }
 }

@@ -149,6 +149,12 @@ test("special fully nested mode lets the second controller nest within IR2", () 
   assert.is(rig.pic.acknowledge(), 0x2c);
   rig.pulse(9);
   assert.is(rig.pic.acknowledge(), 0x29);
+  rig.pulse(10);
+  assert.not(rig.intr, "within the second controller its own priorities hold");
+  rig.pulse(5);
+  assert.not(rig.intr, "and within the first one IR2 is above IR5");
+  rig.pulse(1);
+  assert.is(rig.pic.acknowledge(), 0x21);
 });
 
 test("automatic EOI leaves nothing in service", () => {
@@ -174,6 +180,59 @@ for (const [name, commands, order] of ROTATIONS) {
     for (const command of commands) rig.ocw2(command);
     rig.pulse(0, 1, 3, 4, 5, 6, 7);
     assert.equal(rig.vectors(), order.map((ir) => 0x20 + ir));
+  });
+}
+
+/** "Fully nested mode", "Automatic rotation": priorities run from the one behind the lowest round to it, and a request gets through if nothing of
+ *  its own or a better priority is in service. Every lowest level, pair of requests, and level in service. */
+test("every order of priorities, one in service, two requests", () => {
+  const lines = [0, 1, 3, 4, 5, 6, 7];
+  for (const lowest of [0, 1, 2, 3, 4, 5, 6, 7]) {
+    const rank = (ir: number) => (ir + 7 - lowest) % 8;
+    for (const served of [-1, ...lines])
+      for (const a of lines)
+        for (const b of lines) {
+          const rig = new Rig();
+          if (served >= 0) {
+            rig.pulse(served);
+            rig.pic.acknowledge();
+          }
+          rig.ocw2(0xc0 | lowest);
+          rig.pulse(a, b);
+          const best = rank(a) < rank(b) ? a : b;
+          const through = served < 0 || rank(best) < rank(served);
+          assert.is(rig.intr, through, `lowest ${lowest}, ${served} in service, ${a} and ${b} ask`);
+          if (through) assert.is(rig.pic.acknowledge(), 0x20 + best);
+        }
+  }
+});
+
+//  command   in service 1, 3, 6 with these lowest   afterwards in service, lowest
+const EOIS: readonly [string, number, number, number, number][] = [
+  ["non-specific", 0x20, 7, 0b1001000, 7],
+  ["non-specific, priorities from 3 on", 0x20, 2, 0b1000010, 2],
+  ["specific", 0x66, 7, 0b0001010, 7],
+  ["specific, of one that is not in service", 0x65, 7, 0b1001010, 7],
+  ["rotate on non-specific", 0xa0, 7, 0b1001000, 1],
+  ["rotate on specific", 0xe3, 7, 0b1000010, 3],
+  ["set priority", 0xc4, 7, 0b1001010, 4],
+  ["no operation", 0x40, 7, 0b1001010, 7],
+];
+for (const [name, command, lowest, isr, after] of EOIS) {
+  test(`end of interrupt, ${name}`, () => {
+    const rig = new Rig();
+    for (const ir of [6, 3, 1]) {
+      rig.pulse(ir);
+      assert.is(rig.pic.acknowledge(), 0x20 + ir);
+    }
+    rig.ocw2(0xc0 | lowest);
+    rig.ocw2(command);
+    assert.is(rig.isr(), isr);
+    // what the priorities are now shows when everything asks with nothing in service
+    for (const ir of [0, 1, 2, 3, 4, 5, 6, 7]) rig.ocw2(0x60 | ir);
+    rig.pulse(0, 1, 3, 4, 5, 6, 7);
+    const best = (after + 1) % 8 === 2 ? 3 : (after + 1) % 8;
+    assert.is(rig.pic.acknowledge(), 0x20 + best);
   });
 }
 
