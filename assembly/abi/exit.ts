@@ -8,4 +8,5 @@ export const enum Exit {
   tripleFault = 5,
   debugExit = 6, // host asked to stop at this point (tests)
   bug = 7, // an internal invariant broke; exitArg[0] says where
+  difference = 8, // translated code did something else than the interpreter (cpu/jit/check)
 }

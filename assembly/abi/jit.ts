@@ -40,6 +40,8 @@ export const enum JitOff {
   count32 = 164,
   shared = 168, // u32, blocks of the region that others contain too
   again = 172, // u32, 1: the instruction being translated has to begin a piece
+  check = 248, // u32 Check: whether translated code is checked against the interpreter, and what of that goes on
+  checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
   rets = 896, // u32[16], blocks that calls of the region return to
@@ -96,3 +98,54 @@ export const enum RegionOff {
   SIZE = 256,
   MAX = 1024,
 }
+
+/** What goes on of checking translated code against the interpreter (cpu/jit/check). */
+export const enum Check {
+  off = 0,
+  idle = 1,
+  region = 2, // a region runs, all it changes is noted
+  replay = 3, // it was undone, the interpreter performs the same instructions
+}
+
+/** The checker's memory, at the end of the record cache. */
+export const enum CheckOff {
+  head = 0, // u32, block head of the region
+  record = 4, // u32, where the region left: a record, 0 with a fault pending
+  left = 8, // i32, instructions left in the slice there
+  epoch = 12, // u32, PcpuOff.codeEpoch at the entry
+  notes = 16, // u32 CheckNote
+  pages = 20, // u32, pages saved
+  regionPages = 24, // u32, the first so many were written by the region
+  fills = 28, // u32, TLB entries filled while the region ran
+  jumps = 32, // u32, jump-cache entries filled
+  writables = 36, // u32, writable TLB entries filled since the last check began
+  checked = 40, // u32, entries of regions that were checked (statistics)
+  given = 44, // u32, that could not be
+  difference = 48, // u32 Difference
+  where = 52, // u32: offset in the pCPU block, or the machine address, of the first difference
+  replayed = 56, // u32, where the interpreter arrived
+  replayedLeft = 60, // i32
+  region = 64, // u32, number of the region
+  list = 0x200, // u32[MAX_PAGES], machine addresses of the pages saved
+  MAX_PAGES = 128,
+  before = 0x1000, // the pCPU block at the entry
+  after = 0x3000, // as the region left it
+  STATE = 0x1100, // bytes of it that are kept
+  fillList = 0x5000, // u32[MAX_FILLS]
+  MAX_FILLS = 2048,
+  writableList = 0x7000, // u32[MAX_WRITABLES]
+  MAX_WRITABLES = 4096,
+  jumpList = 0xb000, // u32[MAX_JUMPS]
+  MAX_JUMPS = 1024,
+  pagesBefore = 0x10000, // as they were at the entry
+  pagesAfter = 0x90000, // as the region left them
+  SIZE = 0x110000,
+}
+
+export const enum CheckNote {
+  cut = 1, // the region was made to leave before something that cannot be undone
+  cold = 2, // a helper is at work: it cannot be made to leave precisely
+  spoiled = 4, // something could not be noted
+}
+
+export const enum Difference { none = 0, way = 1, state = 2, memory = 3, fault = 4 }

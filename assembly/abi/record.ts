@@ -31,3 +31,20 @@ export const enum RecFlag {
   toRm = 64, // the rm operand is the destination (rows whose first operand is E, W, M or Q)
   opsize = 128, // 66h was present
 }
+
+/** Head record of a block. The handler is Handler.head, step or straddle; `off` is where RecOff.off is. */
+export const enum BlockOff {
+  handler = 0, // u16
+  mode = 2, // u16
+  count = 4, // u16 instructions
+  records = 7, // u8 records after the head, without the GOTO; +6 stays 0: the length of a head
+  off = 8, // u16, page offset of the first byte
+  end = 10, // u16, page offset past the last byte (beyond 4096 if it straddles)
+  maddr = 12, // u32
+  hashNext = 16, // u32
+  frameNext = 20, // u32
+  second = 24, // u32, straddle: maddr of the second page
+  secondNext = 28, // u32, straddle: chain of the second frame
+  samples = 28, // u32, others: slices that ended here; its number once it begins a region (cpu/jit/regions)
+  IN_REGION = 0x80, // in `records`: some region contains the block
+}

@@ -10,12 +10,13 @@
  *  rip up again. So whoever holds a pointer to one of them (a link, a jump-cache entry, the instruction that is storing into
  *  its own block) needs no notice. Blocks never cross a page; an instruction that does is a block of its own
  *  (Handler.straddle), valid while the next page's mapping is the one it was decoded from. */
-import { RegionOff } from "../abi/jit";
+import { Check, CheckOff, RegionOff } from "../abi/jit";
 import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg } from "../abi/layout";
-import { RecOff } from "../abi/record";
+import { BlockOff, RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
+import { checkPhase, noteJump } from "../mmu/journal";
 import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
@@ -23,22 +24,7 @@ import { stepHook } from "./helpers/debug";
 import { dropRegions, dropRegionsOf } from "./jit/regions";
 import { PCPU } from "./pcpu";
 
-/** Head record of a block. The handler is Handler.head, step or straddle; `off` is where RecOff.off is. */
-export const enum BlockOff {
-  handler = 0, // u16
-  mode = 2, // u16
-  count = 4, // u16 instructions
-  records = 7, // u8 records after the head, without the GOTO; +6 stays 0: the length of a head
-  off = 8, // u16, page offset of the first byte
-  end = 10, // u16, page offset past the last byte (beyond 4096 if it straddles)
-  maddr = 12, // u32
-  hashNext = 16, // u32
-  frameNext = 20, // u32
-  second = 24, // u32, straddle: maddr of the second page
-  secondNext = 28, // u32, straddle: chain of the second frame
-  samples = 28, // u32, others: slices that ended here; its number once it begins a region (cpu/jit/regions)
-  IN_REGION = 0x80, // in `records`: some region contains the block
-}
+export { BlockOff };
 
 const HASH_BITS: u32 = 17;
 const HASH_SIZE: usize = 1 << HASH_BITS;
@@ -73,7 +59,7 @@ export function dropAllCode(): void {
   }
   memory.fill(buckets(), 0, HASH_SIZE * 4);
   store<u32>(PCPU, buckets() + HASH_SIZE * 4, PcpuOff.codeNext);
-  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeBase) + Region.CODE_SIZE, PcpuOff.codeEnd);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeBase) + Region.CODE_SIZE - (checkPhase() ? CheckOff.SIZE : 0), PcpuOff.codeEnd);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
   flushJumpCacheAll();
   dropRegions();
@@ -245,6 +231,7 @@ function blockAt(rip: u64): usize {
     store<u32>(entry, mode, PcpuOff.JC + 8);
     store<u32>(entry, <u32>head, PcpuOff.JC + 12);
     jumpCacheFilled(entry + PcpuOff.JC, lin, global);
+    if (checkPhase() == Check.region) noteJump(entry + PcpuOff.JC);
   }
   return head;
 }

@@ -4,17 +4,19 @@
  *  threads and the interrupts are seen to. `left` counts the slice down; whoever wants the loop to look earlier sets it to 0. */
 import { Exit } from "../abi/exit";
 import { SystemOff } from "../abi/apic";
-import { JitOff } from "../abi/jit";
+import { Check, JitOff } from "../abi/jit";
 import { Mode, PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raise, raiseError } from "../fault";
 import { drainDropped } from "../mmu/code_pages";
+import { checkPhase } from "../mmu/journal";
 import { flushTlbAll } from "../mmu/tlb";
 import { BlockOff, checkStraddle, dropAllCode, enterDead, resume, resync } from "./code_cache";
 import { stackFault } from "./checked";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
+import { checkUnwound } from "./jit/check";
 import { sample } from "./jit/regions";
 import { ripMask } from "./helpers/mode";
 import { stepHook } from "./helpers/debug";
@@ -107,6 +109,10 @@ function look(): usize {
 
 /** run() begins, also after an unwound fault. */
 export function start(): usize {
+  if (checkPhase() > Check.idle) {
+    const u = checkUnwound();
+    if (u) return u;
+  }
   close();
   if (load<i32>(PCPU, PcpuOff.faultVector) >= 0) return 0;
   if (load<i32>(PCPU, PcpuOff.exit)) return 0;

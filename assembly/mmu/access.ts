@@ -7,6 +7,7 @@
  *
  *  Order between processors (TSO) holds as long as each access is one wasm access: what is gathered is not atomic, as a
  *  page-crossing access is not on hardware. */
+import { Check } from "../abi/jit";
 import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { recheckAfter } from "../cpu/helpers/events";
@@ -14,6 +15,7 @@ import { PCPU } from "../cpu/pcpu";
 import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
+import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
 import { frameOf, isWritable, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
 import { entryFor, fill, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
@@ -48,7 +50,7 @@ export function readPage(lin: u64, base: usize): usize {
   const attributes = load<u32>(PCPU, WalkOff.attributes), global = (attributes & Pte.G) != 0;
   noteSize(lin);
   fill(entry, page, <u32>(host - <usize>lin), global);
-  if (attributes & Pte.D && isWritable(found) && permits(accessOf(base) | Pfec.W, attributes, false)) {
+  if (attributes & Pte.D && !checkPhase() && isWritable(found) && permits(accessOf(base) | Pfec.W, attributes, false)) {
     fillWritable(entry + PcpuOff.TLB_W, page, host, lin, global);
   }
   return host;
@@ -58,7 +60,9 @@ export function readPage(lin: u64, base: usize): usize {
  *  are dropped. Also good for reading. */
 export function writePage(lin: u64, base: usize, len: u32): usize {
   const host = writableHost(lin, base);
-  if (host > DISCARD) beforeStore(host, len);
+  if (host <= DISCARD) return host;
+  if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
+  beforeStore(host, len);
   return host;
 }
 
@@ -67,7 +71,11 @@ function writableHost(lin: u64, base: usize): usize {
   if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.code)) {
     const at = <usize>lin + load<u32>(entry, TlbOff.addend);
-    if (!hasCode(at)) { markWritten(at); store<u64>(entry, page); }
+    if (!hasCode(at)) {
+      markWritten(at);
+      store<u64>(entry, page);
+      if (checkPhase()) noteWritable(entry);
+    }
     return at;
   }
   if (tag == (page | Mark.device)) return deviceHit(lin, entry);
@@ -96,6 +104,7 @@ function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bo
   if (hasCode(host)) tag |= Mark.code;
   else markWritten(host);
   fill(entry, tag, <u32>(host - <usize>lin), global);
+  if (checkPhase()) noteWritable(entry);
 }
 
 @inline function markWritten(host: usize): void {
@@ -104,11 +113,19 @@ function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bo
 }
 
 function deviceHit(lin: u64, entry: usize): usize {
+  if (checkPhase() == Check.region) {
+    cut();
+    return 0;
+  }
   store<u64>(PCPU, <u64>(<u32>lin + load<u32>(entry, TlbOff.addend)), WalkOff.gpa);
   return DEVICE;
 }
 
 function deviceMiss(lin: u64, entry: usize): usize {
+  if (checkPhase() == Check.region) {
+    cut();
+    return 0;
+  }
   const gpa = load<u64>(PCPU, WalkOff.gpa);
   noteSize(lin);
   if (gpa >> 32 == 0) {

@@ -5,10 +5,12 @@
  *  when it is; both vendors allow setting those of upper levels sooner, but do not require it.
  *
  *  DEVIATION: PDPTEs of PAE paging are read at each walk, as AMD does under nested paging, not at MOV to CR3 as Intel does. */
+import { Check } from "../abi/jit";
 import { P2m, PcpuOff } from "../abi/layout";
 import { Cr0, Cr4, Efer, Pfec, Pte } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { beforeStore } from "./code_pages";
+import { checkPhase, tableWritten } from "./journal";
 import { isWritable, MAXPHYADDR, ramEntry } from "./p2m";
 import { cachedTable, cacheTable, forgetTable, tableRights } from "./table_cache";
 import { UPPER_NX, WalkOff } from "./walk_words";
@@ -204,6 +206,7 @@ function setFlags(dirty: u32): bool {
     if (wanted == entry) continue;
     const at = <usize>load<u32>(PCPU + (<usize>step << 2), WalkOff.entryAt);
     if (!at) continue;
+    if (checkPhase() > Check.idle) tableWritten(at);
     beforeStore(at, wide ? 8 : 4);
     if (wide) { if (atomic.cmpxchg<u64>(at, entry, wanted) != entry) return false; }
     else if (atomic.cmpxchg<u32>(at, <u32>entry, <u32>wanted) != <u32>entry) return false;

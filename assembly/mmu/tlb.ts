@@ -13,8 +13,10 @@
  *
  *  All of it is private to the pCPU: other threads ask for a flush by VcpuRequest.flush. */
 import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
+import { Check } from "../abi/jit";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
+import { checkPhase, noteFill } from "./journal";
 import { forgetTables } from "./table_cache";
 import { WalkOff } from "./walk_words";
 
@@ -69,6 +71,7 @@ export function setTlbClass(): void {
 export function fill(entry: usize, tag: u64, value: u32, global: bool): void {
   store<u64>(entry, tag);
   store<u32>(entry, value, TlbOff.addend);
+  if (checkPhase() == Check.region) noteFill(entry);
   const logged = load<u32>(entry, TlbOff.flags) & TlbFlag.logged;
   store<u32>(entry, logged | <u32>global, TlbOff.flags);
   if (global || logged) return;

@@ -7,9 +7,17 @@ export class UsageError extends Error {
 export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
-  | { readonly kind: "run"; readonly file: string; readonly settings: readonly string[]; readonly jit: boolean };
+  | RunCommand;
 
-export const HELP = `usage: xenolith run [--no-jit] FILE [key=value ...]
+export interface RunCommand {
+  readonly kind: "run";
+  readonly file: string;
+  readonly settings: readonly string[];
+  /** Hot code is translated; "check": and compared with the interpreter. */
+  readonly jit: boolean | "check";
+}
+
+export const HELP = `usage: xenolith run [--no-jit | --check-jit] FILE [key=value ...]
 
 Runs one Xen domain in the foreground with its console on this terminal.
 
@@ -24,6 +32,8 @@ On a terminal, Ctrl-] ends the domain. Piped input goes to the console as the gu
 domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go to standard error.
 
 --no-jit interprets all code instead of translating what is hot.
+--check-jit compares whatever is translated with the interpreter as it runs, on one thread and slowly.
+A difference ends the domain like a crash, and the log says what it was.
 
 Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input; with debug_exit=1, for a guest that
 writes N to port 0xF4, 2N+1.
@@ -34,8 +44,9 @@ writes N to port 0xF4, 2N+1.
 
 export function parseArguments(args: readonly string[]): Command {
   const [verb, ...words] = args;
-  const jit = words[0] !== "--no-jit";
-  const [file, ...rest] = jit ? words : words.slice(1);
+  let jit: RunCommand["jit"] = true;
+  for (; words[0] === "--no-jit" || words[0] === "--check-jit"; words.shift()) jit = words[0] === "--check-jit" ? "check" : false;
+  const [file, ...rest] = words;
   if (verb === "--help" || verb === "-h" || verb === "help") return { kind: "help" };
   if (verb === "--version" || verb === "-V" || verb === "version") return { kind: "version" };
   if (verb === undefined) throw new UsageError("a command is missing: xenolith run FILE [key=value ...]");

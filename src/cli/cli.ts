@@ -16,7 +16,7 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`xenolith ${XENOLITH_VERSION}\n`);
       return 0;
     case "run":
-      return run(command.file, command.settings, command.jit);
+      return run(command);
   }
 }
 

@@ -11,6 +11,7 @@ import type { Domain, StopReason } from "../domains/domain";
 import { hasMultibootHeader } from "../domains/multiboot";
 import { Machine } from "../domains/toolstack";
 import { xenNotes } from "../domains/xen_notes";
+import type { RunCommand } from "./arguments";
 import { Terminal } from "./terminal";
 
 /** Of the program, by how the domain stopped. */
@@ -76,13 +77,13 @@ function inFile<T>(file: string, body: () => T): T {
   }
 }
 
-export async function run(file: string, settings: readonly string[], jit = true): Promise<number> {
+export async function run({ file, settings, jit }: RunCommand): Promise<number> {
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
   const boot = inFile(file, () => bootFile(config));
   const room = boot.firmware ? FIRMWARE_MOST / 2 ** 20 + 1 : 0;
-  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit, log });
+  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit: jit === "check" ? { check: true } : jit, log });
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {
@@ -117,6 +118,7 @@ export async function run(file: string, settings: readonly string[], jit = true)
     await output;
     status ??= guestStatus === undefined ? EXIT_STATUS[reason] : guestStatus & 0xff;
     if (status !== 0 && guestStatus === undefined && reason !== "destroyed") log(`xenolith: domain ${config.name}: ${reason}`);
+    if (jit === "check") log(`xenolith: ${machine.jit.checked} entries of translated code checked, ${machine.jit.unchecked} not`);
     return status;
   } finally {
     terminal.restore();

@@ -2,7 +2,7 @@
 import { ControlPort } from "../hypervisor/control";
 import type { ExtraDevices } from "../io/pc";
 import { freeFrameCount } from "../machine/frames";
-import type { JitTuning } from "../machine/jit";
+import { type JitStatistics, jitStatistics, type JitTuning } from "../machine/jit";
 import { Hardware, MachineError, machineBytes } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
 import { type Asset, hostPlatform, type Platform } from "../machine/platform";
@@ -22,8 +22,8 @@ export interface MachineOptions {
   readonly pcpus?: number;
   /** Shared memory and threads, or everything on this event loop. Default: threads where the host allows it. */
   readonly threads?: boolean;
-  /** Hot code is translated to WebAssembly. Default: true, and it goes without where the host forbids making code. An object is for
-   *  tests: it tunes how early. */
+  /** Hot code is translated to WebAssembly. Default: true, and it goes without where the host forbids making code. `{ check: true }`
+   *  compares it with the interpreter as it runs, on a machine without threads; a difference ends the domain. */
   readonly jit?: boolean | JitTuning;
   /** The core, where it is not beside this module: xenolith.shared.wasm with threads, xenolith.wasm without. */
   readonly wasm?: Asset | { readonly shared: Asset; readonly unshared: Asset };
@@ -80,6 +80,7 @@ export class Machine {
   private readonly platform: Platform;
   private readonly log: (line: string) => void;
   private hardware!: Hardware;
+  private pcpus = 1;
   private events!: ControlEvents;
   private destroyed = false;
   private building = 0;
@@ -88,7 +89,9 @@ export class Machine {
     this.platform = hostPlatform();
     this.log = options.log ?? ((line) => console.error(line));
     if (options.threads && !this.platform.canShare) throw new MachineError(`threads: ${this.platform.whyNotShared}`);
-    this.threads = options.threads ?? this.platform.canShare;
+    const check = typeof options.jit === "object" && options.jit.check === true;
+    if (options.threads && check) throw new MachineError("jit: what is translated can be checked on a machine without threads only");
+    this.threads = options.threads ?? (this.platform.canShare && !check);
     this.xenstore = new Xenstore({ log: this.log });
   }
 
@@ -97,6 +100,7 @@ export class Machine {
     const pcpus = options.threads === false ? 1 : wholeNumber("pcpus", options.pcpus ?? DEFAULT_PCPUS, 1, 32);
     const machine = new Machine(options);
     const { threads } = machine;
+    machine.pcpus = threads ? pcpus : 1;
     machine.hardware = await Hardware.create({
       platform: machine.platform,
       bytes: machineBytes((memory + overhead(memory)) * MIB, threads ? pcpus : 1),
@@ -122,6 +126,11 @@ export class Machine {
   /** Bytes of guest memory nobody owns. */
   get freeMemory(): number {
     return freeFrameCount(this.hardware.memory) * PAGE_SIZE;
+  }
+
+  /** What the translators have done so far. */
+  get jit(): JitStatistics {
+    return jitStatistics(this.hardware.memory, this.pcpus);
   }
 
   /** Domains that exist now, oldest first. */

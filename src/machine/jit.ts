@@ -1,7 +1,7 @@
 /** The host's part of the translator (assembly/cpu/jit): it makes modules out of the bytes the core emitted and puts their
  *  functions into the core's table. */
-import { JitMemory, JitOff, RegionOff } from "../../assembly/abi/jit";
-import { PcpuOff } from "../../assembly/abi/layout";
+import { Check, CheckOff, JitMemory, JitOff, RegionOff } from "../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../assembly/abi/layout";
 import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
@@ -12,11 +12,38 @@ const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "l
  *  instantiating a module takes the host the time of some 65 (docs/performance.md). */
 const THRESHOLD = 64;
 
-/** For tests that want translations early. */
 export interface JitTuning {
+  /** Everything translated is checked against the interpreter as it runs; a difference ends the domain. Slow. */
+  readonly check?: boolean;
+  /* For tests that want translations early. */
   readonly threshold?: number;
   /** Instructions between two looks at requests and interrupts (8000). */
   readonly slice?: number;
+}
+
+/** What the translators of a machine have done. */
+export interface JitStatistics {
+  readonly regions: number;
+  /** Of WebAssembly. */
+  readonly bytes: number;
+  /** Entries of regions compared with the interpreter, and those that could not be. */
+  readonly checked: number;
+  readonly unchecked: number;
+}
+
+export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatistics {
+  const sum = { regions: 0, bytes: 0, checked: 0, unchecked: 0 };
+  for (let n = 0; n < pcpus; n++) {
+    const jit = pcpuBase(n) + PcpuOff.JIT;
+    const word = (offset: number) => memory.get32(offset) >>> 0;
+    sum.regions += word(jit + JitOff.translated);
+    sum.bytes += word(jit + JitOff.bytes);
+    const checker = word(jit + JitOff.checkAt);
+    if (checker === 0) continue;
+    sum.checked += word(checker + CheckOff.checked);
+    sum.unchecked += word(checker + CheckOff.given);
+  }
+  return sum;
 }
 
 export class Jit {
@@ -39,6 +66,11 @@ export class Jit {
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
     this.memory.set32(jit + JitOff.threshold, tuning.threshold ?? THRESHOLD);
+    if (tuning.check) {
+      this.memory.set32(jit + JitOff.checkAt, this.memory.get32(pcpuBase(this.pcpu) + PcpuOff.codeBase) + Region.CODE_SIZE - CheckOff.SIZE);
+      this.memory.set32(jit + JitOff.check, Check.idle);
+      (exports.dropCode as () => void)(); // the end of the record cache is the checker's from now on
+    }
     if (tuning.slice) this.memory.set32(jit + JitOff.slice, tuning.slice);
     const shared = typeof SharedArrayBuffer === "function" && this.memory.memory.buffer instanceof SharedArrayBuffer;
     this.memory.set32(jit + JitOff.memory, shared ? JitMemory.shared : JitMemory.unshared);

@@ -8,6 +8,7 @@ import { Exit } from "../../assembly/abi/exit";
 import { DomainOff, DomainState, Region, SchedOff, VcpuOff, VcpuRequest, VcpuStart } from "../../assembly/abi/layout";
 import type { Clock } from "./clock";
 import type { Core } from "./core";
+import { describeDifference } from "./jit_check";
 import { pcpuBase, ringControl } from "./kick";
 import { type MachineMemory, PAGE_SIZE } from "./memory";
 
@@ -233,6 +234,9 @@ export class Scheduler {
         return this.mayRun(vcpu);
       case Exit.tripleFault:
         hypervisor.tripleFault(vcpu, `triple fault at rip 0x${core.rip.toString(16)}`);
+        return false;
+      case Exit.difference:
+        hypervisor.crash(vcpu, describeDifference(memory, core.pcpu).join("\n"));
         return false;
       case Exit.bug:
         hypervisor.crash(vcpu, `internal error ${core.exitArg(0)} at rip 0x${core.rip.toString(16)}`);

@@ -1,7 +1,7 @@
 /** The command line says what it does not understand, in one line that names it. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseArguments, UsageError } from "../../src/cli/arguments";
+import { parseArguments, type RunCommand, UsageError } from "../../src/cli/arguments";
 
 const test = suite("command line");
 
@@ -12,6 +12,12 @@ test("run takes a file and xl.cfg settings, values verbatim", () => {
     settings: ["memory=256", "cmdline=console=hvc0 a=b", "name="],
     jit: true,
   });
+});
+
+test("what becomes of hot code", () => {
+  const jitOf = (...args: string[]) => (parseArguments(["run", ...args, "vm.cfg"]) as RunCommand).jit;
+  assert.is(jitOf("--no-jit"), false);
+  assert.is(jitOf("--check-jit"), "check");
 });
 
 test("help and version in their usual spellings", () => {

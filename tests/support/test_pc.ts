@@ -41,9 +41,10 @@ export interface Outcome {
 /** Where things are. */
 export const LAYOUT = { idt: 0x1000, gdt: 0x2000, tss: 0x3000, stubs: 0x4000, stack: 0x9000, kernelStack: 0xb000, pml4: 0x10000, code: 0x100000, data: 0x200000, size: 0x800000 } as const;
 
-/** What tests run on unless they say: XENOLITH_JIT=eager translates all that ever loops, off nothing. */
-export const EAGER = { threshold: 1, slice: 40 };
-const JIT = process.env.XENOLITH_JIT === "eager" ? EAGER : process.env.XENOLITH_JIT !== "off";
+/** What tests run on unless they say: XENOLITH_JIT=eager translates all that ever loops, check does and compares it with the interpreter
+ *  at every turn, off translates nothing. */
+export const EAGER = { threshold: 1, slice: 40, check: process.env.XENOLITH_JIT === "check" };
+const JIT = process.env.XENOLITH_JIT === "eager" || EAGER.check ? EAGER : process.env.XENOLITH_JIT !== "off";
 
 const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 

@@ -2,10 +2,12 @@
  *  or filled at once; everything else goes element by element, with the registers right at each one, so a fault or an
  *  interrupt finds a resumable instruction. */
 import { SystemOff } from "../../abi/apic";
+import { Check } from "../../abi/jit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
 import { pioRead, pioWrite } from "../../env";
+import { checkPhase, cut } from "../../mmu/journal";
 import { hostR, hostS, hostSpanR, hostSpanW, store16, store32, store64, store8 } from "../access";
 import { resume } from "../code_cache";
 import { Op } from "../opcodes.gen";
@@ -160,6 +162,7 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       const to = hostS(lin(Seg.es, di, w, true), w);
       if (!to) return false;
       watchPort(port, w);
+      if (checkPhase() == Check.region) cut();
       storeW(to, w, <u64>pioRead(port, w));
       advance(Gpr.rdi, a, step);
       return true;
@@ -169,6 +172,7 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
       if (!from) return false;
       const port = <u32>load<u16>(PCPU, Gpr.rdx * 8);
       watchPort(port, w);
+      if (checkPhase() == Check.region) cut();
       pioWrite(port, w, <u32>loadW(from, w));
       advance(Gpr.rsi, a, step);
       return true;

@@ -2,19 +2,21 @@
  *
  *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
  *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
-import { JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
+import { Check, JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitInstall } from "../../env";
 import { BlockOff } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
+import { checkPhase } from "../../mmu/journal";
 import { commitWrite, missAt, missR } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
+import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
 import { blockOf, discover, headOf } from "./region";
 import { emitRegion } from "./structure";
@@ -138,6 +140,7 @@ export function enterRegion(u: usize): usize {
     return u + RecOff.SIZE;
   }
   jset(JitOff.leave, 0);
+  if (checkPhase()) return enterChecked(u, n);
   return <usize>call_indirect<u32>(jget(JitOff.table) + n);
 }
 
@@ -166,8 +169,11 @@ export function jitStored(host: usize): u32 {
 }
 
 export function jitCold(u: usize): usize {
+  const checked = checkPhase() == Check.region;
+  if (checked && !mayPerform(u)) return u;
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   const next = load<u16>(u, RecOff.handler) == Handler.checked ? performChecked(u) : performCold(u);
+  if (checked) performed();
   if (load<u32>(PCPU, PcpuOff.lookAt)) jset(JitOff.leave, 1);
   return next;
 }

@@ -1,0 +1,189 @@
+/** Translated code checked against the interpreter, at every entry of a region: the region runs, what it changed is noted and undone,
+ *  the interpreter performs the same instructions from the same state, and both results are compared. What the interpreter did stays.
+ *
+ *  Memory: while checking is on, the writable TLB entries go at each entry, so that the first store to a page comes by here and the page is
+ *  copied. Undone as well are translations made meanwhile (the walks for them set accessed and dirty flags).
+ *
+ *  What cannot be undone is not begun: before devices, system instructions and stores into code the region is made to leave, as if by a
+ *  fault, and is compared there; the interpreter performs it once and for all. A helper that reaches a device in its middle gives this
+ *  entry's check up. Nobody else may write to the guest's memory meanwhile: machines without threads only. */
+import { Check, CheckNote, CheckOff, Difference, JitOff } from "../../abi/jit";
+import { Exit } from "../../abi/exit";
+import { PcpuOff } from "../../abi/layout";
+import { BlockOff, RecOff } from "../../abi/record";
+import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
+import { forgetTables } from "../../mmu/table_cache";
+import { Mark, flushTlbAll } from "../../mmu/tlb";
+import { linkTaken } from "../code_cache";
+import { materialize } from "../flags";
+import { Handler } from "../handler";
+import { Group } from "../opcodes.gen";
+import { PCPU, endLook } from "../pcpu";
+import { performFlat } from "../perform";
+import { performChecked, performCold } from "../runtime";
+import { J, jget, jset } from "./buffer";
+
+/** Whether the helper of record `u` may be called: what leads out of the processor is not repeated. */
+export function mayPerform(u: usize): bool {
+  if (load<u16>(u, RecOff.handler) == Handler.cold && load<u8>(u, RecOff.desc + 1) == Group.system) {
+    note(CheckNote.cut);
+    return false;
+  }
+  note(CheckNote.cold);
+  return true;
+}
+
+export function performed(): void { cset(CheckOff.notes, cget(CheckOff.notes) & ~CheckNote.cold); }
+
+/* Before and behind. */
+
+/** Region `n` is entered at `u`: the record to go on at, as the interpreter has it. */
+export function enterChecked(u: usize, n: u32): usize {
+  evictWritables();
+  memory.copy(area(CheckOff.before), PCPU, CheckOff.STATE);
+  cset(CheckOff.head, <u32>u);
+  cset(CheckOff.region, n);
+  cset(CheckOff.epoch, load<u32>(PCPU, PcpuOff.codeEpoch));
+  cset(CheckOff.notes, 0);
+  cset(CheckOff.pages, 0);
+  cset(CheckOff.fills, 0);
+  cset(CheckOff.jumps, 0);
+  jset(JitOff.check, Check.region);
+  return left(<usize>call_indirect<u32>(jget(JitOff.table) + n));
+}
+
+/** run() begins anew while a check goes on: something has unwound. 0: a fault is pending. */
+export function checkUnwound(): usize {
+  return checkPhase() == Check.region ? left(0) : settle(0);
+}
+
+/** The region left to `record`. */
+function left(record: usize): usize {
+  const notes = cget(CheckOff.notes);
+  if (load<u32>(PCPU, PcpuOff.codeEpoch) != cget(CheckOff.epoch)) return giveUp(record); // its records are gone: there is nothing to repeat
+  if (notes & CheckNote.spoiled) {
+    undo();
+    const head = <usize>cget(CheckOff.head);
+    store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) - <i32>load<u16>(head, BlockOff.count), PcpuOff.left);
+    return giveUp(load<u16>(head, RecOff.handler) == Handler.region ? head + RecOff.SIZE : head);
+  }
+  if (!record && notes & CheckNote.cut) record = <usize>load<u32>(PCPU, PcpuOff.record);
+  materialize();
+  memory.copy(area(CheckOff.after), PCPU, CheckOff.STATE);
+  cset(CheckOff.record, <u32>record);
+  cset(CheckOff.left, load<u32>(PCPU, PcpuOff.left));
+  undo();
+  jset(JitOff.check, Check.replay);
+  return replay(<usize>cget(CheckOff.head));
+}
+
+function giveUp(record: usize): usize {
+  cset(CheckOff.given, cget(CheckOff.given) + 1);
+  jset(JitOff.check, Check.idle);
+  return record;
+}
+
+function restore(from: usize, to: usize): void { memory.copy(PCPU + from, area(CheckOff.before) + from, to - from); }
+
+function undo(): void {
+  endLook();
+  const pages = cget(CheckOff.pages);
+  for (let i: u32 = 0; i < pages; i++) {
+    const page = <usize>load<u32>(area(CheckOff.list) + (<usize>i << 2)), at = <usize>i << 12;
+    memory.copy(area(CheckOff.pagesAfter) + at, page, 4096);
+    memory.copy(page, area(CheckOff.pagesBefore) + at, 4096);
+  }
+  cset(CheckOff.regionPages, pages);
+  restore(0, PcpuOff.STATE_SIZE);
+  restore(PcpuOff.record, PcpuOff.retired);
+  restore(PcpuOff.budget, PcpuOff.codeBase);
+  restore(PcpuOff.delivering, PcpuOff.lookHandler + 4);
+  const fills = cget(CheckOff.fills), jumps = cget(CheckOff.jumps);
+  if (fills > <u32>CheckOff.MAX_FILLS || jumps > <u32>CheckOff.MAX_JUMPS) flushTlbAll();
+  else {
+    for (let i: u32 = 0; i < fills; i++) store<u64>(<usize>load<u32>(area(CheckOff.fillList) + (<usize>i << 2)), Mark.invalid);
+    for (let i: u32 = 0; i < jumps; i++) memory.fill(<usize>load<u32>(area(CheckOff.jumpList) + (<usize>i << 2)), 0, 16);
+    evictWritables();
+  }
+  forgetTables();
+}
+
+function evictWritables(): void {
+  const count = cget(CheckOff.writables);
+  if (count > <u32>CheckOff.MAX_WRITABLES) flushTlbAll();
+  else for (let i: u32 = 0; i < count; i++) store<u64>(<usize>load<u32>(area(CheckOff.writableList) + (<usize>i << 2)), Mark.invalid);
+  cset(CheckOff.writables, 0);
+}
+
+/** The same place. What the region wrote and then jumped to was decoded while it ran; repeated, the store drops that block. */
+function isThere(u: usize, record: usize): bool {
+  if (u == record) return true;
+  return u != 0 && record != 0 && load<u16>(record, RecOff.handler) == Handler.dead && load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off);
+}
+
+/** The interpreter, a record at a time, to where the region left. */
+function replay(u: usize): usize {
+  const record = <usize>cget(CheckOff.record), last = <i32>cget(CheckOff.left), epoch = cget(CheckOff.epoch);
+  while (u) {
+    const rest = load<i32>(PCPU, PcpuOff.left);
+    if (rest < last || (rest == last && isThere(u, record))) break;
+    if (load<u32>(PCPU, PcpuOff.codeEpoch) != epoch) return giveUp(u);
+    const handler = <i32>load<u16>(u, RecOff.handler);
+    if (handler == Handler.head || handler == Handler.region) {
+      store<i32>(PCPU, rest - <i32>load<u16>(u, BlockOff.count), PcpuOff.left);
+      u += RecOff.SIZE;
+    } else if (handler == Handler.any || handler >= Handler.hot) u = performFlat(u);
+    else if (handler == Handler.cold) u = performCold(u);
+    else if (handler == Handler.checked) u = performChecked(u);
+    else if (handler == Handler.goto) {
+      const n = <usize>load<u32>(u, RecOff.taken);
+      u = n ? n : linkTaken(u);
+    } else break;
+  }
+  return settle(u);
+}
+
+/** The interpreter arrived at `u`. */
+function settle(u: usize): usize {
+  materialize();
+  cset(CheckOff.replayed, <u32>u);
+  cset(CheckOff.replayedLeft, load<u32>(PCPU, PcpuOff.left));
+  cset(CheckOff.checked, cget(CheckOff.checked) + 1);
+  const difference = compare(u);
+  cset(CheckOff.difference, difference);
+  jset(JitOff.check, Check.idle);
+  if (!difference) return u;
+  store<i32>(PCPU, Exit.difference, PcpuOff.exit);
+  return 0;
+}
+
+function compare(u: usize): u32 {
+  if (load<u32>(PCPU, PcpuOff.codeEpoch) != cget(CheckOff.epoch)) return Difference.none;
+  if (!isThere(u, <usize>cget(CheckOff.record)) || load<u32>(PCPU, PcpuOff.left) != cget(CheckOff.left)) return Difference.way;
+  if (!u && !same(PcpuOff.record, PcpuOff.record + 4)) return Difference.fault;
+  if (!u && !same(PcpuOff.faultVector, PcpuOff.exit)) return Difference.fault;
+  // the rip word is a helper's until the next look; lazy flags were brought into RFLAGS
+  if (!same(0, PcpuOff.rip) || !same(PcpuOff.rflags, PcpuOff.flagsKind) || !same(PcpuOff.tlbBase, PcpuOff.apic)) return Difference.state;
+  if (cget(CheckOff.notes) & CheckNote.spoiled) return Difference.none;
+  const pages = cget(CheckOff.pages), written = cget(CheckOff.regionPages);
+  for (let i: u32 = 0; i < pages; i++) {
+    const page = <usize>load<u32>(area(CheckOff.list) + (<usize>i << 2));
+    const wanted = area(i < written ? CheckOff.pagesAfter : CheckOff.pagesBefore) + (<usize>i << 12);
+    for (let at: usize = 0; at < 4096; at += 8) {
+      if (load<u64>(page + at) == load<u64>(wanted + at)) continue;
+      cset(CheckOff.where, <u32>(page + at));
+      return Difference.memory;
+    }
+  }
+  return Difference.none;
+}
+
+/** Bytes [from, to) of the pCPU block are as the region left them. */
+function same(from: usize, to: usize): bool {
+  for (let at = from; at < to; at += 4) {
+    if (load<u32>(PCPU + at) == load<u32>(area(CheckOff.after) + at)) continue;
+    cset(CheckOff.where, <u32>at);
+    return false;
+  }
+  return true;
+}
