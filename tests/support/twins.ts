@@ -1,8 +1,10 @@
 /** Two bare processors, one that translates everything that loops and one that interprets: they must agree in all a guest can see. */
 import { createHash } from "node:crypto";
 import * as assert from "uvu/assert";
+import { Exit } from "../../assembly/abi/exit";
 import { JitOff } from "../../assembly/abi/jit";
 import { PcpuOff, Region } from "../../assembly/abi/layout";
+import { describeDifference } from "../../src/machine/jit_check";
 import { type Bits, EAGER, LAYOUT, type Outcome, type Start, TestPc, assemble } from "./test_pc";
 
 export class Twins {
@@ -23,6 +25,7 @@ export class Twins {
       prepare(pc);
       const before = this.retired(pc);
       const outcome = pc.run(code, bits, start);
+      if (outcome.exit === Exit.difference) assert.unreachable(describeDifference(pc.mem, 0).join("\n"));
       return { ...outcome, retired: this.retired(pc) - before, data: createHash("sha256").update(pc.guest.read(LAYOUT.data, 0x3000)).digest("hex") };
     });
     assert.equal(left, right);
