@@ -341,7 +341,6 @@ function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
 }
 
 function translateAddress(e: usize, write: bool): void {
-  ready(load<u32>(e, EffectOff.snap));
   const w = <i32>load<u8>(e, EffectOff.w), table: u32 = write ? PcpuOff.TLB_W : 0, h = load<u32>(e, EffectOff.h);
   const lin = probe(load<i32>(e, EffectOff.a), w, table);
   byte(Wasm.if_);
@@ -356,7 +355,6 @@ function translateAddress(e: usize, write: bool): void {
 
 /** A write whose address is used by the next effect only: both arms store. */
 function translateStore(e: usize, next: usize): void {
-  ready(load<u32>(e, EffectOff.snap));
   ready(load<u32>(next, EffectOff.snap));
   const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a);
   // the value is computed once, before the arms part
@@ -467,7 +465,6 @@ export function emitEffects(): void {
         break;
       case Effect.canonical: {
         const a = load<i32>(e, EffectOff.a);
-        ready(load<u32>(e, EffectOff.snap));
         emit64(a);
         i64const(16);
         byte(Wasm.i64shl);
