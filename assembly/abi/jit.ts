@@ -40,6 +40,7 @@ export const enum JitOff {
   count32 = 164,
   shared = 168, // u32, blocks of the region that others contain too
   again = 172, // u32, 1: the instruction being translated has to begin a piece
+  hintCount = 176, // u32
   check = 248, // u32 Check: whether translated code is checked against the interpreter, and what of that goes on
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)
@@ -56,7 +57,8 @@ export const enum JitOff {
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
   bodyEnd = 0x2a000,
-  module = 0x2a000, // 72 KiB: the finished module
+  module = 0x2a000, // 63 KiB: the finished module
+  hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
   SIZE = 0x3c000,
 }

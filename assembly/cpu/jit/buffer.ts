@@ -83,6 +83,15 @@ export function localTee(n: u32): void { byte(Wasm.localTee); unsigned(n); }
 export function call(n: u32): void { byte(Wasm.call); unsigned(n); }
 export function br(depth: u32): void { byte(Wasm.br); unsigned(depth); }
 
+/** Tells the host's compiler that the branch written next usually goes one way (WebAssembly proposal "Branch Hinting"): it keeps the other
+ *  out of the way of its register allocation. */
+export function hint(taken: bool): void {
+  const n = jget(JitOff.hintCount);
+  if (n == 2048) return;
+  jset(JitOff.hintCount, n + 1);
+  store<u32>(J + (<usize>n << 2), ((jget(JitOff.at) - <u32>(J + JitOff.body)) << 1) | <u32>taken, JitOff.hints);
+}
+
 /** A load or store with `offset` folded in; alignment is never promised. */
 export function access(op: i32, offset: u32): void { byte(op); byte(0); unsigned(offset); }
 

@@ -3,7 +3,7 @@
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, br, byte, call, giveUp, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
@@ -278,6 +278,7 @@ export function leave(extra: u32): void { br(jget(JitOff.depth) + extra); }
 
 /** [i32] -> []: out if it is not 0. The state is in the locals, and Local.result is 0: a fault is pending. */
 function leaveIf(extra: u32): void {
+  hint(false);
   byte(Wasm.br_if);
   unsigned(jget(JitOff.depth) + extra);
 }
@@ -343,6 +344,7 @@ function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
 function translateAddress(e: usize, write: bool): void {
   const w = <i32>load<u8>(e, EffectOff.w), table: u32 = write ? PcpuOff.TLB_W : 0, h = load<u32>(e, EffectOff.h);
   const lin = probe(load<i32>(e, EffectOff.a), w, table);
+  hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
   hitHost(table);
@@ -366,6 +368,7 @@ function translateStore(e: usize, next: usize): void {
     localSet(v);
   }
   const lin = probe(load<i32>(e, EffectOff.a), w, PcpuOff.TLB_W);
+  hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
   hitHost(PcpuOff.TLB_W);
@@ -391,6 +394,7 @@ function stored(e: usize, h: u32, extra: u32): void {
   const snap = load<u32>(e, EffectOff.snap), how = <i32>load<u8>(e, EffectOff.leave);
   localGet(h);
   call(Import.stored);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   jset(JitOff.cold, 1);
@@ -446,6 +450,7 @@ export function emitEffects(): void {
         i32const(0);
         access(Wasm.i32load, <u32>J + JitOff.leave);
         byte(Wasm.i32or);
+        hint(false);
         byte(Wasm.if_);
         byte(WasmType.void_);
         stored(e, h, 1);
@@ -472,6 +477,7 @@ export function emitEffects(): void {
         byte(Wasm.i64shr_s);
         emit64(a);
         byte(Wasm.i64ne);
+        hint(false);
         byte(Wasm.if_);
         byte(WasmType.void_);
         i32const(load<i32>(e, EffectOff.u));

@@ -4,7 +4,10 @@ import { J, WasmType, Wasm, byte, jget, jset, unsigned } from "./buffer";
 import { Import } from "./imports";
 import { Slot } from "./slots";
 
-const enum Section { types = 1, imports = 2, functions = 3, exports = 7, code = 10 }
+const enum Section { custom = 0, types = 1, imports = 2, functions = 3, exports = 7, code = 10 }
+
+/** "metadata.code.branch_hint" */
+const HINTS: usize = memory.data<u8>([109, 101, 116, 97, 100, 97, 116, 97, 46, 99, 111, 100, 101, 46, 98, 114, 97, 110, 99, 104, 95, 104, 105, 110, 116]);
 
 /** Opens something whose size goes before it; close() fills that in, in five bytes. */
 function open(): usize {
@@ -45,10 +48,42 @@ function typeOf(n: i32): i32 {
   }
 }
 
+/** Length of `x` as a LEB128 number. */
+function lengthOf(x: u32): u32 {
+  let n: u32 = 1;
+  while (x > 127) {
+    x >>= 7;
+    n++;
+  }
+  return n;
+}
+
+/** Offsets count from the declarations of the locals. */
+function branchHints(): void {
+  const count = jget(JitOff.hintCount), temps = jget(JitOff.tempCount);
+  if (!count) return;
+  const locals = lengthOf(temps + 2) + 4 + temps * 2;
+  byte(Section.custom);
+  const s = open();
+  byte(25);
+  memory.copy(jget(JitOff.at), HINTS, 25);
+  jset(JitOff.at, jget(JitOff.at) + 25);
+  byte(1);
+  byte(Import.COUNT);
+  unsigned(count);
+  for (let i: u32 = 0; i < count; i++) {
+    const h = load<u32>(J + (<usize>i << 2), JitOff.hints);
+    unsigned((h >> 1) + locals);
+    byte(1);
+    byte(h & 1);
+  }
+  close(s);
+}
+
 /** Puts the module around the code at JitOff.body that ends at `end`; returns its length, 0 if it does not fit. */
 export function assemble(end: usize): u32 {
   const body = J + JitOff.body, size = end - body;
-  if (size + 4096 > <usize>(JitOff.restless - JitOff.module)) return 0;
+  if (size + 4096 + (<usize>jget(JitOff.hintCount) << 3) > <usize>(JitOff.hints - JitOff.module)) return 0;
   jset(JitOff.at, <u32>(J + JitOff.module));
   unsigned32(0x6d736100);
   unsigned32(1);
@@ -96,6 +131,7 @@ export function assemble(end: usize): u32 {
   byte(Import.COUNT);
   close(s);
 
+  branchHints();
   byte(Section.code);
   s = open();
   byte(1);

@@ -19,7 +19,7 @@ import { BlockOff, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
-import { J, Wasm, WasmType, access, byte, call, giveUp, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
+import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
 import { Emit, Term } from "./emit";
@@ -93,6 +93,7 @@ function saveState(): void {
 export function emitRegion(): void {
   jset(JitOff.depth, 0);
   jset(JitOff.tempCount, 0);
+  jset(JitOff.hintCount, 0);
   jset(JitOff.count64, 0);
   jset(JitOff.count32, 0);
   jset(JitOff.cold, 0);
@@ -183,6 +184,7 @@ function emitPageChange(d: usize): void {
   i32const(<i32>headOf(d));
   byte(Wasm.i32ne);
   byte(Wasm.i32or);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   i64const(rip);
@@ -219,6 +221,7 @@ function emitCold(u: usize): void {
   i32const(0);
   byte(Wasm.i32le_s);
   byte(Wasm.i32or);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   localGet(Local.next);
@@ -284,6 +287,7 @@ function emitBlock(n: u32): void {
     localGet(Local.left);
     i32const(count);
     byte(Wasm.i32lt_s);
+    hint(false);
     byte(Wasm.if_);
     byte(WasmType.void_);
     i32const(<i32>head);
