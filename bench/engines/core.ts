@@ -12,6 +12,7 @@ import { GuestMemory } from "../../src/machine/guest_memory";
 import { machineBytes } from "../../src/machine/machine";
 import type { JitTuning } from "../../src/machine/jit";
 import { MachineMemory } from "../../src/machine/memory";
+import { hostPlatform } from "../../src/machine/platform";
 import { p2mSet } from "../../src/machine/p2m";
 import type { Image } from "../build_programs";
 import { COUNT_PORT, Deadline, type Engine, type Loaded, RESULT_PORT, type Sample, stopwatch } from "./engine";
@@ -35,7 +36,8 @@ export function coreEngine(name: string, { shared, jit }: CoreKind): Engine {
     name,
     runs: () => true,
     missing: () => (existsSync(file) ? null : `${file} is missing: npm run build`),
-    load: (image) => {
+    load: async (image) => {
+      if (jit) await hostPlatform().heedHints();
       module ??= new WebAssembly.Module(readFileSync(file));
       return BarePc.load(module, shared, image, jit);
     },

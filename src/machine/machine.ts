@@ -139,6 +139,7 @@ export class Hardware {
 
   private async startPcpu(pcpu: number): Promise<Pcpu> {
     const { platform, threads, makePcpu, onLog, onPcpuLost, jit = true } = this.options;
+    if (jit) await platform.heedHints();
     const module = await this.compile(pcpu);
     if (!threads) {
       const { memory, clock } = this;

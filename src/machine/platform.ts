@@ -20,6 +20,8 @@ export interface Platform {
   readonly canShare: boolean;
   /** Why not, as advice to the page's author. */
   readonly whyNotShared: string;
+  /** Makes the host's WebAssembly compiler heed branch hints if it can: they are worth a tenth to a quarter in translated code. */
+  heedHints(): Promise<void>;
   startThread(url: URL | string): Promise<PcpuThread>;
   read(asset: Asset): Promise<Uint8Array>;
   /** Calls `task` after pending input and output had their turn. */
@@ -31,7 +33,7 @@ export interface Platform {
 }
 
 interface NodeLike {
-  versions?: { node?: string };
+  versions?: { node?: string; v8?: string };
 }
 
 const isNode = typeof (globalThis as { process?: NodeLike }).process?.versions?.node === "string";
@@ -45,6 +47,9 @@ abstract class BasePlatform implements Platform {
   abstract readonly whyNotShared: string;
   abstract startThread(url: URL | string): Promise<PcpuThread>;
   abstract defer(task: () => void): void;
+  /** Newer browsers do it unasked. */
+  async heedHints(): Promise<void> {}
+
   protected abstract readPlace(place: URL | string): Promise<Uint8Array>;
 
   async read(asset: Asset): Promise<Uint8Array> {
@@ -69,10 +74,18 @@ abstract class BasePlatform implements Platform {
 /* Specifiers are variables, so that bundlers for browsers leave Node's modules alone. */
 const THREADS = "node:worker_threads";
 const FILES = "node:fs/promises";
+const ENGINE = "node:v8";
 
 class NodePlatform extends BasePlatform {
   readonly canShare = typeof SharedArrayBuffer !== "undefined";
   readonly whyNotShared = "this build of Node has no SharedArrayBuffer";
+
+  override async heedHints(): Promise<void> {
+    // Node 20 and 22; V8 prints a complaint about flags it does not know
+    if (!/^1[12]\./.test((globalThis as { process?: NodeLike }).process?.versions?.v8 ?? "")) return;
+    const { setFlagsFromString } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ ENGINE)) as typeof import("node:v8");
+    setFlagsFromString("--experimental-wasm-branch-hinting");
+  }
 
   async startThread(url: URL | string): Promise<PcpuThread> {
     const { Worker } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ THREADS)) as typeof import("node:worker_threads");
