@@ -17,6 +17,7 @@ import { Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { checkPhase, noteJump } from "../mmu/journal";
+import { SECOND_SIZE } from "../mmu/second_level";
 import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
@@ -37,11 +38,11 @@ export const MAX_INSNS: i32 = 64;
 
 @inline export function recordsOf(head: usize): u32 { return load<u8>(head, BlockOff.records) & 0x7f; }
 
-/** The table of regions comes before the heads. */
-const REGIONS: usize = RegionOff.MAX * RegionOff.SIZE;
+/** The table of regions and the second-level TLB come before the heads. */
+const BEFORE: usize = RegionOff.MAX * RegionOff.SIZE + SECOND_SIZE;
 
 @inline function headsSize(): usize { return (<usize>load<u32>(Region.MACHINE, MachineOff.frames) * 4 + 4095) & ~4095; }
-@inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + REGIONS; }
+@inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + BEFORE; }
 @inline function buckets(): usize { return heads() + headsSize(); }
 @inline function bucket(maddr: u32, mode: u32): usize {
   return buckets() + (<usize>(((maddr ^ (mode << 20)) * 0x9e3779b1) >> (32 - HASH_BITS)) << 2);

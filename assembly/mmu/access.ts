@@ -18,6 +18,7 @@ import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
 import { frameOf, isWritable, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
+import { Known, knownPage, rememberPage } from "./second_level";
 import { entryFor, fill, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
 import { WalkOff } from "./walk_words";
 
@@ -41,20 +42,26 @@ export function readPage(lin: u64, base: usize): usize {
   const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
   if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.device)) return deviceHit(lin, entry);
-  if (!isCanonical(lin)) return raiseNonCanonical(lin);
-  if (!walk(lin, accessOf(base))) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
-  const gpa = load<u64>(PCPU, WalkOff.gpa);
-  const found = isApic(gpa) ? 0 : ramEntry(gpa);
-  if (!found) return deviceMiss(lin, entry);
-  const host = (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff);
-  const attributes = load<u32>(PCPU, WalkOff.attributes), global = (attributes & Pte.G) != 0;
-  noteSize(lin);
-  fill(entry, page, <u32>(host - <usize>lin), global);
-  if (attributes & Pte.D && !checkPhase() && isWritable(found) && permits(accessOf(base) | Pfec.W, attributes, false)) {
-    fillWritable(entry + PcpuOff.TLB_W, page, host, lin, global);
+  const access = accessOf(base);
+  let known = knownPage(lin);
+  if (!known || !permits(access, known, false)) {
+    if (!isCanonical(lin)) return raiseNonCanonical(lin);
+    if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
+    const gpa = load<u64>(PCPU, WalkOff.gpa);
+    const found = isApic(gpa) ? 0 : ramEntry(gpa);
+    if (!found) return deviceMiss(lin, entry, 0);
+    noteSize(lin);
+    known = rememberPage(lin, found);
+  }
+  const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
+  fill(entry, 0, page, <u32>(host - <usize>lin), global);
+  if (known & Pte.D && !checkPhase() && known & Known.writable && permits(access | Pfec.W, known, false)) {
+    fillWritable(entry, page, host, lin, global);
   }
   return host;
 }
+
+@inline function pageOf(known: u32): usize { return <usize>(known & ~0xfff); }
 
 /** Host address of a byte for writing `len` bytes within its page, in class `base`; records decoded from those bytes
  *  are dropped. Also good for reading. */
@@ -67,30 +74,34 @@ export function writePage(lin: u64, base: usize, len: u32): usize {
 }
 
 function writableHost(lin: u64, base: usize): usize {
-  const entry = entryFor(base, lin) + PcpuOff.TLB_W, page = lin & ~(PAGE - 1), tag = load<u64>(entry);
-  if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
+  const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry, PcpuOff.TLB_W);
+  if (tag == page) return <usize>lin + load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
   if (tag == (page | Mark.code)) {
-    const at = <usize>lin + load<u32>(entry, TlbOff.addend);
+    const at = <usize>lin + load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
     if (!hasCode(at)) {
       markWritten(at);
-      store<u64>(entry, page);
-      if (checkPhase()) noteWritable(entry);
+      store<u64>(entry, page, PcpuOff.TLB_W);
+      if (checkPhase()) noteWritable(entry + PcpuOff.TLB_W);
     }
     return at;
   }
-  if (tag == (page | Mark.device)) return deviceHit(lin, entry);
-  if (!isCanonical(lin)) return raiseNonCanonical(lin);
+  if (tag == (page | Mark.device)) return deviceHit(lin, entry + PcpuOff.TLB_W);
   const access = accessOf(base) | Pfec.W;
-  if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
-  const gpa = load<u64>(PCPU, WalkOff.gpa);
-  const found = isApic(gpa) ? 0 : ramEntry(gpa);
-  if (!found) return deviceMiss(lin, entry);
-  if (!isWritable(found)) return DISCARD;
-  const host = (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff);
-  const global = (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0;
-  noteSize(lin);
+  let known = knownPage(lin);
+  // the first write to a page walks, to set its dirty flag
+  if (!(known & Pte.D) || !(known & Known.writable) || !permits(access, known, false)) {
+    if (!isCanonical(lin)) return raiseNonCanonical(lin);
+    if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
+    const gpa = load<u64>(PCPU, WalkOff.gpa);
+    const found = isApic(gpa) ? 0 : ramEntry(gpa);
+    if (!found) return deviceMiss(lin, entry, PcpuOff.TLB_W);
+    if (!isWritable(found)) return DISCARD;
+    noteSize(lin);
+    known = rememberPage(lin, found);
+  }
+  const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
   fillWritable(entry, page, host, lin, global);
-  fill(entry - PcpuOff.TLB_W, page, <u32>(host - <usize>lin), global);
+  fill(entry, 0, page, <u32>(host - <usize>lin), global);
   return host;
 }
 
@@ -103,8 +114,8 @@ function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bo
   let tag = page;
   if (hasCode(host)) tag |= Mark.code;
   else markWritten(host);
-  fill(entry, tag, <u32>(host - <usize>lin), global);
-  if (checkPhase()) noteWritable(entry);
+  fill(entry, PcpuOff.TLB_W, tag, <u32>(host - <usize>lin), global);
+  if (checkPhase()) noteWritable(entry + PcpuOff.TLB_W);
 }
 
 @inline function markWritten(host: usize): void {
@@ -121,7 +132,7 @@ function deviceHit(lin: u64, entry: usize): usize {
   return DEVICE;
 }
 
-function deviceMiss(lin: u64, entry: usize): usize {
+function deviceMiss(lin: u64, entry: usize, table: usize): usize {
   if (checkPhase() == Check.region) {
     cut();
     return 0;
@@ -129,7 +140,7 @@ function deviceMiss(lin: u64, entry: usize): usize {
   const gpa = load<u64>(PCPU, WalkOff.gpa);
   noteSize(lin);
   if (gpa >> 32 == 0) {
-    fill(entry, (lin & ~(PAGE - 1)) | Mark.device, <u32>gpa - <u32>lin, (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0);
+    fill(entry, table, (lin & ~(PAGE - 1)) | Mark.device, <u32>gpa - <u32>lin, (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0);
   }
   return DEVICE;
 }

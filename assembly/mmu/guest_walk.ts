@@ -12,8 +12,8 @@ import { PCPU } from "../cpu/pcpu";
 import { beforeStore } from "./code_pages";
 import { checkPhase, tableWritten } from "./journal";
 import { isWritable, MAXPHYADDR, ramEntry } from "./p2m";
-import { cachedTable, cacheTable, forgetTable, tableRights } from "./table_cache";
-import { UPPER_NX, WalkOff } from "./walk_words";
+import { cachedTable, cacheTable, forgetTable, isCached, tableRights } from "./table_cache";
+import { NO_EXECUTE, UPPER_NX, WalkOff } from "./walk_words";
 
 /** Access: Pfec.W, Pfec.U, Pfec.I, and this: an explicit supervisor access with AC set, or SMAP is off. */
 export const SMAP_OFF: u32 = 0x100;
@@ -30,16 +30,19 @@ const enum Outcome { refused, allowed, changed }
 
 /** Translates `lin` for `access`. True: gpa, attributes and shift are valid. False: error is. */
 export function walk(lin: u64, access: u32): bool {
-  if (cachedTable(lin)) {
+  if (isCached(lin)) {
     // A refusal may come from a stale entry: the tables decide.
-    if (lastLevel(lin, access) == Outcome.allowed) return true;
+    if (tableRights(lin) >> 24 ? largePage(lin, access) : lastLevel(lin, access) == Outcome.allowed) return true;
     forgetTable(lin);
   }
   let outcome: i32;
   do outcome = attempt(lin, access); while (outcome == Outcome.changed);
   if (outcome != Outcome.allowed) return false;
-  const steps = load<u32>(PCPU, WalkOff.steps);
-  if (steps && load<u32>(PCPU, WalkOff.shift) == 12) {
+  const steps = load<u32>(PCPU, WalkOff.steps), shift = load<u32>(PCPU, WalkOff.shift);
+  if (shift > 12) {
+    const first = (load<u64>(PCPU, WalkOff.gpa) - (lin & 0x1fffff)) >> 12;
+    cacheTable(lin, <u32>first, load<u32>(PCPU, WalkOff.attributes) | shift << 24);
+  } else if (steps) {
     const at = load<u32>(PCPU + (<usize>(steps - 1) << 2), WalkOff.entryAt);
     if (at) cacheTable(lin, at & ~0xfff, load<u32>(PCPU, WalkOff.upper));
   }
@@ -74,6 +77,17 @@ function attempt(lin: u64, access: u32): i32 {
   return walk64(pdpte & FRAME, lin, access, 21, HIGH_PAE | (nxe ? 0 : NX));
 }
 
+/** A page of a large page that was walked to before. Without its dirty flag a write has to walk again. */
+function largePage(lin: u64, access: u32): bool {
+  const known = tableRights(lin);
+  if (access & Pfec.W && !(known & Pte.D)) return false;
+  if (!permits(access, known, (known & NO_EXECUTE) != 0)) return false;
+  store<u64>(PCPU, (<u64>cachedTable(lin) << 12) + (lin & 0x1fffff), WalkOff.gpa);
+  store<u32>(PCPU, known & 0xffffff, WalkOff.attributes);
+  store<u32>(PCPU, known >> 24, WalkOff.shift);
+  return true;
+}
+
 /** The last level alone, in the table that cachedTable() found. */
 function lastLevel(lin: u64, access: u32): i32 {
   const table = cachedTable(lin), upper = tableRights(lin);
@@ -85,11 +99,16 @@ function lastLevel(lin: u64, access: u32): i32 {
     const reserved = (efer() & Efer.LMA ? HIGH : HIGH_PAE) | (efer() & Efer.NXE ? 0 : NX);
     if (entry & reserved) return Outcome.refused;
   }
-  store<u64>(PCPU, entry, WalkOff.entry);
-  store<u32>(PCPU, at, WalkOff.entryAt);
-  store<u32>(PCPU, 1, WalkOff.steps);
   const nx = (upper & UPPER_NX) != 0 || (wide && (entry & NX) != 0);
-  return conclude(access, upper & <u32>entry, nx, <u32>entry, 12, (entry & FRAME) | (lin & 0xfff));
+  if (!permits(access, upper & <u32>entry, nx)) return Outcome.refused;
+  const dirty: u32 = access & Pfec.W ? Pte.D : 0;
+  if (~<u32>entry & (Pte.A | dirty)) {
+    store<u64>(PCPU, entry, WalkOff.entry);
+    store<u32>(PCPU, at, WalkOff.entryAt);
+    store<u32>(PCPU, 1, WalkOff.steps);
+    if (!setFlags(dirty)) return Outcome.changed;
+  }
+  return found((upper & <u32>entry), nx, <u32>entry | dirty, 12, (entry & FRAME) | (lin & 0xfff));
 }
 
 /** Levels of 512 entries of 8 bytes from `shift` down. `reserved` holds in every entry. */
@@ -137,8 +156,13 @@ function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa
   if (!permits(access, rights, nx)) return refuse(access, Pfec.P);
   const dirty: u32 = access & Pfec.W ? Pte.D : 0;
   if (!setFlags(dirty)) return Outcome.changed;
-  let attributes = (rights & (Pte.RW | Pte.US)) | ((leaf | dirty) & Pte.D);
+  return found(rights, nx, leaf | dirty, shift, gpa);
+}
+
+@inline function found(rights: u32, nx: bool, leaf: u32, shift: i32, gpa: u64): i32 {
+  let attributes = (rights & (Pte.RW | Pte.US)) | (leaf & Pte.D);
   if (cr4() & Cr4.PGE) attributes |= leaf & Pte.G;
+  if (nx) attributes |= NO_EXECUTE;
   store<u64>(PCPU, gpa, WalkOff.gpa);
   store<u32>(PCPU, attributes, WalkOff.attributes);
   store<u32>(PCPU, shift, WalkOff.shift);

@@ -1,8 +1,9 @@
-/** Where the last-level page tables of recently walked 2 MiB regions are, and the rights above them: what the SDM calls
- *  paging-structure caches. INVLPG and MOV to CR3 drop all of it (SDM Vol.3A "Operations that Invalidate TLBs and
+/** What maps recently walked 2 MiB regions: where their last-level page tables are, and the rights above them, which the SDM calls
+ *  paging-structure caches; or the large page they are (part of). INVLPG and MOV to CR3 drop all of it (SDM Vol.3A "Operations that Invalidate TLBs and
  *  Paging-Structure Caches"), by changing the generation that is part of each tag.
  *
- *  Entry, 16 B: +0 tag u64: linear bits 63..21 | generation; +8 host address of the table u32; +12 rights (WalkOff.upper).
+ *  Entry, 16 B: +0 tag u64: linear bits 63..21 | generation; +8 host address of the table u32, or number of the first guest frame;
+ *  +12 rights (WalkOff.upper), or attributes (WalkOff.attributes) and in bits 31..24 the large page's shift.
  *  Only tables in writable memory are here, so that flags can be set in them. */
 import { PcpuOff } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
@@ -17,13 +18,13 @@ const LAST_GENERATION: u32 = 0x1fffff;
 
 @inline function tagOf(lin: u64): u64 { return (lin & REGION) | <u64>load<u32>(PCPU, WalkOff.generation); }
 
-/** Host address of the page table for `lin`, 0 if it is not known. */
-@inline export function cachedTable(lin: u64): usize {
-  const slot = slotOf(lin);
-  return load<u64>(slot) == tagOf(lin) ? <usize>load<u32>(slot, 8) : 0;
-}
+/** Whether what maps `lin` is known. */
+@inline export function isCached(lin: u64): bool { return load<u64>(slotOf(lin)) == tagOf(lin); }
 
-/** Rights above the table that cachedTable() gave. */
+/** Of a region that is: host address of its page table, or number of its first frame. */
+@inline export function cachedTable(lin: u64): usize { return <usize>load<u32>(slotOf(lin), 8); }
+
+/** Rights above the table, or attributes and shift. */
 @inline export function tableRights(lin: u64): u32 { return load<u32>(slotOf(lin), 12); }
 
 export function cacheTable(lin: u64, table: usize, rights: u32): void {

@@ -4,10 +4,11 @@
  *  data   3 classes (TlbClass) x {R, W} x 4096 entries, direct-mapped by linear bits 23..12
  *  entry  +0 tag u64: page address | marks; the fast path compares whole tags, so a marked entry always misses
  *         +8 addend u32: (u32)lin + addend is the host address (device pages: the guest-physical address, below 4 GiB)
- *         +12 flags u32: bit 0 global, bit 1 in the log
- *  xtlb   256 entries: tag u64 page | user << 1, +8 maddr of the page, +12 flags
+ *         +12 flags u32, of an R entry: bit 1 it or its W entry is in the log
+ *  xtlb   256 entries: tag u64 page | user << 1, +8 maddr of the page, +12 flags: bit 0 global, bit 1 in the log
  *  ```
- *  Everything filled through a non-global mapping is in a log, so that a CR3 write costs what was filled since the last.
+ *  Everything filled through a non-global mapping is in a log, so that a CR3 write costs what was filled since the last. A data
+ *  entry is there once for R and W, an xtlb entry with its low bit set.
  *  INVLPG of a large page must drop all its 4 KiB pieces, and only then look for them: `large` in pageFilter is a
  *  Bloom filter of large pages seen. The `code` filters do the same for pages with jump-cache entries.
  *
@@ -17,6 +18,7 @@ import { Check } from "../abi/jit";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { checkPhase, noteFill } from "./journal";
+import { forgetAllPages, forgetPage, forgetPages } from "./second_level";
 import { forgetTables } from "./table_cache";
 import { WalkOff } from "./walk_words";
 
@@ -42,6 +44,8 @@ const FILTER_SIZE: usize = 512;
 const LARGE: usize = PCPU + PcpuOff.pageFilter;
 const CODE: usize = LARGE + FILTER_SIZE;
 const CODE_GLOBAL: usize = CODE + FILTER_SIZE;
+/** Large pages the filter takes: a guest with more pays for full flushes instead. */
+const LARGE_MAX: u32 = 512;
 /** Fill byte of a cleared table: odd tags match nothing, and the flags do not say "logged". */
 const CLEAR: u8 = 1;
 
@@ -67,19 +71,29 @@ export function setTlbClass(): void {
   return XTLB + ((<usize>lin >>> 8) & 0xff0);
 }
 
-/** Fills a TLB or xtlb entry. */
-export function fill(entry: usize, tag: u64, value: u32, global: bool): void {
+/** Fills the R entry at `at` (table 0) or its W entry (table TLB_W). */
+@inline export function fill(at: usize, table: usize, tag: u64, addend: u32, global: bool): void {
+  store<u64>(at + table, tag);
+  store<u32>(at + table, addend, TlbOff.addend);
+  if (checkPhase() == Check.region) noteFill(at + table);
+  if (!global && !(load<u32>(at, TlbOff.flags) & TlbFlag.logged)) log(at, at);
+}
+
+export function fillCode(entry: usize, tag: u64, maddr: u32, global: bool): void {
   store<u64>(entry, tag);
-  store<u32>(entry, value, TlbOff.addend);
+  store<u32>(entry, maddr, TlbOff.addend);
   if (checkPhase() == Check.region) noteFill(entry);
   const logged = load<u32>(entry, TlbOff.flags) & TlbFlag.logged;
   store<u32>(entry, logged | <u32>global, TlbOff.flags);
-  if (global || logged) return;
+  if (!global && !logged) log(entry, entry | 1);
+}
+
+function log(entry: usize, what: usize): void {
   const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
   if (count <= LOG_MAX) store<u32>(PCPU, count + 1, PcpuOff.tlbLogCount);
   if (count >= LOG_MAX) return;
   store<u32>(entry, TlbFlag.logged, TlbOff.flags);
-  store<u32>(PCPU + (<usize>count << 2), entry, PcpuOff.TLB_LOG);
+  store<u32>(PCPU + (<usize>count << 2), what, PcpuOff.TLB_LOG);
 }
 
 /** The decoder filled the jump-cache entry at `entry` for code on the page of `lin`. */
@@ -94,20 +108,26 @@ export function jumpCacheFilled(entry: usize, lin: u64, global: bool): void {
 /** A page of 2^shift bytes (21, 22 or 30) around `lin` is being filled in pieces. */
 export function noteLarge(lin: u64, shift: u32): void {
   store<u32>(PCPU, load<u32>(PCPU, WalkOff.largeKinds) | (<u32>1 << shift), WalkOff.largeKinds);
-  setBit(LARGE, largeKey(lin, shift));
+  const key = largeKey(lin, shift);
+  if (testBit(LARGE, key)) return;
+  setBit(LARGE, key);
+  store<u32>(PCPU, load<u32>(PCPU, WalkOff.largeCount) + 1, WalkOff.largeCount);
 }
 
 /** CR3 was written: forgets every non-global translation. */
 export function flushTlb(): void {
+  if (load<u32>(PCPU, WalkOff.largeCount) > LARGE_MAX) return flushTlbAll(); // the filter would soon say yes to everything
   forgetTables();
+  forgetPages();
   const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
   if (count > LOG_MAX) {
     clearTlb();
   } else {
     for (let at = PCPU + PcpuOff.TLB_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
-      const entry = <usize>load<u32>(at);
+      const what = <usize>load<u32>(at), entry = what & ~1;
       store<u64>(entry, Mark.invalid);
       store<u32>(entry, 0, TlbOff.flags);
+      if (what == entry) store<u64>(entry, Mark.invalid, PcpuOff.TLB_W);
     }
     store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
   }
@@ -116,16 +136,18 @@ export function flushTlb(): void {
 
 /** Paging controls changed, or everything may have: forgets all. Also brings a new pCPU block into its first state. */
 export function flushTlbAll(): void {
+  forgetTables();
+  forgetAllPages();
   clearTlb();
+  memory.fill(LARGE, 0, FILTER_SIZE);
+  store<u32>(PCPU, 0, WalkOff.largeKinds);
+  store<u32>(PCPU, 0, WalkOff.largeCount);
   flushJumpCacheAll();
 }
 
 function clearTlb(): void {
-  forgetTables();
   memory.fill(TLB, CLEAR, TLB_END - TLB);
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
-  memory.fill(LARGE, 0, FILTER_SIZE);
-  store<u32>(PCPU, 0, WalkOff.largeKinds);
   store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
 }
 
@@ -162,6 +184,7 @@ export function invlpg(lin: u64): void {
     const entry = entryFor(table, lin);
     if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
   }
+  forgetPage(lin);
   const entry = xtlbEntry(lin);
   if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
   if (testBit(CODE, lin >> 12) || testBit(CODE_GLOBAL, lin >> 12)) flushJumpCacheAll();
@@ -176,6 +199,7 @@ function forgetRange(lin: u64, shift: u32): void {
       if ((load<u64>(entry) ^ start) >> shift == 0) store<u64>(entry, Mark.invalid);
     }
   }
+  forgetAllPages();
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
   flushJumpCacheAll();
 }

@@ -137,12 +137,13 @@ access("reading sets A alone; the first write walks again to set D", () => {
 access("more fills than the log holds are forgotten too", () => {
   rig.longMode(PML4);
   const pages = 4096;
-  // 4096 pages share frames; reads, writes in two classes: 4 x 4096 fills
+  // 4096 pages share frames; two classes and a code page: 8193 entries
   for (let n = 0; n < pages; n++) map(LIN + BigInt(n) * 4096n, 0x100000 + (n % 16) * 4096, U | AD);
   for (const [cpl, flags] of [[0, 0], [3, 0]] as const) {
     rig.privilege(cpl, flags);
     for (let n = 0; n < pages; n++) assert.is(write(LIN + BigInt(n) * 4096n), rig.host(0x100000 + (n % 16) * 4096));
   }
+  rig.core.fetchPage(LIN);
   assert.ok(rig.mem.get32(PCPU + PcpuOff.tlbLogCount) > 8192);
   for (let n = 0; n < pages; n++) rig.guest.set64(pteOf(LIN + BigInt(n) * 4096n), 0n);
   rig.core.flushTlb();

@@ -12,6 +12,7 @@ import { Exit } from "../../abi/exit";
 import { PcpuOff } from "../../abi/layout";
 import { BlockOff, RecOff } from "../../abi/record";
 import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
+import { forgetAllPages } from "../../mmu/second_level";
 import { forgetTables } from "../../mmu/table_cache";
 import { Mark, flushTlbAll } from "../../mmu/tlb";
 import { linkTaken } from "../code_cache";
@@ -106,6 +107,7 @@ function undo(): void {
     evictWritables();
   }
   forgetTables();
+  forgetAllPages();
 }
 
 function evictWritables(): void {
