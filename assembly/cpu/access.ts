@@ -56,7 +56,8 @@ const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
 export function missAt(lin: u64, size: i32, u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   const template = load<u16>(u, RecOff.desc) >> 9;
-  const pure = template == Template.mov || template == Template.setcc || template == Template.movs || template == Template.stos;
+  const pure = template == Template.mov || template == Template.setcc || template == Template.movs || template == Template.stos
+    || template == Template.push || template == Template.call || template == Template.callInd;
   return pure ? missS(lin, size) : missW(lin, size);
 }
 

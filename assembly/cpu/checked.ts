@@ -5,7 +5,7 @@ import { Mode, PcpuOff, Seg } from "../abi/layout";
 import { RecFlag, RecOff } from "../abi/record";
 import { Gpr, Vector } from "../abi/x86";
 import { NON_CANONICAL, raiseError } from "../fault";
-import { hostAt, hostR, hostW } from "./access";
+import { hostAt, hostR, hostS } from "./access";
 import { Handler } from "./handler";
 import { checkedEa } from "./helpers/segment";
 import { Op, Template } from "./opcodes.gen";
@@ -22,7 +22,7 @@ export function checkedHost(u: usize, at: u64, w: i32, write: bool): usize {
 
 export function checkedStackHost(sp: u64, w: i32, write: bool): usize {
   const lin = checkedEa(Seg.ss, sp, w, write);
-  return write ? hostW(lin, w) : hostR(lin, w);
+  return write ? hostS(lin, w) : hostR(lin, w);
 }
 
 /** In 64-bit mode the flat path does not know what its address is for: a pending #GP(0) for one that is not canonical becomes

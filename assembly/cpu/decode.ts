@@ -387,6 +387,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   store<u16>(u, load<u16>(row, Row.op), RecOff.op);
   store<u8>(u, <u8>reg, RecOff.reg);
   store<u8>(u, <u8>rm, RecOff.rm);
+  if (group == Group.x87) store<i32>(u, (b & 7) << 8 | modrm, RecOff.imm); // no immediates there: what FOP becomes
   if (isLocked) store<u8>(u, immCode == ImmCode.none ? 0 : 1, RecOff.rm);
   if (vex) {
     if (!long) vvvv &= 7;
@@ -461,7 +462,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
     off += <i32>(result & Decoded.LEN);
     const template = <i32>load<u16>(u, RecOff.desc) >> 9;
     handler = <i32>load<u16>(u, RecOff.handler);
-    if (template == Template.nop && handler >= Handler.hot && !single) {
+    if (template == Template.nop && handler >= Handler.hot && !single && !isSti(previous)) {
       count++;
       continue; // a NOP is counted and leaves no record
     }
@@ -495,6 +496,11 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.codeNext);
   addBlock(head);
   return head;
+}
+
+/** A NOP behind STI has a record of its own: it is under the shadow, and the interrupt comes right behind it. */
+function isSti(record: usize): bool {
+  return record != 0 && load<u16>(record, RecOff.handler) == Handler.cold && load<u16>(record, RecOff.op) == Op.sti;
 }
 
 /** Cold instructions that end a block may still fall through (record + SIZE): they get a GOTO behind them. */

@@ -9,7 +9,7 @@ import { FlagsKind, PcpuOff, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
-import { commitWrite, hostAt, hostR, hostW } from "./access";
+import { commitWrite, hostAt, hostR } from "./access";
 import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
@@ -197,10 +197,10 @@ export class Interp<K> extends Machine<u64> {
     if (sizeof<K>() == 2) return checkedStackHost(sp, w, false);
     return hostR(sp, w);
   }
-  @inline stackHostW(sp: u64, w: i32): Host {
+  @inline stackHostW(sp: u64, w: i32, u: usize): Host {
     if (sizeof<K>() == 1) return tlbEntry(sp) + PcpuOff.TLB_W;
     if (sizeof<K>() == 2) return checkedStackHost(sp, w, true);
-    return hostW(sp, w);
+    return hostAt(sp, w, u);
   }
   @inline setStack(sp: u64, w: i32): void {
     if (sizeof<K>() == 2) setRsp(sp, stackMask());

@@ -72,6 +72,6 @@ export abstract class Machine<V> {
   /** `x` at the width of the stack pointer. */
   abstract stackWrap(x: V, w: i32): V;
   abstract stackHostR(sp: V, w: i32): Host;
-  abstract stackHostW(sp: V, w: i32): Host;
+  abstract stackHostW(sp: V, w: i32, u: usize): Host;
   abstract setStack(sp: V, w: i32): void;
 }

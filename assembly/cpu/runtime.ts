@@ -81,6 +81,7 @@ function leave(exit: i32): usize {
 
 /** Between instructions, rip valid: requests, interrupts, budget; then the next record. */
 function look(): usize {
+  if (load<i32>(PCPU, PcpuOff.exit)) return 0;
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   if (vcpu) {
     const request = atomic.load<i32>(vcpu, VcpuOff.request);

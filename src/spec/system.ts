@@ -87,6 +87,7 @@ const control: readonly InsnSpec[] = [
   insn("0F 01 /6", "lmsw", "Ew", ends),
   insn("0F 06", "clts", ""),
   insn("0F 01 /7 mem", "invlpg", "M", ends),
+  insn("66 0F 38 82 /r mem", "invpcid", "Gy,Mdq", ends),
   insn("0F 08", "invd", ""),
   insn("0F 09", "wbinvd", ""),
   insn("NP 0F 01 CA", "clac", ""),
@@ -107,6 +108,7 @@ const control: readonly InsnSpec[] = [
   insn("NP 0F AE /7 reg", "sfence", ""),
   insn("NP 0F AE /7 mem", "clflush", "Mb"),
   insn("66 0F AE /7 mem", "clflushopt", "Mb", { op: "clflush" }),
+  insn("66 0F AE /6 mem", "clwb", "Mb", { op: "clflush" }),
 ];
 
 const ports: readonly InsnSpec[] = [

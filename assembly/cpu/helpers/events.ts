@@ -57,9 +57,12 @@ export function recheckInterrupts(): void {
   if (nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) attention();
 }
 
-/** The same from inside a block: before the instruction after record `u`. A device may also have ended something. */
+/** The same from inside a block: before the instruction after record `u`, or, if that is a call, before the one it leads to. A device may
+ *  also have ended something. */
 export function recheckAfter(u: usize): void {
-  if (load<i32>(PCPU, PcpuOff.exit) || nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) lookAfter(u);
+  if (!load<i32>(PCPU, PcpuOff.exit) && !nmiReady() && (!(rflags() & Flag.IF) || !interruptWaiting())) return;
+  lookAfter(u);
+  attention();
 }
 
 /** The domain's callback vector if its level is asserted for `vcpu`, else 0. */

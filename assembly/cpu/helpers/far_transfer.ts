@@ -12,7 +12,7 @@ import {
 import { sysLd64 } from "../access";
 import { canonical, cpl, longActive, nextRip, realMode, segAttr, segBase, segLimit, segSel, updateMode, updateModeFlags, v86Mode } from "./mode";
 import { dropInnerSegments, setFromDescriptor, setNull, setReal, setSegment, setV86, stackDescriptor } from "./segment";
-import { maskOf, moveRsp, newStack, outerRsp, peek, poke, rsp, setRsp, sysStN } from "./stack";
+import { maskOf, moveRsp, needRoom, newStack, outerRsp, peek, poke, rsp, setRsp, sysStN } from "./stack";
 import { Switch, switchTask } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 
@@ -52,8 +52,8 @@ function checkDirect(selector: u32, d: u64): void {
   const level = cpl();
   if (!isCode(d)) failError(Vector.GP, code(selector));
   if (isConforming(d) ? dplOf(d) > level : (selector & 3) > level || dplOf(d) != level) failError(Vector.GP, code(selector));
-  if (!isPresent(d)) failError(Vector.NP, code(selector));
   if (longActive() && isLong(d) && isBig(d)) failError(Vector.GP, code(selector));
+  if (!isPresent(d)) failError(Vector.NP, code(selector));
 }
 
 /** Call gate `d`: DPL and presence. */
@@ -127,7 +127,7 @@ export function jumpFar(u: usize, selector: u32, offset: u64, size: i32): usize 
   return toTask(u, selector, d, Switch.jump);
 }
 
-/** Pushes the return address at `size` bytes an item without moving RSP. */
+/** Pushes the return address at `size` bytes an item without moving RSP. There is room: it was looked for before the target was. */
 function pokeReturn(u: usize, size: i32): void {
   poke(size, size, segSel(Seg.cs));
   poke(size * 2, size, nextRip(u));
@@ -135,6 +135,7 @@ function pokeReturn(u: usize, size: i32): void {
 
 export function callFar(u: usize, selector: u32, offset: u64, size: i32): usize {
   if (realMode() || v86Mode()) {
+    needRoom(2 * size, size, 0);
     if (offset > <u64>segLimit(Seg.cs)) failError(Vector.GP, 0);
     pokeReturn(u, size);
     moveRsp(-2 * size);
@@ -144,6 +145,7 @@ export function callFar(u: usize, selector: u32, offset: u64, size: i32): usize 
   const d = readDescriptor(selector, Vector.GP, 0);
   if (isSegment(d)) {
     checkDirect(selector, d);
+    needRoom(2 * size, size, 0);
     checkTarget(d, offset);
     pokeReturn(u, size);
     moveRsp(-2 * size);
@@ -163,8 +165,9 @@ function callGate(u: usize, selector: u32, gate: u64): usize {
   if (size == 8) target |= gateHigh(selector);
   else if (size == 2) target &= 0xffff;
   const cs = gateTarget(gateSelector(gate), false);
-  checkTarget(cs, target);
   if (isConforming(cs) || dplOf(cs) == cpl()) {
+    needRoom(2 * size, size, 0);
+    checkTarget(cs, target);
     pokeReturn(u, size);
     moveRsp(-2 * size);
     enterCode(gateSelector(gate), cs, cpl(), target);
@@ -183,6 +186,7 @@ function callInner(u: usize, selector: u32, cs: u64, target: u64, size: i32, cou
   const bytes = (4 + count) * size;
   const mask = maskOf(d);
   const lin = newStack(d, top, bytes, Vector.SS, code(ss));
+  checkTarget(cs, target);
   markAccessed(selector, cs);
   markAccessed(ss, d);
   sysStN(lin, size, nextRip(u));
@@ -200,6 +204,7 @@ function callInner64(u: usize, selector: u32, cs: u64, target: u64): usize {
   const level = dplOf(cs);
   const top = tssStack64(level, 0, 0);
   const lin = newStack(0, top, 32, Vector.SS, 0);
+  checkTarget(cs, target);
   markAccessed(selector, cs);
   sysStN(lin, 8, nextRip(u));
   sysStN(lin + 8, 8, segSel(Seg.cs));
@@ -251,8 +256,8 @@ export function returnFar(size: i32, extra: u32): usize {
     return enterReal(selector, offset);
   }
   const d = returnTarget(selector), level = selector & 3;
-  checkTarget(d, offset);
   if (level == cpl()) {
+    checkTarget(d, offset);
     moveRsp(2 * size + extra);
     enterCode(selector, d, level, offset);
     return resume();
@@ -260,6 +265,7 @@ export function returnFar(size: i32, extra: u32): usize {
   const top = peek(2 * size + extra, size);
   const ss = <u32>peek(3 * size + extra, size) & 0xffff;
   const stack = returnStack(ss, d, level);
+  checkTarget(d, offset);
   const long = to64(d);
   markAccessed(selector, d);
   const pointer = outerRsp(size == 8 ? top : size == 4 ? top & 0xffffffff : top & 0xffff, stack, long);

@@ -29,8 +29,8 @@ import {
   canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
 } from "./mode";
 import { setFromDescriptor, setNull, setReal, setSegment, stackDescriptor } from "./segment";
-import { maskOf, moveRsp, newStack, poke, rsp, setRsp, stackFrame, sysStN } from "./stack";
-import { Switch, commitSwitch, pushTaskError } from "./task";
+import { maskOf, moveRsp, needRoom, newStack, poke, rsp, setRsp, stackFrame, sysStN } from "./stack";
+import { Switch, commitSwitch } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 
 /** takeInterrupt(): nothing to deliver. */
@@ -55,6 +55,7 @@ const enum Event {
   hasError = 1,
   soft = 2, // INT n, INT3, INTO: the gate's DPL counts
   external = 4, // EXT bit of error codes
+  sensitive = 8, // INT n: asks IOPL in virtual-8086 mode, as INT3 and INTO do not
 }
 
 function classOf(vector: i32): u32 {
@@ -137,10 +138,15 @@ function tripleFault(): usize {
   return 0;
 }
 
-/** INT n, INT3, INTO at record `u`. */
-export function softwareInterrupt(u: usize, vector: u32): usize {
+/** INT3 and INTO at record `u`. */
+export function softwareInterrupt(u: usize, vector: u32): usize { return soft(u, vector, Event.soft); }
+
+/** INT n. */
+export function interruptN(u: usize, vector: u32): usize { return soft(u, vector, Event.soft | Event.sensitive); }
+
+function soft(u: usize, vector: u32, event: u32): usize {
   store<u32>(PCPU, 0, SystemOff.stepArmed); // delivery clears TF
-  deliverEvent(vector, 0, Event.soft, nextRip(u), <u32>materialize());
+  deliverEvent(vector, 0, event, nextRip(u), <u32>materialize());
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
@@ -259,7 +265,6 @@ function deliverLong(vector: u32, error: u32, event: u32, rip: u64, flags: u32):
   const target = gateOffset(gate) | (<u64>sysLd64(at + 8) << 32);
   const selector = gateSelector(gate), cs = handlerSegment(selector, event);
   if (!isLong(cs) || isBig(cs)) failError(Vector.GP, (selector & 0xfffc) | ext(event));
-  if (!canonical(target)) failError(Vector.GP, ext(event));
   const now = cpl(), level = isConforming(cs) ? now : dplOf(cs), ist = <u32>(gate >> 32) & 7;
   let top = rsp();
   if (level != now || ist) top = tssStack64(level, ist, ext(event));
@@ -267,6 +272,7 @@ function deliverLong(vector: u32, error: u32, event: u32, rip: u64, flags: u32):
   const bytes: u32 = event & Event.hasError ? 48 : 40;
   const frame = (top & ~(<u64>15)) - bytes;
   if (!canonical(frame) || !canonical(frame + bytes - 1)) failError(Vector.SS, ext(event));
+  if (!canonical(target)) failError(Vector.GP, ext(event));
 
   markAccessed(selector, cs);
   // The frame is written with the handler's privilege.
@@ -303,26 +309,26 @@ function deliverLong(vector: u32, error: u32, event: u32, rip: u64, flags: u32):
 /* Legacy protected mode: 8-byte gates of 16 or 32 bits, and task gates. */
 
 function deliverProtected(vector: u32, error: u32, event: u32, rip: u64, flags: u32): void {
-  if ((event & Event.soft) && v86Mode() && vector != Vector.BP && vector != Vector.OF && (flags & Flag.IOPL) != Flag.IOPL) {
-    failError(Vector.GP, 0); // INT n in virtual-8086 mode is IOPL-sensitive; INT3 and INTO are not
-  }
+  if ((event & Event.sensitive) && v86Mode() && (flags & Flag.IOPL) != Flag.IOPL) failError(Vector.GP, 0);
   if (vector * 8 + 7 > load<u32>(PCPU, PcpuOff.idtLimit)) failError(Vector.GP, idtError(vector, event));
   const gate = <u64>sysLd64(linear(load<u64>(PCPU, PcpuOff.idtBase) + vector * 8)), type = typeOf(gate);
   if (isSegment(gate) || (type != Sys.taskGate && (type & ~8) != Sys.intGate16 && (type & ~8) != Sys.trapGate16)) {
     failError(Vector.GP, idtError(vector, event));
   }
   checkGate(gate, vector, event);
-  if (type == Sys.taskGate) return deliverTask(gateSelector(gate), error, event, rip);
+  if (type == Sys.taskGate) return deliverTask(gateSelector(gate), error, event, rip, flags);
   const size = type & 8 ? 4 : 2;
   const selector = gateSelector(gate), cs = handlerSegment(selector, event);
   const target = size == 4 ? gateOffset(gate) : gateOffset(gate) & 0xffff;
   const level = isConforming(cs) ? cpl() : dplOf(cs);
   if (v86Mode() && level != 0) failError(Vector.GP, (selector & 0xfffc) | ext(event));
-  if (target > <u64>limitOf(cs)) failError(Vector.GP, ext(event));
+  const fits = target <= <u64>limitOf(cs); // looked at after the stack
   markAccessed(selector, cs);
-  if (level != cpl()) pushInner(level, size, error, event, rip, flags);
+  if (level != cpl()) pushInner(level, size, error, event, rip, flags, fits);
   else {
     const items: u32 = event & Event.hasError ? 4 : 3;
+    needRoom(items * size, size, ext(event));
+    if (!fits) failError(Vector.GP, ext(event));
     let host = size == 4 ? stackFrame(-(<i64>items * 4), <i32>items * 4, true) : 0;
     if (host) {
       if (items == 4) {
@@ -347,12 +353,13 @@ function deliverProtected(vector: u32, error: u32, event: u32, rip: u64, flags: 
 }
 
 /** Frame on the stack of the more privileged `level`. */
-function pushInner(level: u32, size: i32, error: u32, event: u32, rip: u64, flags: u32): void {
+function pushInner(level: u32, size: i32, error: u32, event: u32, rip: u64, flags: u32, fits: bool): void {
   const v86 = v86Mode();
   const top = <u64>tssStackPointer(level, ext(event)), ss = tssStackSelector(level);
   const d = stackDescriptor(ss, level, Vector.TS, ext(event)), mask = maskOf(d);
   const items: u32 = (v86 ? 9 : 5) + (event & Event.hasError ? 1 : 0), bytes = items * size;
   let at = newStack(d, top, bytes, Vector.SS, (ss & 0xfffc) | ext(event));
+  if (!fits) failError(Vector.GP, ext(event));
   let host = size == 4 && !v86 ? knownW(SUPERVISOR, at, <i32>bytes) : 0;
   if (host) {
     if (event & Event.hasError) {
@@ -390,12 +397,11 @@ function pushInner(level: u32, size: i32, error: u32, event: u32, rip: u64, flag
   setRsp(top - bytes, mask);
 }
 
-function deliverTask(tss: u32, error: u32, event: u32, rip: u64): void {
+function deliverTask(tss: u32, error: u32, event: u32, rip: u64, flags: u32): void {
   const code = (tss & 0xfffc) | ext(event);
   if (tss & 4) failError(Vector.GP, code);
   const d = readDescriptor(tss, Vector.GP, ext(event));
   if (isSegment(d) || (typeOf(d) != Sys.tss && typeOf(d) != Sys.tss16)) failError(Vector.GP, code);
   if (!isPresent(d)) failError(Vector.NP, code);
-  commitSwitch(tss, Switch.interrupt, rip, ext(event));
-  if (event & Event.hasError && load<i32>(PCPU, PcpuOff.faultVector) < 0) pushTaskError(error);
+  commitSwitch(tss, Switch.interrupt, rip, flags, ext(event), event & Event.hasError ? <i64>error : -1);
 }

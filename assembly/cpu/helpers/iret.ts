@@ -1,5 +1,5 @@
 /** IRET in every mode (SDM Vol.2A IRET/IRETD/IRETQ). */
-import { FlagsKind, PcpuOff, Seg } from "../../abi/layout";
+import { FlagsKind, Mode, PcpuOff, Seg } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { failError } from "../../fault";
 import { hostR, sysLd16 } from "../access";
@@ -8,14 +8,14 @@ import { PCPU } from "../pcpu";
 import { recheckInterrupts } from "./events";
 import { Sys, isPresent, isSegment, linear, markAccessed, readDescriptor, typeOf } from "./descriptor";
 import { checkTarget, enterCode, loadReturnStack, returnStack, returnTarget, to64 } from "./far_transfer";
-import { cpl, iopl, longActive, mode64, nextRip, realMode, rflags, segLimit, setRflags, updateMode, v86Mode } from "./mode";
+import { canonical, cpl, iopl, longActive, mode64, nextRip, realMode, rflags, segLimit, setRflags, updateMode, v86Mode } from "./mode";
 import { dropInnerSegments, setReal, setV86 } from "./segment";
 import { moveRsp, outerRsp, peek, stackFrame } from "./stack";
 import { Switch, switchTask } from "./task";
 import { trBase } from "./tss";
 
 /** Flags IRET and POPF may change: status, TF DF NT always; RF AC ID with a 32- or 64-bit image; IF if CPL <= IOPL;
- *  IOPL at CPL 0. VIF and VIP at CPL 0 too, for IRET. */
+ *  IOPL at CPL 0. */
 export function flagsWritable(level: u32, size: i32): u32 {
   let mask: u32 = Flag.STATUS | Flag.TF | Flag.DF | Flag.NT;
   if (level <= iopl()) mask |= Flag.IF;
@@ -29,6 +29,11 @@ export function flagsWritable(level: u32, size: i32): u32 {
 export function mergeFlags(image: u32, mask: u32): void {
   setRflags((rflags() & ~mask & ~Flag.RF) | (image & mask) | Flag.R1);
   store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
+}
+
+/** What IRET may change beyond POPF: VIF and VIP at CPL 0, with a 32- or 64-bit image, and RF. */
+function returnedFlags(size: i32): u32 {
+  return flagsWritable(cpl(), size) | resumeFlag(size) | (cpl() == 0 && size != 2 ? Flag.VIF | Flag.VIP : 0);
 }
 
 /** RF of an IRET image matters to code breakpoints alone. */
@@ -59,7 +64,7 @@ function finish(): usize {
 function returnReal(size: i32, allowed: u32): usize {
   const offset = peek(0, size), selector = <u32>peek(size, size) & 0xffff, image = <u32>peek(2 * size, size);
   if (offset > <u64>segLimit(Seg.cs)) failError(Vector.GP, 0);
-  const all: u32 = size == 2 ? 0x7fd5 : 0x257fd5 | resumeFlag(size);
+  const all: u32 = size == 2 ? 0x7fd5 : 0x247fd5 | resumeFlag(size);
   moveRsp(3 * size);
   if (v86Mode()) setV86(Seg.cs, selector);
   else setReal(Seg.cs, selector);
@@ -96,7 +101,7 @@ function returnProtected(size: i32): usize {
   }
   if (size == 4 && image & Flag.VM && cpl() == 0) return returnToV86(offset, selector, image);
   const d = returnTarget(selector), level = selector & 3;
-  const mask = flagsWritable(cpl(), size) | resumeFlag(size);
+  const mask = returnedFlags(size);
   if (level == cpl()) {
     checkTarget(d, offset);
     markAccessed(selector, d);
@@ -122,7 +127,7 @@ function returnToV86(offset: u64, selector: u32, image: u32): usize {
   const top = peek(12, 4), ss = <u32>peek(16, 4), es = <u32>peek(20, 4), ds = <u32>peek(24, 4);
   const fs = <u32>peek(28, 4), gs = <u32>peek(32, 4);
   if (offset > 0xffff) failError(Vector.GP, 0);
-  mergeFlags(image, 0x277fd5 | Flag.VM | Flag.VIF | Flag.VIP | resumeFlag(4));
+  mergeFlags(image, 0x267fd5 | Flag.VIF | Flag.VIP | resumeFlag(4));
   store<u32>(PCPU, 3, PcpuOff.cpl);
   setV86(Seg.cs, selector);
   setV86(Seg.ss, ss & 0xffff);
@@ -141,8 +146,10 @@ function returnLong(size: i32): usize {
   if (rflags() & Flag.NT) failError(Vector.GP, 0);
   let offset: u64, selector: u32, image: u32, top: u64 = 0, ss: u32 = 0;
   const from64 = mode64();
-  if (size == 8) { // the common case: one look at the stack for the whole frame
-    const host = hostR(load<u64>(PCPU, Gpr.rsp * 8), 40);
+  const frame = load<u64>(PCPU, Gpr.rsp * 8);
+  if (size == 8 && !(load<u32>(PCPU, PcpuOff.mode) & Mode.align)) { // the common case: one look at the stack for the whole frame
+    if (!canonical(frame) || !canonical(frame + 39)) failError(Vector.SS, 0);
+    const host = hostR(frame, 40);
     if (!host) return 0;
     offset = load<u64>(host);
     selector = load<u32>(host, 8) & 0xffff;
@@ -159,7 +166,7 @@ function returnLong(size: i32): usize {
     }
   }
   const d = returnTarget(selector), level = selector & 3, now = cpl();
-  const mask = flagsWritable(now, size) | resumeFlag(size);
+  const mask = returnedFlags(size);
   if (!from64 && level == now) {
     checkTarget(d, offset);
     markAccessed(selector, d);

@@ -1,11 +1,11 @@
 /** Accesses to memory at a width known only at run time, and the stack of slow paths. */
-import { Mode, PcpuOff, Seg } from "../../abi/layout";
-import { Gpr } from "../../abi/x86";
+import { Mode, PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { Gpr, Vector } from "../../abi/x86";
 import { failError } from "../../fault";
 import { knownR, knownW, ld16, ld32, ld64, ld8, st16, st32, st64, st8, sysLd16, sysLd32, sysLd64, sysSt16, sysSt32, sysSt64 } from "../access";
 import { PCPU } from "../pcpu";
 import { attrOf, baseOf, limitOf } from "./descriptor";
-import { canonical, longActive } from "./mode";
+import { canonical, longActive, segAttr, segLimit } from "./mode";
 import { checkedEa, withinLimit } from "./segment";
 
 export function ldN(lin: u64, size: i32): u64 {
@@ -51,6 +51,22 @@ export function peek(depth: u32, size: i32): u64 {
 /** Writes an item whose end is `depth` bytes below the top of the stack, so the first push has depth `size`. RSP stays. */
 export function poke(depth: u32, size: i32, value: u64): void {
   stN(checkedEa(Seg.ss, (rsp() - depth) & stackMask(), size, true), size, value);
+}
+
+/** May items of `size` bytes, `bytes` in all, be pushed, as far as the segment goes? */
+export function hasRoom(bytes: i32, size: i32): bool {
+  const mode = load<u32>(PCPU, PcpuOff.mode);
+  if ((mode & Mode.BITS) == Mode.bits64) return canonical(rsp() - bytes) && canonical(rsp() - 1);
+  if (mode & Mode.flat) return true;
+  const attr = segAttr(Seg.ss), limit = segLimit(Seg.ss), mask = stackMask();
+  if (attr & SegAttr.NULL) return false;
+  for (let depth = size; depth <= bytes; depth += size) if (!withinLimit(attr, limit, (rsp() - depth) & mask, size)) return false;
+  return true;
+}
+
+/** Unwinds with #SS(`code`) if not. */
+export function needRoom(bytes: i32, size: i32, code: u32): void {
+  if (!hasRoom(bytes, size)) failError(Vector.SS, code);
 }
 
 /** Host address of `bytes` bytes `delta` from the top of a flat 32-bit stack, to be read or written as items of a frame, if the

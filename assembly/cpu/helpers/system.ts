@@ -6,8 +6,8 @@ import { RecFlag, RecOff } from "../../abi/record";
 import { Cr0, Cr4, Flag, Gpr, Vector } from "../../abi/x86";
 import { random } from "../../env";
 import { fail, failError, raise, raiseError } from "../../fault";
-import { invlpg, setTlbClass } from "../../mmu/tlb";
-import { ld16, ld8, st16 } from "../access";
+import { flushTlb, flushTlbAll, invlpg, setTlbClass } from "../../mmu/tlb";
+import { ld16, ld64, ld8, st16 } from "../access";
 import { materialize, overflow, setStatus } from "../flags";
 import { Op } from "../opcodes.gen";
 import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, setReg } from "../operand";
@@ -16,7 +16,7 @@ import { debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xget
 import { cpuid } from "./cpuid";
 import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckAfter, recheckInterrupts, setShadow, shadowAt } from "./events";
 import { callFar, jumpFar, returnFar } from "./far_transfer";
-import { HELD, NO_INTERRUPT, debugInterrupt, softwareInterrupt, takeInterrupt } from "./interrupt";
+import { HELD, NO_INTERRUPT, debugInterrupt, interruptN, softwareInterrupt, takeInterrupt } from "./interrupt";
 import { flagsWritable, interruptReturn, mergeFlags } from "./iret";
 import { portIn, portOut } from "./io";
 import {
@@ -214,6 +214,17 @@ function invalidatePage(u: usize): usize {
   return resumeAfter(u);
 }
 
+/** INVPCID (SDM Vol.2A), without PCID: every entry has number 0. Entries of one number go with all that are not global. */
+function invalidatePcid(u: usize): usize {
+  needLevel0();
+  const lin = ea(u, 16, false), kind = getReg(regField(u), nativeSize()), pcid = ld64(lin), address = ld64(lin + 8);
+  if (kind > 3 || (kind < 2 && pcid != 0) || pcid >> 12 || (kind == 0 && !canonical(address))) return raiseError(Vector.GP, 0);
+  if (kind == 0) invlpg(address);
+  else if (kind == 2) flushTlbAll();
+  else flushTlb();
+  return resumeAfter(u);
+}
+
 /** INVLPG checks no limit. */
 function segmentLinear(seg: i32, offset: u64): u64 {
   if (mode64()) return seg >= Seg.fs ? segBase(seg) + offset : offset;
@@ -362,7 +373,7 @@ export function performSystem(u: usize): usize {
     case Op.ret_far: return returnFar(opSize(u), 0);
     case Op.ret_far_imm: return returnFar(opSize(u), <u32>imm(u) & 0xffff);
     case Op.int3: return softwareInterrupt(u, Vector.BP);
-    case Op.int_n: return softwareInterrupt(u, <u32>imm(u) & 0xff);
+    case Op.int_n: return interruptN(u, <u32>imm(u) & 0xff);
     case Op.into: return overflow() ? softwareInterrupt(u, Vector.OF) : resumeAfter(u);
     case Op.int1: return debugInterrupt(u);
     case Op.iret: return interruptReturn(u, opSize(u));
@@ -394,6 +405,7 @@ export function performSystem(u: usize): usize {
       store<u64>(PCPU, load<u64>(PCPU, PcpuOff.cr0) & ~<u64>Cr0.TS, PcpuOff.cr0);
       return next(u);
     case Op.invlpg: return invalidatePage(u);
+    case Op.invpcid: return invalidatePcid(u);
     case Op.invd:
     case Op.wbinvd:
       needLevel0();

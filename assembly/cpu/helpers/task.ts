@@ -15,9 +15,9 @@ import {
   NO_DESCRIPTOR, Sys, baseOf, descriptorAt, dplOf, isCode, isConforming, isData, isNull, isPresent, isSegment, isWritable, limitOf,
   linear, markAccessed, markBusy, readDescriptor, typeOf,
 } from "./descriptor";
-import { cr0, segSel, updateMode } from "./mode";
+import { cr0, segLimit, segSel, updateMode } from "./mode";
 import { setFromDescriptor, setNull, setSegment, setV86 } from "./segment";
-import { stackMask, rsp, setRsp, poke } from "./stack";
+import { hasRoom, poke, rsp, setRsp, stackMask } from "./stack";
 import { tssIs16, trBase } from "./tss";
 
 
@@ -55,12 +55,13 @@ function register32(base: u64, at: u32): u32 { return <u32>sysLd32(linear(base +
 /** Switches to the task of TSS `selector`, whose descriptor the caller has found present and of TSS type. `rip` is what the
  *  old task continues at, `ext` the EXT bit of error codes. Unwinds on a fault of the old task. */
 export function switchTask(selector: u32, how: Switch, rip: u64, ext: u32): usize {
-  commitSwitch(selector, how, rip, ext);
+  commitSwitch(selector, how, rip, <u32>materialize(), ext, -1);
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }
 
-/** The switch without going on; on a fault of the new task it is pending at the new rip. */
-export function commitSwitch(selector: u32, how: Switch, rip: u64, ext: u32): void {
+/** The switch without going on, `saved` being the old task's RFLAGS and `error` an error code to push on the new stack, unless negative; on
+ *  a fault of the new task it is pending at the new rip. */
+export function commitSwitch(selector: u32, how: Switch, rip: u64, saved: u32, ext: u32, error: i64): void {
   const tss = readDescriptor(selector, Vector.TS, ext);
   const is16 = (typeOf(tss) & ~2) == Sys.tss16, newBase = baseOf(tss), limit = limitOf(tss);
   const least: u32 = is16 ? 43 : 103;
@@ -83,8 +84,7 @@ export function commitSwitch(selector: u32, how: Switch, rip: u64, ext: u32): vo
   const trap = is16 ? 0 : register16(newBase, Tss.trap) & 1;
 
   // Save the old task.
-  let oldFlags = <u32>materialize();
-  if (how == Switch.iret) oldFlags &= ~Flag.NT;
+  const oldFlags = how == Switch.iret ? saved & ~Flag.NT : saved;
   if (old16) {
     sysSt16(linear(oldBase + Tss16.ip), rip);
     sysSt16(linear(oldBase + Tss16.flags), oldFlags);
@@ -123,12 +123,15 @@ export function commitSwitch(selector: u32, how: Switch, rip: u64, ext: u32): vo
   store<u64>(PCPU, <u64>(flags & 0x3f7fd7 | Flag.R1), PcpuOff.rflags);
   setStatus(flags);
   store<u64>(PCPU, <u64>eip, PcpuOff.rip);
-  store<u32>(PCPU, 0, PcpuOff.record); // faults from here on are the new task's
+  store<u32>(PCPU, 0, PcpuOff.record); // faults from here on are the new task's, and no longer those of a delivery
+  store<u32>(PCPU, 0, PcpuOff.delivering);
   const cs = segSel(Seg.cs);
   store<u32>(PCPU, flags & Flag.VM ? 3 : cs & 3, PcpuOff.cpl);
   setNull(Seg.ldtr, ldt);
   updateMode();
   loadNewTask(ldt, (flags & Flag.VM) != 0, ext);
+  if (error >= 0 && load<i32>(PCPU, PcpuOff.faultVector) < 0) pushError(<u32>error, ext);
+  if (load<i32>(PCPU, PcpuOff.faultVector) < 0 && <u64>eip > <u64>segLimit(Seg.cs)) failNew(Vector.GP, ext);
   if (trap && load<i32>(PCPU, PcpuOff.faultVector) < 0) {
     store<u32>(PCPU, load<u32>(PCPU, PcpuOff.pendingDb) | DR6_BT, PcpuOff.pendingDb);
     raiseTrap(Vector.DB);
@@ -140,9 +143,8 @@ function loadNewTask(ldt: u32, v86: bool, ext: u32): void {
   if (!isNull(ldt)) {
     const code = (ldt & 0xfffc) | ext;
     if (ldt & 4) return failNew(Vector.TS, code);
-    const at = descriptorAt(ldt, 8);
-    if (at == NO_DESCRIPTOR) return failNew(Vector.TS, code);
-    const d = readDescriptor(ldt, Vector.TS, ext);
+    const d = newDescriptor(ldt, ext);
+    if (d == NO_DESCRIPTOR) return;
     if (isSegment(d) || typeOf(d) != Sys.ldt || !isPresent(d)) return failNew(Vector.TS, code);
     setFromDescriptor(Seg.ldtr, ldt, d);
     store<u32>(PCPU, load<u32>(PCPU, PcpuOff.segAttr + Seg.ldtr * 4) & ~1, PcpuOff.segAttr + Seg.ldtr * 4); // type 2
@@ -154,11 +156,13 @@ function loadNewTask(ldt: u32, v86: bool, ext: u32): void {
   }
   const cs = segSel(Seg.cs), ss = segSel(Seg.ss), level = cs & 3;
   if (isNull(cs)) return failNew(Vector.TS, ext);
-  const code = readDescriptor(cs, Vector.TS, ext);
+  const code = newDescriptor(cs, ext);
+  if (code == NO_DESCRIPTOR) return;
   if (!isCode(code) || (isConforming(code) ? dplOf(code) > level : dplOf(code) != level)) return failNew(Vector.TS, (cs & 0xfffc) | ext);
   if (!isPresent(code)) return failNew(Vector.NP, (cs & 0xfffc) | ext);
   if (isNull(ss)) return failNew(Vector.TS, ext);
-  const stack = readDescriptor(ss, Vector.TS, ext);
+  const stack = newDescriptor(ss, ext);
+  if (stack == NO_DESCRIPTOR) return;
   if (!isData(stack) || !isWritable(stack) || dplOf(stack) != level || (ss & 3) != level) return failNew(Vector.TS, (ss & 0xfffc) | ext);
   if (!isPresent(stack)) return failNew(Vector.SS, (ss & 0xfffc) | ext);
   markAccessed(cs, code);
@@ -169,7 +173,8 @@ function loadNewTask(ldt: u32, v86: bool, ext: u32): void {
   for (let i: i32 = 0; i < 4; i++) {
     const seg = i == 0 ? Seg.es : i == 1 ? Seg.ds : i == 2 ? Seg.fs : Seg.gs, selector = segSel(seg);
     if (isNull(selector)) continue;
-    const d = readDescriptor(selector, Vector.TS, ext), dpl = dplOf(d);
+    const d = newDescriptor(selector, ext), dpl = dplOf(d);
+    if (d == NO_DESCRIPTOR) return;
     if (!isSegment(d) || (isCode(d) && !isWritable(d)) || (!(isCode(d) && isConforming(d)) && (dpl < level || dpl < (selector & 3)))) {
       return failNew(Vector.TS, (selector & 0xfffc) | ext);
     }
@@ -178,7 +183,13 @@ function loadNewTask(ldt: u32, v86: bool, ext: u32): void {
     setFromDescriptor(seg, selector, d);
   }
   updateMode();
-  if (load<u64>(PCPU, PcpuOff.rip) > <u64>limitOf(code)) failNew(Vector.GP, ext);
+}
+
+/** Descriptor `selector` of the new task, NO_DESCRIPTOR with #TS(selector) pending if there is none. */
+function newDescriptor(selector: u32, ext: u32): u64 {
+  if (descriptorAt(selector, 8) != NO_DESCRIPTOR) return readDescriptor(selector, Vector.TS, ext);
+  failNew(Vector.TS, (selector & 0xfffc) | ext);
+  return NO_DESCRIPTOR;
 }
 
 /** A fault in the new task's context, at its first instruction. */
@@ -188,8 +199,9 @@ function failNew(vector: i32, code: u32): void {
 }
 
 /** Pushes an exception's error code on the new task's stack, as an item of its TSS's width. */
-export function pushTaskError(error: u32): void {
+function pushError(error: u32, ext: u32): void {
   const size = tssIs16() ? 2 : 4;
+  if (!hasRoom(size, size)) return failNew(Vector.SS, ext);
   poke(size, size, error);
   setRsp(rsp() - size, stackMask());
 }

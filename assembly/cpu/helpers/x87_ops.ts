@@ -34,6 +34,7 @@ export function performX87(u: usize): usize {
   store<u32>(PCPU, 0, Work.exc);
   if (!perform(u, op)) return control(u, op);
   store<u64>(PCPU, ripOf(u), PcpuOff.fip);
+  store<u16>(PCPU, load<u16>(u, RecOff.imm), PcpuOff.fop);
   if (isMem(u)) store<u64>(PCPU, eaOffset(u), PcpuOff.fdp);
   return u + RecOff.SIZE;
 }

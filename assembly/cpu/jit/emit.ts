@@ -258,6 +258,6 @@ export class Emit extends Machine<i32> {
   stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
   stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
   stackHostR(sp: i32, w: i32): Host { return this.hostR(sp, w, jget(JitOff.insnStart)); }
-  stackHostW(sp: i32, w: i32): Host { return this.hostW(sp, w, jget(JitOff.insnStart)); }
+  stackHostW(sp: i32, w: i32, u: usize): Host { return this.hostW(sp, w, jget(JitOff.insnStart)); }
   setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, 8, sp); }
 }

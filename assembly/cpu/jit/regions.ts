@@ -13,7 +13,7 @@ import { checkPhase } from "../../mmu/journal";
 import { commitWrite, missAt, missR } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
-import { PCPU } from "../pcpu";
+import { PCPU, attention } from "../pcpu";
 import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
@@ -141,7 +141,9 @@ export function enterRegion(u: usize): usize {
   }
   jset(JitOff.leave, 0);
   if (checkPhase()) return enterChecked(u, n);
-  return <usize>call_indirect<u32>(jget(JitOff.table) + n);
+  const next = <usize>call_indirect<u32>(jget(JitOff.table) + n);
+  if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
+  return next;
 }
 
 /* Called by emitted code. */

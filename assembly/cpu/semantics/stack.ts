@@ -14,7 +14,7 @@ import { fa, Form, imm32 } from "./alu";
     const from = m.host(s, at);
     x = m.load(from, w);
   }
-  const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w);
+  const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w, u);
   if (m.faulted(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
   m.store(h, w, x);

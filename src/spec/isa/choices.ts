@@ -6,7 +6,7 @@ type Rows = readonly (readonly [what: string, behaviour: string, reason: string]
 export const IGNORED: Rows = [
   ["0F 18 to 0F 1F, any ModRM", "NOP of any length; the memory operand is not touched and cannot fault", "hints (PREFETCHh, PREFETCHIT, CLDEMOTE, ENDBR32, ENDBR64, RDSSP, BNDxxx) and reserved NOPs: nothing is cached, and CET and MPX are not there"],
   ["0F 0D with memory", "NOP", "PREFETCH, PREFETCHW, PREFETCHWT1: nothing is cached"],
-  ["CLFLUSH, CLFLUSHOPT", "checks its operand as a load of one byte, then does nothing", "there is one copy of memory"],
+  ["CLFLUSH, CLFLUSHOPT, CLWB", "checks its operand as a load of one byte, then does nothing", "there is one copy of memory"],
   ["INVD, WBINVD, WBNOINVD", "privilege is checked, then nothing", "there is one copy of memory; INVD loses no data"],
   ["LFENCE, MFENCE, SFENCE", "nothing", "instructions are performed in order, one after the other"],
   ["PAUSE", "NOP", "the scheduler's turn ends by itself"],
@@ -29,7 +29,7 @@ export const UNREPORTED: Rows = [
   ["ACPI thermal control, TM, TM2, EIST (1.EDX 22, 29; 1.ECX 8, 7)", "no thermal or frequency MSRs", "the host regulates its processor"],
   ["SS (1.EDX 27)", "not reported", "there is one copy of memory"],
   ["PDCM, performance counters (1.ECX 15, leaf 0Ah)", "RDPMC and AMD's eight counter MSRs read 0", "a count of an interpreter's instructions would mislead; Xen hides them too"],
-  ["PCID (1.ECX 17)", "CR4.PCIDE is reserved", "a change of CR3 costs one flush, which is cheap here"],
+  ["PCID (1.ECX 17)", "CR4.PCIDE is reserved; INVPCID takes PCID 0 only", "TLB entries carry no address-space number: it would be one more load in every access to memory, while a change of CR3 forgets no more than was filled since the last"],
   ["LA57, PKU, PKS, CET (7.0)", "the bits of CR4 are reserved", "not implemented"],
   ["Nested paging, SVM (80000001.ECX 2)", "VM_CR says that SVM is disabled", "no nested virtualization yet"],
   ["Alternative MOV to CR8 (80000001.ECX 4)", "LOCK MOV CR0 is #UD", "64-bit code has CR8"],

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { Exit } from "../../../assembly/abi/exit";
 import { PcpuOff } from "../../../assembly/abi/layout";
 import { Guest } from "./guest";
-import { CODE, DATA, handler, haltedIn, longMode, runCode } from "./worlds";
+import { CODE, DATA, handler, haltedIn, longMode, runCode, setGate64 } from "./worlds";
 
 const guest = await Guest.create();
 const APIC = 0xfee0_0000;
@@ -73,6 +73,29 @@ for (const [name, code, length] of [["device memory", "89 06 ff c1 f4", 2], ["a 
     guest.onWrite = () => guest.core.apicPost(VECTOR);
     assert.is(runCode(guest, code), VECTOR);
     assert.is(pushedRip(), CODE + length);
+  });
+
+const STACKED: readonly (readonly [string, string, number])[] = [
+  ["PUSH of a register", "50 ff c1 f4", 1],
+  ["PUSH of an immediate", "6a 05 ff c1 f4", 2],
+  ["PUSH of memory", "ff 34 25 00 90 00 00 ff c1 f4", 7],
+  ["PUSH FS", "0f a0 ff c1 f4", 2],
+  ["PUSHF", "9c ff c1 f4", 1],
+  ["a call", "e8 02 00 00 00 ff c1 ff c2 f4", 7],
+  ["a call through a register", "41 ff d3 ff c1 ff c2 f4", 5],
+  ["ENTER", "c8 10 00 00 ff c1 f4", 4],
+];
+for (const [name, code, length] of STACKED)
+  boundary(`${name} on a stack in device memory interrupts at once, and does not read`, () => {
+    world(0x202);
+    // the handler gets a stack in memory
+    setGate64(guest, VECTOR, 0x8e, 1);
+    guest.setGpr("rsp", BigInt(DEVICE + 0x100));
+    guest.setGpr("r11", BigInt(CODE + 5));
+    guest.onWrite = () => guest.core.apicPost(VECTOR);
+    assert.is(runCode(guest, code), VECTOR);
+    assert.is(pushedRip(), CODE + length);
+    assert.ok(guest.device.every((access) => access.startsWith("w4 fed000f")), guest.device.join());
   });
 
 boundary("and is asked again each time", () => {

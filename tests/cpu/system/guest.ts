@@ -3,6 +3,8 @@
 import { SystemOff } from "../../../assembly/abi/apic";
 import type { Exit } from "../../../assembly/abi/exit";
 import { DomainOff, FrameOff, FrameType, MachineOff, P2m, PcpuOff, Region, Seg, VcpuOff } from "../../../assembly/abi/layout";
+import { Jit } from "../../../src/machine/jit";
+import { MachineMemory } from "../../../src/machine/memory";
 import { buildFixture, env, fixtureMemory, Unwound } from "../../support/asc_fixture";
 
 interface Exports {
@@ -25,7 +27,7 @@ interface Exports {
   apicTick(): void;
 }
 
-const FRAMES = 1024;
+export const FRAMES = 1024;
 const RAM_MFN = 0x8000;
 const TABLES_MFN = 0x7ff0;
 const VCPU = Region.VCPUS + VcpuOff.SIZE;
@@ -68,7 +70,9 @@ export class Guest {
     const module = await buildFixture("tests/cpu/system/fixture/system.ts");
     const memory = fixtureMemory(140);
     let guest: Guest;
+    const jit = new Jit(new MachineMemory(memory), 0);
     const imports = env(memory, {
+      jitInstall: (at: number, length: number, slot: number) => (jit.install(at >>> 0, length, slot) ? 1 : 0),
       nowNs: () => guest.now,
       random: () => 0x12345678,
       pioRead: (port: number, size: number) => (port << 16) | size,
@@ -89,6 +93,8 @@ export class Guest {
     const instance = await WebAssembly.instantiate(module, imports);
     guest = new Guest(memory, instance.exports as unknown as Exports);
     guest.boot();
+    // as in tests/support/test_pc.ts; otherwise translation is off: few of these tests run anything twice
+    if (process.env.XENOLITH_JIT === "eager") jit.enable(instance.exports, { threshold: 1, slice: 40 });
     return guest;
   }
 
@@ -165,6 +171,11 @@ export class Guest {
   }
   set64(gpa: number, value: bigint): void {
     this.view.setBigUint64(this.at(gpa), value, true);
+  }
+
+  /** All of guest memory. */
+  get ram(): Uint8Array {
+    return new Uint8Array(this.memory.buffer, RAM_MFN << 12, FRAMES << 12);
   }
 
   /* Processor state. */

@@ -125,4 +125,9 @@ for (const [name, bits, code, enabled, setup, first] of SHADOWS)
     if (first === undefined) assert.is(at, undefined);
     else assert.ok(at !== undefined && at >= first && at <= code.split(" ").length, `taken at ${at}`);
   });
+
+//  the shadow ends behind one instruction, and there the interrupt comes: not one NOP later, although NOPs have no records otherwise
+for (const [code, at] of [["fb 90 90 90", 2], ["fb 90 0f 1f 40 00 90", 2], ["fb 0f 1f 40 00 90 90", 5], ["fb 66 90 90 ff c1", 3], ["90 90 fb 90 90", 4], ["fb ff c1 90 90", 3]] as const)
+  for (const bits of [32, 64] as const)
+    shadow(`${code} (${bits}-bit): taken at ${at}`, () => assert.is(interruptedAt(bits, `${code} 90 90`, false, nothing), at));
 shadow.run();
