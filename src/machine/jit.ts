@@ -5,8 +5,10 @@ import { PcpuOff, Region } from "../../assembly/abi/layout";
 import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
-/** Exports of the core that emitted modules import, in the order of assembly/cpu/jit/imports.ts. */
+/** Exports of the core that emitted modules call, in the order of assembly/cpu/jit/imports.ts. */
 const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags"];
+
+const JUMP = IMPORTS.indexOf("jumpCached");
 
 /** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation, and making and
  *  instantiating a module takes the host the time of some 65 (docs/performance.md). */
@@ -47,7 +49,7 @@ export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatisti
 }
 
 export class Jit {
-  private imports: WebAssembly.Imports = {};
+  private functions: WebAssembly.ExportValue[] = [];
   private table: WebAssembly.Table | undefined;
 
   constructor(
@@ -57,11 +59,7 @@ export class Jit {
 
   /** Lets the core translate; from now on it may call install(). */
   enable(exports: WebAssembly.Exports, tuning: JitTuning = {}): void {
-    const x: Record<string, WebAssembly.ImportValue> = { m: this.memory.memory };
-    IMPORTS.forEach((name, i) => {
-      x[String.fromCharCode(0x61 + i)] = exports[name];
-    });
-    this.imports = { x };
+    this.functions = IMPORTS.map((name) => exports[name]);
     this.table = exports.table as WebAssembly.Table;
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
@@ -80,7 +78,10 @@ export class Jit {
   install(at: number, length: number, slot: number): boolean {
     try {
       const module = new WebAssembly.Module(this.memory.u8.slice(at, at + length));
-      const instance = new WebAssembly.Instance(module, this.imports);
+      // a table of its own: one shared by all would keep every instance alive that ever imported it
+      const t = new WebAssembly.Table({ element: "anyfunc", initial: this.functions.length });
+      this.functions.forEach((body, i) => t.set(i, body));
+      const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] } });
       this.table?.set(slot, instance.exports.f as () => number);
       return true;
     } catch {

@@ -3,11 +3,12 @@
 import { JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { PCPU } from "../pcpu";
+import { Import, typeOf } from "./imports";
 
 export const J: usize = PCPU + PcpuOff.JIT;
 
 export const enum Wasm {
-  unreachable = 0x00, block = 0x02, loop = 0x03, if_ = 0x04, else_ = 0x05, end = 0x0b, br = 0x0c, br_if = 0x0d, return_ = 0x0f, call = 0x10,
+  unreachable = 0x00, block = 0x02, loop = 0x03, if_ = 0x04, else_ = 0x05, end = 0x0b, br = 0x0c, br_if = 0x0d, return_ = 0x0f, call = 0x10, callIndirect = 0x11,
   drop = 0x1a, select = 0x1b, localGet = 0x20, localSet = 0x21, localTee = 0x22,
   i32load = 0x28, i64load = 0x29, i32load8s = 0x2c, i32load8u = 0x2d, i32load16s = 0x2e, i32load16u = 0x2f,
   i32store = 0x36, i64store = 0x37, i32store8 = 0x3a, i32store16 = 0x3b, i64store32 = 0x3e,
@@ -20,7 +21,7 @@ export const enum Wasm {
   i64extend8 = 0xc2, i64extend16 = 0xc3, i64extend32 = 0xc4,
 }
 
-export const enum WasmType { i32 = 0x7f, i64 = 0x7e, void_ = 0x40, func = 0x60 }
+export const enum WasmType { i32 = 0x7f, i64 = 0x7e, void_ = 0x40, func = 0x60, funcref = 0x70 }
 
 @inline export function jget(off: usize): u32 { return load<u32>(J + off); }
 @inline export function jset(off: usize, value: u32): void { store<u32>(J + off, value); }
@@ -80,7 +81,14 @@ export function localGet(n: u32): void { byte(Wasm.localGet); unsigned(n); }
 export function localSet(n: u32): void { byte(Wasm.localSet); unsigned(n); }
 /** [t] -> [t] */
 export function localTee(n: u32): void { byte(Wasm.localTee); unsigned(n); }
-export function call(n: u32): void { byte(Wasm.call); unsigned(n); }
+/** Function `n` of enum Import. */
+export function call(n: i32): void {
+  if (n == Import.jump) { byte(Wasm.call); byte(0); return; }
+  i32const(n);
+  byte(Wasm.callIndirect);
+  byte(typeOf(n));
+  byte(0);
+}
 export function br(depth: u32): void { byte(Wasm.br); unsigned(depth); }
 
 /** Tells the host's compiler that the branch written next usually goes one way (WebAssembly proposal "Branch Hinting"): it keeps the other

@@ -1,5 +1,5 @@
-/** Functions of the core that emitted modules import, in this order, by these names from module "x" (src/machine/jit.ts gives
- *  them the core's own exports). */
+/** Functions of the core that emitted modules call, by their place in the table they import (src/machine/jit.ts puts the core's exports
+ *  there). */
 export const enum Import {
   missR = 0, // [i64 lin, i32 size, i32 record] -> [i32 host]
   missW = 1, // [i64 lin, i32 size, i32 record] -> [i32 host]
@@ -13,4 +13,17 @@ export const enum Import {
   carry = 9, // [i32 kind, i64 r, a, b, c] -> [i64]
   keep = 10, // [i32 kind, i64 r, a, b, c] -> []
   COUNT = 11,
+}
+
+/** Which of the module's types each has. */
+export function typeOf(n: i32): i32 {
+  switch (n) {
+    case Import.missR:
+    case Import.missW: return 7;
+    case Import.jump: return 3;
+    case Import.cond: return 4;
+    case Import.carry: return 5;
+    case Import.keep: return 6;
+    default: return 2;
+  }
 }

@@ -1,7 +1,9 @@
-/** The finished function as a module of its own: memory and helpers imported, one function exported as "f". */
+/** The finished function as a module of its own: "x.m", memory, "x.t", a table with the functions of enum Import, and "x.j", the one among them
+ *  that is called often, go in; "f" comes out. For every type of function imported by itself the host makes a wrapper, whether or not
+ *  JavaScript is ever called; each takes three times as long as the rest of the module (docs/adr/0008). */
 import { JitMemory, JitOff } from "../../abi/jit";
 import { J, WasmType, Wasm, byte, jget, jset, unsigned } from "./buffer";
-import { Import } from "./imports";
+import { Import, typeOf } from "./imports";
 import { Slot } from "./slots";
 
 const enum Section { custom = 0, types = 1, imports = 2, functions = 3, exports = 7, code = 10 }
@@ -35,19 +37,6 @@ function functionType(i32s: i32, i64s: i32, i64First: bool, result: i32): void {
   if (result) byte(result);
 }
 
-/** Type of each import. */
-function typeOf(n: i32): i32 {
-  switch (n) {
-    case Import.missR:
-    case Import.missW: return 7;
-    case Import.jump: return 3;
-    case Import.cond: return 4;
-    case Import.carry: return 5;
-    case Import.keep: return 6;
-    default: return 2;
-  }
-}
-
 /** Length of `x` as a LEB128 number. */
 function lengthOf(x: u32): u32 {
   let n: u32 = 1;
@@ -69,7 +58,7 @@ function branchHints(): void {
   memory.copy(jget(JitOff.at), HINTS, 25);
   jset(JitOff.at, jget(JitOff.at) + 25);
   byte(1);
-  byte(Import.COUNT);
+  byte(1); // function 1
   unsigned(count);
   for (let i: u32 = 0; i < count; i++) {
     const h = load<u32>(J + (<usize>i << 2), JitOff.hints);
@@ -102,19 +91,23 @@ export function assemble(end: usize): u32 {
 
   byte(Section.imports);
   s = open();
-  byte(Import.COUNT + 1);
-  for (let i = 0; i < Import.COUNT; i++) {
-    name(0x78);
-    name(0x61 + i);
-    byte(0);
-    byte(typeOf(i));
-  }
+  byte(3);
+  name(0x78);
+  name(0x6a);
+  byte(0);
+  byte(typeOf(Import.jump));
   name(0x78);
   name(0x6d);
   byte(2);
   byte(jget(JitOff.memory) == JitMemory.shared ? 3 : 1);
   unsigned(1);
   unsigned(65536);
+  name(0x78);
+  name(0x74);
+  byte(1);
+  byte(WasmType.funcref);
+  byte(0);
+  byte(Import.COUNT);
   close(s);
 
   byte(Section.functions);
@@ -128,7 +121,7 @@ export function assemble(end: usize): u32 {
   byte(1);
   name(0x66);
   byte(0);
-  byte(Import.COUNT);
+  byte(1);
   close(s);
 
   branchHints();
