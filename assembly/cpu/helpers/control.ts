@@ -15,7 +15,7 @@ import { cpl, cr0, cr4, longActive, mode64, resumeAfter, segAttr, updateMode } f
 const CR0_PG: u32 = 0x80000000;
 const CR0_DEFINED: u32 = CR0_PG | Cr0.CD | Cr0.NW | Cr0.AM | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.TS | Cr0.EM | Cr0.MP | Cr0.PE;
 /** What CPUID reports. */
-const CR4_DEFINED: u64 = Cr4.TSD | Cr4.DE | Cr4.PSE | Cr4.PAE | Cr4.MCE | Cr4.PGE | Cr4.PCE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | Cr4.UMIP
+const CR4_DEFINED: u64 = Cr4.VME | Cr4.PVI | Cr4.TSD | Cr4.DE | Cr4.PSE | Cr4.PAE | Cr4.MCE | Cr4.PGE | Cr4.PCE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | Cr4.UMIP
   | Cr4.FSGSBASE | Cr4.OSXSAVE | Cr4.SMEP | Cr4.SMAP;
 const PHYSICAL_MASK: u64 = 0xffffffffff; // MAXPHYADDR 40
 

@@ -10,6 +10,7 @@ import { tscKhz } from "./tsc";
 /** Leaf 1 EDX. */
 const enum Edx1 {
   FPU = 1 << 0,
+  VME = 1 << 1,
   DE = 1 << 2,
   PSE = 1 << 3,
   TSC = 1 << 4,
@@ -53,7 +54,7 @@ const enum Ecx1 {
 
 const HYPERVISOR: u32 = 0x80000000;
 
-const EDX1: u32 = Edx1.FPU | Edx1.DE | Edx1.PSE | Edx1.TSC | Edx1.MSR | Edx1.PAE | Edx1.MCE | Edx1.CX8 | Edx1.APIC | Edx1.SEP | Edx1.MTRR
+const EDX1: u32 = Edx1.FPU | Edx1.VME | Edx1.DE | Edx1.PSE | Edx1.TSC | Edx1.MSR | Edx1.PAE | Edx1.MCE | Edx1.CX8 | Edx1.APIC | Edx1.SEP | Edx1.MTRR
   | Edx1.PGE | Edx1.MCA | Edx1.CMOV | Edx1.PAT | Edx1.PSE36 | Edx1.CLFSH | Edx1.MMX | Edx1.FXSR | Edx1.SSE | Edx1.SSE2;
 const ECX1: u32 = Ecx1.SSE3 | Ecx1.PCLMULQDQ | Ecx1.SSSE3 | Ecx1.CX16 | Ecx1.SSE4_1 | Ecx1.SSE4_2 | Ecx1.X2APIC | Ecx1.MOVBE | Ecx1.POPCNT | Ecx1.TSC_DEADLINE
   | Ecx1.AES | Ecx1.XSAVE | Ecx1.RDRAND;

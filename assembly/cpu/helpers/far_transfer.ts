@@ -187,6 +187,7 @@ function callInner(u: usize, selector: u32, cs: u64, target: u64, size: i32, cou
   const mask = maskOf(d);
   const lin = newStack(d, top, bytes, Vector.SS, code(ss));
   checkTarget(cs, target);
+  for (let i: u32 = 0; i < count; i++) peek(i * size, size);
   markAccessed(selector, cs);
   markAccessed(ss, d);
   sysStN(lin, size, nextRip(u));

@@ -32,6 +32,7 @@ import { setFromDescriptor, setNull, setReal, setSegment, stackDescriptor } from
 import { maskOf, moveRsp, needRoom, newStack, poke, rsp, setRsp, stackFrame, sysStN } from "./stack";
 import { Switch, commitSwitch } from "./task";
 import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
+import { extended, redirectInterrupt } from "./vme";
 
 /** takeInterrupt(): nothing to deliver. */
 export const NO_INTERRUPT: usize = 0xffffffff;
@@ -146,6 +147,7 @@ export function interruptN(u: usize, vector: u32): usize { return soft(u, vector
 
 function soft(u: usize, vector: u32, event: u32): usize {
   store<u32>(PCPU, 0, SystemOff.stepArmed); // delivery clears TF
+  if (event & Event.sensitive && v86Mode() && extended() && redirectInterrupt(vector, nextRip(u))) return resume();
   deliverEvent(vector, 0, event, nextRip(u), <u32>materialize());
   return load<i32>(PCPU, PcpuOff.faultVector) >= 0 ? 0 : resume();
 }

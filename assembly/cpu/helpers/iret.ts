@@ -13,6 +13,7 @@ import { dropInnerSegments, setReal, setV86 } from "./segment";
 import { moveRsp, outerRsp, peek, stackFrame } from "./stack";
 import { Switch, switchTask } from "./task";
 import { trBase } from "./tss";
+import { extended, returnVirtual } from "./vme";
 
 /** Flags IRET and POPF may change: status, TF DF NT always; RF AC ID with a 32- or 64-bit image; IF if CPL <= IOPL;
  *  IOPL at CPL 0. */
@@ -45,7 +46,11 @@ export function interruptReturn(u: usize, size: i32): usize {
   if (longActive()) return returnLong(size);
   if (realMode()) return returnReal(size, ~(<u32>0));
   if (v86Mode()) {
-    if (iopl() != 3) failError(Vector.GP, 0);
+    if (iopl() != 3) {
+      if (size != 2 || !extended()) failError(Vector.GP, 0);
+      returnVirtual();
+      return finish();
+    }
     return returnReal(size, ~(<u32>(Flag.IOPL | Flag.VM | Flag.VIF | Flag.VIP)));
   }
   if (rflags() & Flag.NT) return returnTask(u);

@@ -28,6 +28,7 @@ import { ldN, moveRsp, peek, poke, rsp, setRsp, stackMask } from "./stack";
 import { syscall, sysenter, sysexit, sysret } from "./syscall";
 import { arpl, lar, lldt, loadTable, lsl, ltr, storeTable, verify } from "./tables";
 import { readTsc } from "./tsc";
+import { adoptVirtualImage, checkVirtualImage, extended, setVirtualInterruptFlag, virtualImage } from "./vme";
 
 /** Next record of the block. */
 @inline function next(u: usize): usize { return u + RecOff.SIZE; }
@@ -111,19 +112,29 @@ function bound(u: usize): usize {
   return index < low || index > high ? raise(Vector.BR) : next(u);
 }
 
+/** In virtual-8086 mode PUSHF and POPF ask IOPL, and may have VIF to work on if it forbids IF. */
+function virtualFlags(size: i32): bool {
+  if (!v86Mode() || iopl() == 3) return false;
+  if (size != 2 || !extended()) failError(Vector.GP, 0);
+  return true;
+}
+
 function pushFlags(u: usize): usize {
-  if (v86Mode() && iopl() != 3) return raiseError(Vector.GP, 0);
   const size = opSize(u);
-  poke(size, size, materialize() & ~<u64>(Flag.VM | Flag.RF));
+  poke(size, size, virtualFlags(size) ? <u64>virtualImage() : materialize() & ~<u64>(Flag.VM | Flag.RF));
   moveRsp(-size);
   return next(u);
 }
 
 function popFlags(u: usize): usize {
-  if (v86Mode() && iopl() != 3) return raiseError(Vector.GP, 0);
-  const size = opSize(u), image = <u32>peek(0, size);
-  materialize();
-  mergeFlags(image, flagsWritable(cpl(), size));
+  const size = opSize(u), virtual = virtualFlags(size), image = <u32>peek(0, size);
+  if (virtual) {
+    checkVirtualImage(image);
+    adoptVirtualImage(image);
+  } else {
+    materialize();
+    mergeFlags(image, flagsWritable(cpl(), size));
+  }
   moveRsp(size);
   updateMode();
   const to = resumeAfter(u);
@@ -134,7 +145,10 @@ function popFlags(u: usize): usize {
 /** An interrupt that became due earlier in this block is taken before IF is cleared: code that opens a window with STI
  *  relies on it. */
 function clearInterruptFlag(u: usize): usize {
-  if (!realMode() && cpl() > iopl()) return raiseError(Vector.GP, 0);
+  if (!realMode() && cpl() > iopl()) {
+    setVirtualInterruptFlag(false);
+    return next(u);
+  }
   const flags = rflags();
   if ((flags & Flag.IF) && interruptWaiting() && !shadowAt(ripOf(u))) {
     store<u64>(PCPU, ripOf(u), PcpuOff.rip);
@@ -146,7 +160,10 @@ function clearInterruptFlag(u: usize): usize {
 }
 
 function setInterruptFlag(u: usize): usize {
-  if (!realMode() && cpl() > iopl()) return raiseError(Vector.GP, 0);
+  if (!realMode() && cpl() > iopl()) {
+    setVirtualInterruptFlag(true);
+    return next(u);
+  }
   const flags = rflags();
   if (flags & Flag.IF) return next(u);
   setRflags(flags | Flag.IF);

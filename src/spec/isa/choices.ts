@@ -23,7 +23,6 @@ export const IGNORED: Rows = [
 
 /** CPUID features without instructions of their own. */
 export const UNREPORTED: Rows = [
-  ["VME, VIF, VIP, PVI (1.EDX 1; CR4.VME, CR4.PVI are reserved)", "#GP on setting the bits of CR4; CLI and STI in v8086 mode trap at IOPL below 3", "no system in use needs the redirection bitmap"],
   ["PSN (1.EDX 18)", "leaf 3 is zero", "a number that names the machine"],
   ["DS, DTES64, DS-CPL (1.EDX 21, 1.ECX 2, 4)", "the debug store does not exist", "nothing is sampled"],
   ["ACPI thermal control, TM, TM2, EIST (1.EDX 22, 29; 1.ECX 8, 7)", "no thermal or frequency MSRs", "the host regulates its processor"],

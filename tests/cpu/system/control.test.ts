@@ -22,7 +22,7 @@ const WRITES: readonly [string, World, bigint, number, string, number][] = [
   ["CR0: bits above 31", "long", 0x180010033n, 0x20, "0f 22 c0", 13],
   ["CR0: CD", "prot", 0x40000011n, 0, "0f 22 c0", -1],
   ["CR4: clearing PAE in long mode", "long", 0n, 0x20, "0f 22 e0", 13],
-  ["CR4: VME is not reported", "prot", 1n, 0, "0f 22 e0", 13],
+  ["CR4: VME and PVI", "prot", 3n, 0, "0f 22 e0", -1],
   ["CR4: PCIDE is not reported", "long", 0x20020n, 0x20, "0f 22 e0", 13],
   ["CR4: all that is reported, SMAP aside", "long", 0x50ffcn, 0x20, "0f 22 e0", -1],
   ["CR3: beyond 40 bits", "long", 0x10000000000n, 0x20, "0f 22 d8", 13],
