@@ -123,12 +123,15 @@ function isThere(u: usize, record: usize): bool {
   return u != 0 && record != 0 && load<u16>(record, RecOff.handler) == Handler.dead && load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off);
 }
 
+/** Instructions of the slice so far. What is left of it does not tell: attention() makes it 0, also when it was less. */
+function done(state: usize): i32 { return load<i32>(state, PcpuOff.sliceLength) - load<i32>(state, PcpuOff.left); }
+
 /** The interpreter, a record at a time, to where the region left. */
 function replay(u: usize): usize {
-  const record = <usize>cget(CheckOff.record), last = <i32>cget(CheckOff.left), epoch = cget(CheckOff.epoch);
+  const record = <usize>cget(CheckOff.record), last = done(area(CheckOff.after)), epoch = cget(CheckOff.epoch);
   while (u) {
     const rest = load<i32>(PCPU, PcpuOff.left);
-    if (rest < last || (rest == last && isThere(u, record))) break;
+    if (done(PCPU) > last || (done(PCPU) == last && isThere(u, record))) break;
     if (load<u32>(PCPU, PcpuOff.codeEpoch) != epoch) return giveUp(u);
     const handler = <i32>load<u16>(u, RecOff.handler);
     if (handler == Handler.head || handler == Handler.region) {
