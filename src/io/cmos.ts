@@ -1,8 +1,8 @@
 /** The PC's CMOS memory with the clock in it: MC146818A (Motorola datasheet, "Address Map", "Interrupts"), and the bytes in
  *  which a PC's firmware leaves the memory size (Ralf Brown's CMOS list).
  *
- *  The date is computed from the wallclock and an offset that changes when the guest sets it. While SET is 1 the ten
- *  bytes are memory. */
+ *  The date is computed from the wallclock and an offset that changes when the guest sets it. While SET is 1, or the divider is held in
+ *  reset, the ten bytes are memory. A second ends where its update does: the bytes change and the flags rise in the same moment. */
 import type { Clock } from "../machine/clock";
 import { ByteDevice, type IrqLine, type TimedDevice } from "./bus";
 
@@ -58,7 +58,9 @@ const enum C {
 const VALID = 0x80; // D: the battery is good
 const PM = 0x80;
 const DONT_CARE = 0xc0;
-const UIP_MS = 0.244; // the date may change this soon after UIP was seen 0
+/** UIP rises 244 us before an update begins, which at 32.768 kHz takes 1984 us ("Update Cycle"). */
+const UIP_MS = 0.244 + 1.984;
+const FIRST_UPDATE_MS = 500; // after the divider has been let go
 const NEVER = Number.POSITIVE_INFINITY;
 const DAY = 86_400;
 
@@ -69,6 +71,8 @@ export class Cmos extends ByteDevice implements TimedDevice {
   private index = 0;
   /** Milliseconds to add to system time. */
   private offset: number;
+  /** What the guest's count of weekdays is ahead of the calendar. */
+  private weekdayShift = 0;
   private a = A.RUNNING | 6; // 1.024 kHz
   private b: number = B.HOURS24;
   private c = 0;
@@ -121,45 +125,65 @@ export class Cmos extends ByteDevice implements TimedDevice {
       case Reg.D:
         return VALID;
     }
-    if (TIME_BYTES.includes(index) && !(this.b & B.SET)) return this.timeByte(index, this.date());
+    if (TIME_BYTES.includes(index) && this.counting) return this.timeByte(index, this.date());
     return this.memory[index];
   }
 
   writeByte(offset: number, value: number): void {
     if (offset === 0) {
-      this.index = value & 0x7f; // bit 7 masks NMI, and nothing here makes one
+      // bit 7 keeps the processor's NMI pin quiet, which nothing on this PC drives: NMIs of the APICs are messages, behind that gate
+      this.index = value & 0x7f;
       return;
     }
     this.raise();
     const { index } = this;
-    if (index === Reg.A) this.a = value & (A.DIVIDER | A.RATE);
+    if (index === Reg.A) this.writeA(value & (A.DIVIDER | A.RATE));
     else if (index === Reg.B) this.writeB(value);
     else if (index === Reg.C || index === Reg.D) return;
     else if (TIME_BYTES.includes(index)) {
-      if (!(this.b & B.SET)) this.freeze();
+      const { counting } = this;
+      if (counting) this.freeze();
       this.memory[index] = value;
-      if (!(this.b & B.SET)) this.thaw();
+      if (counting) this.thaw();
     } else this.memory[index] = value;
     this.update();
   }
 
+  private writeA(value: number): void {
+    const was = this.counting;
+    const ran = this.running;
+    if (was && (value & A.DIVIDER) !== A.RUNNING) this.freeze();
+    this.a = value;
+    if (!ran && this.running) this.phase = FIRST_UPDATE_MS;
+    if (!was && this.counting) this.thaw();
+  }
+
   private writeB(value: number): void {
-    if (value & B.SET) {
-      if (!(this.b & B.SET)) this.freeze();
-      value &= ~B.UIE;
-      this.b = value;
-    } else {
-      const wasSet = this.b & B.SET;
-      this.b = value;
-      if (wasSet) this.thaw();
-    }
+    const was = this.counting;
+    if (value & B.SET) value &= ~B.UIE;
+    if (was && value & B.SET) this.freeze();
+    this.b = value;
+    if (!was && this.counting) this.thaw();
+  }
+
+  /** The bytes are a clock. */
+  private get counting(): boolean {
+    return !(this.b & B.SET) && this.running;
+  }
+
+  /** Milliseconds since the last update, which goes on while SET holds the bytes: SET does not stop the divider. */
+  private get phase(): number {
+    return (((this.nowMs() + this.offset) % 1000) + 1000) % 1000;
+  }
+  private set phase(ms: number) {
+    this.offset += ms - this.phase;
   }
 
   get deadline(): number {
     if (this.c & C.IRQF) return NEVER; // nothing changes for the guest until it reads C
     let at = NEVER;
     if (this.b & B.PIE && this.periodMs > 0) at = (Math.floor(this.seen / this.periodMs) + 1) * this.periodMs;
-    if (!(this.b & B.SET) && this.running) {
+    if (this.counting) {
       if (this.b & B.UIE) at = Math.min(at, this.nextSecond());
       if (this.b & B.AIE) at = Math.min(at, this.nextAlarm());
     }
@@ -180,9 +204,7 @@ export class Cmos extends ByteDevice implements TimedDevice {
   }
 
   private get updating(): boolean {
-    if (this.b & B.SET || !this.running) return false;
-    const intoSecond = (((this.nowMs() + this.offset) % 1000) + 1000) % 1000;
-    return intoSecond > 1000 - UIP_MS;
+    return this.counting && this.phase > 1000 - UIP_MS;
   }
 
   /** Period of the rate in A, 0 for none: 2^(rate - 1) cycles of 32.768 kHz; 1 and 2 are as 8 and 9. */
@@ -197,7 +219,7 @@ export class Cmos extends ByteDevice implements TimedDevice {
     const now = this.nowMs();
     const { periodMs } = this;
     if (periodMs > 0 && Math.floor(now / periodMs) > Math.floor(this.seen / periodMs)) this.c |= C.PF;
-    if (!(this.b & B.SET) && this.running) {
+    if (this.counting) {
       if (this.nextSecond() <= now) this.c |= C.UF;
       if (!(this.c & C.AF) && this.nextSecond() <= now && this.nextAlarm() <= now) this.c |= C.AF;
     }
@@ -245,7 +267,7 @@ export class Cmos extends ByteDevice implements TimedDevice {
       case Reg.hours:
         return this.encodeTime(index, date.getUTCHours());
       case Reg.weekday:
-        return date.getUTCDay() + 1;
+        return ((date.getUTCDay() + this.weekdayShift) % 7) + 1;
       case Reg.day:
         return this.encode(date.getUTCDate());
       case Reg.month:
@@ -286,8 +308,9 @@ export class Cmos extends ByteDevice implements TimedDevice {
     const set = new Date(0);
     set.setUTCFullYear(year, this.decode(memory[Reg.month]) - 1, this.decode(memory[Reg.day]));
     set.setUTCHours(hour, this.decode(memory[Reg.minutes]), this.decode(memory[Reg.seconds]));
+    this.weekdayShift = (((memory[Reg.weekday] - 1 - set.getUTCDay()) % 7) + 7) % 7;
     const now = this.nowMs();
-    this.offset = set.getTime() - now;
+    this.offset = set.getTime() + this.phase - now;
     this.seen = now;
   }
 }

@@ -1,8 +1,6 @@
 /** 8254 interval timer (Intel 8254 datasheet, "Mode Definitions", "Read Operations"): three 16-bit counters at 1.193182 MHz.
  *  Nothing is counted: the clock pulse that loaded a count is remembered, and everything else follows from the time. A
- *  count written at one pulse is loaded by the next.
- *
- *  DEVIATION: in mode 3 a new count begins with the next full period, where the chip takes it at the half. */
+ *  count written at one pulse is loaded by the next. */
 import type { Clock } from "../machine/clock";
 import { ByteDevice, type IrqLine, type TimedDevice } from "./bus";
 
@@ -42,20 +40,23 @@ class Counter {
   private mode: Mode = Mode.terminalCount;
   private access = Access.both;
   private bcd = false;
-  /** The count register: what the CPU wrote; 0 stands for the greatest count. */
-  private count = 0;
   private lowByte = -1; // written, its high byte still to come
   private readHigh = false;
   private latched = -1;
   private latchedHigh = false;
   private status = -1;
 
-  /** The count in force, and the pulse that loaded it (or would have, had it not been stopped); NEVER: none yet. */
+  /** The count in force, and the pulse that loaded it (or would have, had it not been stopped); NEVER: none yet. In mode 3 where the high half of
+   *  the period begins, or would have. */
   private length = 0x10000;
   private loaded = NEVER;
-  /** A count that mode 2 or 3 takes over at the end of the period, at this pulse. */
+  /** A count that waits for the end of mode 2's period or mode 3's half, at this pulse, or in modes 1 and 5 for the trigger. */
   private next = 0;
   private nextAt = NEVER;
+  private waiting = false;
+  /** Before the pulse that loads: what is in the counter, and the level of OUT. */
+  private resting = 0;
+  private restingOut = false;
   /** Pulse at which the gate stopped the counting; NEVER while it counts. */
   private stopped = NEVER;
   gate: boolean;
@@ -67,8 +68,10 @@ class Counter {
   control(word: number, now: number): void {
     const access = (word >> 4) & 3;
     if (access === Access.latch) return this.latchCount(now);
+    this.resting = this.current(now);
     const mode = (word >> 1) & 7;
     this.mode = mode > 5 ? mode & 3 : mode;
+    this.restingOut = this.mode !== Mode.terminalCount;
     this.access = access;
     this.bcd = (word & Control.BCD) !== 0;
     this.lowByte = -1;
@@ -76,6 +79,7 @@ class Counter {
     this.latched = -1;
     this.loaded = NEVER;
     this.nextAt = NEVER;
+    this.waiting = false;
     this.stopped = NEVER;
   }
 
@@ -83,35 +87,54 @@ class Counter {
   write(value: number, now: number): void {
     if (this.access === Access.both && this.lowByte < 0) {
       this.lowByte = value;
-      if (this.mode === Mode.terminalCount) this.loaded = NEVER; // the first byte stops the counting
+      if (this.mode === Mode.terminalCount) {
+        this.resting = this.current(now); // the first byte stops the counting and lowers OUT
+        this.restingOut = false;
+        this.loaded = NEVER;
+      }
       return;
     }
-    this.count = this.access === Access.low ? value : this.access === Access.high ? value << 8 : this.lowByte | (value << 8);
+    const count = this.access === Access.low ? value : this.access === Access.high ? value << 8 : this.lowByte | (value << 8);
     this.lowByte = -1;
-    const length = this.decode(this.count);
+    const length = this.decode(count);
     switch (this.mode) {
       case Mode.oneShot:
       case Mode.hardwareStrobe:
-        this.next = length; // the next trigger loads it
-        this.nextAt = NEVER;
-        if (this.loaded === NEVER) this.length = length;
+        this.settle(now);
+        this.next = length;
+        this.waiting = true;
         break;
       case Mode.rate:
       case Mode.square:
-        if (this.loaded === NEVER) this.start(length, now);
+        if (this.loaded === NEVER || now < this.loaded) this.start(length, now);
         else {
           this.settle(now);
-          const periods = Math.floor((now - this.loaded) / this.length) + 1;
           this.next = length;
-          this.nextAt = this.loaded + Math.max(periods, 1) * this.length;
+          this.nextAt = this.endOfCycle(now);
         }
         break;
       default:
+        if (this.mode === Mode.terminalCount) this.restingOut = false;
         this.start(length, now);
     }
   }
 
+  /** The first pulse after `now` at which mode 2 or 3 begins its count anew. */
+  private endOfCycle(now: number): number {
+    const { loaded, length } = this;
+    const t = Math.max(now - loaded, 0);
+    const period = t - (t % length);
+    const high = this.mode === Mode.square ? Math.ceil(length / 2) : length;
+    return loaded + period + (t % length < high ? high : length);
+  }
+
+  /** The next pulse loads a count. */
   private start(length: number, now: number): void {
+    if (this.loaded !== NEVER && now >= this.loaded) {
+      this.resting = this.current(now);
+      this.restingOut = this.mode !== Mode.terminalCount && this.out(now);
+    }
+    this.waiting = false;
     this.length = length;
     this.loaded = now + 1;
     this.nextAt = NEVER;
@@ -134,21 +157,23 @@ class Counter {
         break;
       case Mode.oneShot:
       case Mode.hardwareStrobe:
-        if (rises && this.count >= 0) {
-          this.length = this.decode(this.count);
-          this.loaded = now + 1;
-        }
+        if (rises && (this.waiting || this.loaded !== NEVER)) this.start(this.waiting ? this.next : this.length, now);
         break;
       default:
         if (falls && this.loaded !== NEVER) this.stopped = now;
-        else if (rises && this.loaded !== NEVER) this.start(this.nextAt === NEVER ? this.length : this.next, now);
+        else if (rises && this.loaded !== NEVER) {
+          this.start(this.nextAt === NEVER ? this.length : this.next, now);
+          this.restingOut = true; // the closed gate held it so
+        }
     }
   }
 
   /** Takes over a count whose period has come. */
   private settle(now: number): void {
     if (now < this.nextAt || this.stopped !== NEVER) return;
-    this.loaded = this.nextAt;
+    // at the end of the high half the low one begins with the new count
+    const low = this.mode === Mode.square && (this.nextAt - this.loaded) % this.length !== 0;
+    this.loaded = this.nextAt - (low ? Math.ceil(this.next / 2) : 0);
     this.length = this.next;
     this.nextAt = NEVER;
   }
@@ -161,10 +186,9 @@ class Counter {
 
   /** The OUT pin. */
   out(now: number): boolean {
-    if (this.loaded === NEVER) return this.mode !== Mode.terminalCount;
-    const { length } = this;
-    if (now < this.loaded) return this.mode !== Mode.terminalCount; // the count is not loaded yet
+    if (this.loaded === NEVER || now < this.loaded) return this.restingOut;
     const t = this.elapsed(now);
+    const { length } = this;
     switch (this.mode) {
       case Mode.terminalCount:
         return t >= length;
@@ -182,7 +206,7 @@ class Counter {
   /** The first pulse after `now` at which OUT rises, NEVER if it does not by itself. */
   nextRise(now: number): number {
     if (this.loaded === NEVER || this.stopped !== NEVER) return NEVER;
-    this.settle(now);
+    if (now >= this.loaded) this.settle(now);
     const { loaded, length } = this;
     switch (this.mode) {
       case Mode.terminalCount:
@@ -191,7 +215,10 @@ class Counter {
       case Mode.rate:
       case Mode.square: {
         const rise = loaded + (Math.max(Math.floor((now - loaded) / length), 0) + 1) * length;
-        return rise > this.nextAt ? this.nextAt : rise;
+        if (rise <= this.nextAt) return rise;
+        // the count that waits begins with the low half, unless it begins with a period
+        const low = this.mode === Mode.square && (this.nextAt - loaded) % length !== 0;
+        return this.nextAt + (low ? Math.floor(this.next / 2) : 0);
       }
       default:
         return loaded + length + 1 > now ? loaded + length + 1 : NEVER;
@@ -199,9 +226,9 @@ class Counter {
   }
 
   private current(now: number): number {
-    if (this.loaded === NEVER) return this.count;
-    const { length } = this;
+    if (this.loaded === NEVER || now < this.loaded) return this.resting;
     const t = this.elapsed(now);
+    const { length } = this;
     switch (this.mode) {
       case Mode.rate:
         return this.encode(length - (t % length));
@@ -226,7 +253,8 @@ class Counter {
 
   latchStatus(now: number): void {
     if (this.status >= 0) return;
-    const isNull = this.loaded === NEVER || now < this.loaded || this.nextAt !== NEVER;
+    this.settle(now);
+    const isNull = this.loaded === NEVER || now < this.loaded || this.nextAt !== NEVER || this.waiting;
     this.status = (this.out(now) ? OUT_HIGH : 0) | (isNull ? NULL_COUNT : 0) | (this.access << 4) | (this.mode << 1) | (this.bcd ? 1 : 0);
   }
 

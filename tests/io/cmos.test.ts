@@ -74,11 +74,11 @@ test("setting the time under SET, and byte by byte", () => {
   rig.ms += 5000;
   assert.is(rig.get(0), 0x58, "time stands while SET is 1");
   rig.set(11, 0x02);
-  assert.equal(rig.time(), [0x19, 0x99, 0x12, 0x31, 6, 0x23, 0x59, 0x58]);
+  assert.equal(rig.time(), [0x19, 0x99, 0x12, 0x31, 4, 0x23, 0x59, 0x58], "weekdays are counted, not computed");
   rig.ms += 2000;
-  assert.equal(rig.time(), [0x20, 0x00, 0x01, 0x01, 7, 0x00, 0x00, 0x00]);
+  assert.equal(rig.time(), [0x20, 0x00, 0x01, 0x01, 5, 0x00, 0x00, 0x00]);
   assert.is(rig.set(2, 0x30).get(2), 0x30);
-  assert.equal(rig.time(), [0x20, 0x00, 0x01, 0x01, 7, 0x00, 0x30, 0x00]);
+  assert.equal(rig.time(), [0x20, 0x00, 0x01, 0x01, 5, 0x00, 0x30, 0x00]);
 });
 
 test("update in progress shows before the second changes", () => {
@@ -87,7 +87,7 @@ test("update in progress shows before the second changes", () => {
     rig.ms = ms;
     return rig.get(10) & 0x80;
   };
-  assert.equal([uip(500), uip(999.7), uip(999.9), uip(1000.1)], [0, 0, 0x80, 0]);
+  assert.equal([uip(500), uip(997.7), uip(997.8), uip(1000.1)], [0, 0, 0x80, 0]);
   rig.set(11, 0x82);
   assert.is(uip(1999.9), 0, "not while SET is 1");
 });
@@ -151,6 +151,43 @@ for (const [[hours, minutes, seconds], after] of ALARMS) {
     assert.is(rig.get(12) & 0xa0, 0xa0);
   });
 }
+
+//  B         SET or divider reset from   to     the seconds change after
+const HOLDS = [
+  ["SET", 11, 0x82, 0x02, 300, 600, 1000], // the divider runs on
+  ["SET over an update", 11, 0x82, 0x02, 900, 1100, 2000],
+  ["the divider in reset", 10, 0x66, 0x26, 300, 600, 1100], // the first update half a second later
+  ["the divider in reset, other code", 10, 0x76, 0x26, 900, 5000, 5500],
+] as const;
+for (const [name, register, held, free, from, to, next] of HOLDS) {
+  test(`${name} holds the time; it goes on`, () => {
+    const rig = new Rig();
+    rig.ms = from;
+    rig.set(register, held);
+    rig.ms = to;
+    assert.is(rig.get(0), 0x50);
+    rig.set(register, free);
+    rig.ms = next - 1;
+    assert.is(rig.get(0), 0x50);
+    rig.ms = next + 1;
+    assert.is(rig.get(0), 0x51);
+  });
+}
+
+test("SET takes the update-ended interrupt away, and no flag but the periodic one rises while it holds", () => {
+  const rig = new Rig().set(11, 0xf2);
+  assert.is(rig.get(11), 0xe2);
+  rig.get(12);
+  rig.ms = 2500;
+  assert.is(rig.get(12) & 0x70, 0x40);
+});
+
+test("a weekday of one's own is counted on", () => {
+  const rig = new Rig().set(6, 7);
+  assert.is(rig.get(6), 7);
+  rig.ms = 10_000;
+  assert.is(rig.get(6), 1);
+});
 
 test("memory size and plain bytes", () => {
   const rig = new Rig();
