@@ -13,6 +13,7 @@ import { Domain, type HvmImage, type PvhImage } from "./domain";
 import { ConfigError, ImageError } from "./errors";
 import { extraDevices, loadFirmware, loadHvmKernel, type MmioHandler, type PortHandler } from "./hvm_image";
 import { makePcpu, makePcpuWith } from "./pcpu";
+import { Scratch } from "./scratch";
 import { Xenstore } from "./xenstore";
 
 export interface MachineOptions {
@@ -149,8 +150,9 @@ export class Machine {
     this.building++;
     this.hardware.keepAlive(true);
     let domain: Domain | null = null;
+    const scratch = new Scratch();
     try {
-      const image = await (checked.type === "hvm" ? this.hvmImage(config, checked) : this.pvhImage(config, checked));
+      const image = await (checked.type === "hvm" ? this.hvmImage(config, checked, scratch) : this.pvhImage(config, checked, scratch));
       signal?.throwIfAborted();
       if (this.destroyed) throw new MachineError("the machine has been destroyed");
       const { hardware, xenstore, events } = this;
@@ -166,6 +168,7 @@ export class Machine {
       else this.names.delete(checked.name);
       throw error;
     } finally {
+      scratch.release();
       this.building--;
       if (this.live.size + this.building === 0) this.hardware.keepAlive(false);
     }
@@ -174,27 +177,30 @@ export class Machine {
     return domain;
   }
 
-  private async pvhImage(config: DomainConfig, { cmdline }: CheckedConfig): Promise<PvhImage> {
+  private async pvhImage(config: DomainConfig, { cmdline }: CheckedConfig, scratch: Scratch): Promise<PvhImage> {
     const { kernel, ramdisk } = config;
-    const [loaded, initrd] = await Promise.all([
-      this.read("kernel", kernel!).then((bytes) => loadKernel(bytes, fileName("kernel", kernel!))),
-      ramdisk === undefined ? undefined : this.read("ramdisk", ramdisk),
-    ]);
+    const load = async () => {
+      const bytes = await this.read("kernel", kernel!, scratch);
+      const image = await loadKernel(bytes, fileName("kernel", kernel!));
+      if (image.elf.bytes.buffer !== bytes.buffer) scratch.add(image.elf.bytes);
+      return image;
+    };
+    const [loaded, initrd] = await Promise.all([load(), ramdisk === undefined ? undefined : this.read("ramdisk", ramdisk, scratch)]);
     return { type: "pvh", kernel: loaded, ramdisk: initrd, cmdline };
   }
 
-  private async hvmImage(config: DomainConfig, { cmdline, memory }: CheckedConfig): Promise<HvmImage> {
+  private async hvmImage(config: DomainConfig, { cmdline, memory }: CheckedConfig, scratch: Scratch): Promise<HvmImage> {
     const { kernel, firmware, ramdisk, modules = [], ports = [], mmio = [], debugExit = false } = config;
     if ((ports.length > 0 || mmio.length > 0) && this.threads)
       throw new ConfigError(ports.length > 0 ? "ports" : "mmio", "handlers need a machine without threads (threads: false): devices run where the processor runs.");
-    const rom = firmware === undefined ? undefined : await this.read("firmware", firmware);
+    const rom = firmware === undefined ? undefined : await this.read("firmware", firmware, scratch);
     const extra = ports.length + mmio.length > 0 ? extraDevices(ports, mmio, memory, rom?.length ?? 0) : undefined;
     const onCreated = (domid: number) => void (extra && this.extra.set(domid, extra));
     if (rom) return { type: "hvm", boot: loadFirmware(rom, fileName("firmware", firmware!)), debugExit, extra, onCreated };
     const files = ramdisk === undefined ? modules : [{ image: ramdisk }, ...modules];
     const [bytes, ...loaded] = await Promise.all([
-      this.read("kernel", kernel!),
-      ...files.map(async ({ image, cmdline: text = "" }) => ({ bytes: await this.read("modules", image), cmdline: text })),
+      this.read("kernel", kernel!, scratch),
+      ...files.map(async ({ image, cmdline: text = "" }) => ({ bytes: await this.read("modules", image, scratch), cmdline: text })),
     ]);
     return { type: "hvm", boot: await loadHvmKernel(bytes, fileName("kernel", kernel!), loaded, cmdline), debugExit, extra, onCreated };
   }
@@ -233,9 +239,11 @@ export class Machine {
     if (signal.aborted) abort();
   }
 
-  private async read(key: string, source: ImageSource): Promise<Uint8Array> {
+  private async read(key: string, source: ImageSource, scratch: Scratch): Promise<Uint8Array> {
     try {
-      return await this.platform.read(source);
+      const bytes = await this.platform.read(source);
+      if (typeof source === "string" || source instanceof URL) scratch.add(bytes); // others may be the program's own
+      return bytes;
     } catch (error) {
       throw new ImageError(fileName(key, source), `it cannot be read: ${(error as Error).message}`);
     }

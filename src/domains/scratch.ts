@@ -1,0 +1,25 @@
+/** Images on their way into a domain: read and unpacked for it alone, tens of MiB that are of no use once they are in its memory. A garbage
+ *  collector would keep them for long, since afterwards little happens on this thread that would make it run; what is transferred to
+ *  nobody goes at once. */
+export class Scratch {
+  private readonly buffers = new Set<ArrayBuffer>();
+
+  /** The whole buffer that `bytes` are of. */
+  add(bytes: Uint8Array): void {
+    if (bytes.buffer instanceof ArrayBuffer) this.buffers.add(bytes.buffer);
+  }
+
+  release(): void {
+    const { port1, port2 } = new MessageChannel();
+    for (const buffer of this.buffers) {
+      try {
+        port1.postMessage(null, [buffer]);
+      } catch {
+        // small files may share a buffer that belongs to the host
+      }
+    }
+    this.buffers.clear();
+    port1.close();
+    port2.close();
+  }
+}
