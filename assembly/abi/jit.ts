@@ -41,6 +41,12 @@ export const enum JitOff {
   shared = 168, // u32, blocks of the region that others contain too
   again = 172, // u32, 1: the instruction being translated has to begin a piece
   hintCount = 176, // u32
+  usesSse = 220, // u32, 1: the region has SSE instructions that are no calls
+  xmmUsed = 224, // u32, bit per XMM register the region reads
+  xmmWritten = 228, // u32
+  sseKnown = 232, // u32 Known: what the block has asked already
+  plain64 = 236, // u32, bit per f64 element that is neither denormal nor NaN
+  plain32 = 240, // u32, the same of the low f32
   check = 248, // u32 Check: whether translated code is checked against the interpreter, and what of that goes on
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)
@@ -53,6 +59,7 @@ export const enum JitOff {
   blocks = 4096, // 64 x 64 B
   snaps = 8192, // u32[6016]
   saved = 32256, // u32[32], copy of `cur`
+  xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
   effects = 32768, // 1024 x 32 B
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function

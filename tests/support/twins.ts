@@ -17,9 +17,9 @@ export class Twins {
     return new Twins(await TestPc.create({ ...options, jit: EAGER }), await TestPc.create({ ...options, jit: false }));
   }
 
-  /** Runs NASM source on both, `prepare` before; compares outcome and the page of data; gives the outcome. */
-  run(source: string, bits: Bits, start: Start = {}, prepare: (pc: TestPc) => void = () => {}): Outcome {
-    const code = assemble(source, bits);
+  /** Runs NASM source or code on both, `prepare` before; compares outcome and the page of data; gives the outcome. */
+  run(source: string | Uint8Array, bits: Bits, start: Start = {}, prepare: (pc: TestPc) => void = () => {}): Outcome {
+    const code = typeof source === "string" ? assemble(source, bits) : source;
     const [left, right] = [this.translated, this.interpreted].map((pc) => {
       pc.guest.fill(LAYOUT.data, 0x3000, 0);
       prepare(pc);

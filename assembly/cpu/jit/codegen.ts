@@ -2,11 +2,13 @@
  *  stays in a temporary. Code off the main path (`cold`) computes what it needs anew. */
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
+import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
 import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
 
 @inline function caches(n: i32): bool { return uses(n) > 1 && !jget(JitOff.cold); }
@@ -381,6 +383,24 @@ function translateStore(e: usize, next: usize): void {
   byte(Wasm.end);
 }
 
+/** The same for an SSE store. */
+function translateSseStore(e: usize, next: usize): void {
+  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), u = <usize>load<u32>(next, EffectOff.u);
+  ready(load<u32>(next, EffectOff.snap));
+  store<u32>(next, <u32>(u + RecOff.SIZE), EffectOff.u);
+  const lin = probe(load<i32>(e, EffectOff.a), w, PcpuOff.TLB_W);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  hitHost(PcpuOff.TLB_W);
+  emitSseStoreValue(u);
+  byte(Wasm.else_);
+  missHost(lin, w, true, <u32>u, h);
+  localGet(h);
+  emitSseStoreValue(u);
+  stored(next, h, 1);
+  byte(Wasm.end);
+}
+
 /** [i32] -> [] */
 function storeValue(value: i32, v: u32, w: i32): void {
   if (v) localGet(v);
@@ -430,6 +450,9 @@ export function emitEffects(): void {
         const next = effectAt(i + 1);
         if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.store && load<u32>(next, EffectOff.h) == h) {
           translateStore(e, next);
+          i++;
+        } else if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.sseStore) {
+          translateSseStore(e, next);
           i++;
         } else translateAddress(e, true);
         break;
@@ -487,6 +510,9 @@ export function emitEffects(): void {
         byte(Wasm.end);
         break;
       }
+      case Effect.sse: emitSse(e); break;
+      case Effect.sseReady: emitReady(<usize>load<u32>(e, EffectOff.u), load<u8>(e, EffectOff.cc)); break;
+      case Effect.aligned: emitAligned(<usize>load<u32>(e, EffectOff.u), load<i32>(e, EffectOff.a)); break;
       default: giveUp();
     }
   }

@@ -14,6 +14,10 @@ export const enum Effect {
   cond = 5, // condition cc of the flags, to local t
   carry = 6, // CF, to local t
   canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
+  sse = 16, // SSE record u; memory operand at host h, general register as node a; general or flags result to local t; flags: Sse
+  sseStore = 17, // the same, storing to host h; may leave after it
+  sseReady = 18, // leaves at record u unless SSE may be used, as cc (Known) says
+  aligned = 19, // leaves at record u unless node a is a multiple of 16
 }
 
 /** Where code goes on that leaves after a store. */

@@ -3,7 +3,7 @@
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
-import { Gpr } from "../../abi/x86";
+import { Flag, Gpr } from "../../abi/x86";
 import { Cond, Host, Machine } from "../machine";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
@@ -63,6 +63,13 @@ export function compareNode(cc: i32, a: i32, b: i32): i32 {
   use(x);
   use(y);
   return make(Node.compare, w, x, y, cc);
+}
+
+/** Bits of RFLAGS of which a group of conditions asks whether one is set, 0 if it asks otherwise; `carried`: CF is elsewhere. */
+function orderBits(group: i32, carried: bool): i64 {
+  if (group == 2) return Flag.ZF;
+  if (group == 5) return Flag.PF;
+  return carried ? 0 : group == 1 ? Flag.CF : group == 3 ? Flag.CF | Flag.ZF : 0;
 }
 
 /** The flags as they are, for a helper that computes from them. */
@@ -156,6 +163,7 @@ export class Emit extends Machine<i32> {
         case FlagsKind.add: return binary(Node.ltu, extend(Node.sext, binary(Node.add, a, b), w), a);
         case FlagsKind.sub: return binary(Node.ltu, a, b);
         case FlagsKind.logic: return constant(0);
+        case RawKind.order: return binary(Node.and, cur(Slot.flagsRes), constant(1));
         case FlagsKind.imul: break;
         default: return c;
       }
@@ -170,6 +178,10 @@ export class Emit extends Machine<i32> {
       const kind = base(k), w = 1 << ((k >> WLOG_SHIFT) & 3), group = cc >> 1;
       const carried = (k & (FlagsKind.overlay | RawKind.carry)) != 0, overlaid = (k & FlagsKind.overlay) != 0;
       const zs = group == 2 || group == 4;
+      if (kind == RawKind.order) {
+        const bits = orderBits(group, carried);
+        if (bits) return compareNode(cc & 1 ? 4 : 5, binary(Node.and, cur(Slot.flagsRes), constant(bits)), constant(0));
+      }
       if (group == 1 && (carried || (kind >= FlagsKind.inc && kind <= FlagsKind.shift))) {
         use(cur(Slot.flagsCarry));
         return make(Node.bit, 8, cur(Slot.flagsCarry), 0, (cc & 1) << 8);
@@ -184,7 +196,7 @@ export class Emit extends Machine<i32> {
         const a = extend(Node.sext, cur(Slot.flagsA), w), r = extend(Node.sext, binary(Node.add, a, extend(Node.sext, cur(Slot.flagsB), w)), w);
         if (zs) return compareNode(cc, r, constant(0));
         if (group == 1) return compareNode(cc, r, a);
-      } else if (kind != FlagsKind.sub) {
+      } else if (kind != FlagsKind.sub && kind != RawKind.order) {
         const r = extend(Node.sext, cur(Slot.flagsRes), w);
         if (zs || (kind == FlagsKind.logic && !carried && group != 0 && group != 5)) return compareNode(cc, r, constant(0));
         if (kind == FlagsKind.dec && !overlaid && group >= 6) return compareNode(cc, extend(Node.sext, binary(Node.add, r, constant(1)), w), constant(1));

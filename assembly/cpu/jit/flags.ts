@@ -2,12 +2,13 @@
  *  bits 8 and 9 of the kind are its logarithm), so that code that nobody asks for flags does not extend them. ADD and SUB
  *  leave their operands only, INC and DEC their result. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
-import { carry, condition, setCarry } from "../flags";
+import { carry, condition, setCarry, setCarryOverflow, setStatus } from "../flags";
 import { PCPU } from "../pcpu";
 import { knownKind } from "./slots";
 
 export const enum RawKind {
   memory = 64, // the flags are where the interpreter keeps them
+  order = 16, // a base kind: the result is the flags themselves, as in RFLAGS
   raw = 0x1000,
   carry = 0x2000, // CF is bit 0 of flagsCarry, the others as the rest of the kind says
 }
@@ -31,6 +32,12 @@ export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
   if (!(kind & RawKind.memory)) {
     const wlog = (kind >> WLOG_SHIFT) & 3;
     const k = <i32>(kind & 31);
+    if (k == RawKind.order) {
+      setStatus(<u32>r);
+      if (kind & FlagsKind.overlay) setCarryOverflow(<u32>c & 1, <u32>c >> 1 & 1);
+      if (kind & RawKind.carry) setCarry(<u32>c & 1);
+      return;
+    }
     a = sext(a, wlog);
     b = sext(b, wlog);
     r = sext(r, wlog);

@@ -12,6 +12,7 @@ import { PCPU } from "../pcpu";
 import { Alu, Form } from "../semantics/alu";
 import { J, jget, jset } from "./buffer";
 import { isRestless } from "./regions";
+import { noteSse, sseProperties } from "./sse";
 
 const MAX_BLOCKS: u32 = 60;
 const MAX_INSNS: u32 = 600;
@@ -135,6 +136,9 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.shared, 0);
   jset(JitOff.used, 0);
   jset(JitOff.written, 0);
+  jset(JitOff.usesSse, 0);
+  jset(JitOff.xmmUsed, 0);
+  jset(JitOff.xmmWritten, 0);
   jset(JitOff.mode, load<u16>(head, BlockOff.mode));
   if (add(head, ripBase) == NONE) return false;
   let templates: u32 = 0, others: u32 = 0;
@@ -142,7 +146,11 @@ export function discover(head: usize, ripBase: u64): bool {
     const b = blockOf(i), h = headOf(b), records = <u32>recordsOf(h);
     for (let k: u32 = 1; k <= records; k++) {
       const u = h + <usize>k * RecOff.SIZE;
-      if (isTemplate(u)) { noteRegisters(u); templates++; } else others++;
+      const sse = sseProperties(u);
+      if (sse) noteSse(u, sse);
+      else if (isTemplate(u)) noteRegisters(u);
+      if (sse || isTemplate(u)) templates++;
+      else others++;
     }
     const u = terminator(h);
     store<u32>(b, <u32>u, JitBlock.term);

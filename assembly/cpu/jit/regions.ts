@@ -9,6 +9,7 @@ import { jitInstall } from "../../env";
 import { BlockOff } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
+import { missS } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
 import { commitWrite, missAt, missR } from "../access";
 import { Handler } from "../handler";
@@ -157,10 +158,17 @@ export function jitMissR(lin: u64, size: i32, u: usize): usize {
 
 export function jitMissW(lin: u64, size: i32, u: usize): usize {
   // a call has no record after it, where the run loop might look at what a device did
+  if (load<u16>(u, RecOff.handler) == Handler.cold) return jitMissStore(lin, size, u);
   const t = <i32>load<u16>(u, RecOff.desc) >> 9;
   const host = missAt(lin, size, t == Template.call || t == Template.callInd ? 0 : u);
   if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
   return host;
+}
+
+/** SSE stores replace all of their bytes. */
+function jitMissStore(lin: u64, size: i32, u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return missS(lin, size);
 }
 
 /** Something was stored to `host` that was not found in the TLB. A write may have been prepared before by an instruction that faulted

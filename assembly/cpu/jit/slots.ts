@@ -48,7 +48,8 @@ export function beginPiece(kind: i32): void {
 
 const I32: u8 = 0x7f, I64: u8 = 0x7e;
 
-function fresh(type: u8): u32 {
+/** A local of its own. */
+export function fresh(type: u8): u32 {
   const n = jget(JitOff.tempCount);
   if (n >= 1000) {
     jset(JitOff.bad, 1);

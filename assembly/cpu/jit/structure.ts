@@ -28,6 +28,8 @@ import { Import } from "./imports";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
 import { blockOf, flagsLive, headOf, isTemplate, succ, templateOf } from "./region";
+import { sseMayLeave, sseProperties, translateSse } from "./sse";
+import { beginXmm, forgetSse, loadXmm, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 
 const NONE: u32 = 0xff;
@@ -72,11 +74,13 @@ function loadState(): void {
   localSet(Local.tlb);
   i32const(RawKind.memory);
   localSet(Slot.flagsKind);
+  loadXmm();
 }
 
 function saveState(): void {
   const written = jget(JitOff.written);
   for (let slot: u32 = 0; slot < 16; slot++) if (written >> slot & 1) saveLong(slot * 8, slot);
+  saveXmm();
   saveWord(PcpuOff.left, Local.left);
   localGet(Slot.flagsKind);
   i32const(RawKind.memory);
@@ -97,6 +101,7 @@ export function emitRegion(): void {
   jset(JitOff.count64, 0);
   jset(JitOff.count32, 0);
   jset(JitOff.cold, 0);
+  beginXmm();
   loadState();
   byte(Wasm.block);
   byte(WasmType.void_);
@@ -283,6 +288,7 @@ function emitBlock(n: u32): void {
   const b = blockOf(n), head = headOf(b), count = <i32>load<u16>(head, BlockOff.count);
   store<u64>(J, load<u64>(b, JitBlock.ripBase), JitOff.ripBase);
   jset(JitOff.term, Term.none);
+  forgetSse();
   if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
     localGet(Local.left);
     i32const(count);
@@ -303,19 +309,25 @@ function emitBlock(n: u32): void {
 
   const records = recordsOf(head);
   for (let k: u32 = 1; k <= records; k++) {
-    const u = head + <usize>k * RecOff.SIZE, handler = <i32>load<u16>(u, RecOff.handler);
-    if (isTemplate(u)) {
-      translateRecord(u);
+    const u = head + <usize>k * RecOff.SIZE, handler = <i32>load<u16>(u, RecOff.handler), sse = sseProperties(u);
+    const inline = sse != 0 || isTemplate(u);
+    if (inline) {
+      if (sse) {
+        if (sseMayLeave(u, sse) && unsettled()) nextPiece();
+        translateSse(u, sse);
+      } else translateRecord(u);
       if (jget(JitOff.term) || (jget(JitOff.nodeCount) < 1600 && jget(JitOff.effectCount) < 900 && jget(JitOff.snapNext) < 5000)) continue;
     }
     const kind = knownKind();
     endPiece(true);
-    if (handler == Handler.cold || handler == Handler.checked) emitCold(u);
-    else if (!isTemplate(u)) {
+    if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
+      emitCold(u);
+      forgetSse();
+    } else if (!inline) {
       out(u);
       return;
     }
-    beginPiece(isTemplate(u) ? kind : RawKind.memory);
+    beginPiece(inline ? kind : RawKind.memory);
   }
   emitTerminator(n, b, head);
 }

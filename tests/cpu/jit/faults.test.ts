@@ -25,7 +25,7 @@ const UP = [
   "cmp [DI], eax", "test [DI], eax", "movzx edx, byte [DI]", "movsx edx, word [DI]", "setc [DI]", "cmovz eax, [DI]", "shl dword [DI], 3", "rol dword [DI], 1", "imul eax, [DI]", "imul eax, [DI], 7",
   "push REG [DI]", "bt dword [DI], 4", "bts dword [DI], 4", "xchg [DI], eax", "xadd [DI], ax", "mov SI, DI\nlodsd", "stosd\nsub DI, 4", "mov SI, cell\nmovsb\nsub DI, 1", "mov SI, DI\nmov BX, DI\nmov DI, cell\nmovsw\nmov DI, BX",
   "mov BP, DI\nleave\nmov SP, STACK", "lea SP, [DI]\npop DX\nmov SP, STACK", "lea SP, [DI]\npop SI\nmov SP, STACK", "lea SP, [DI + WORD]\npush AX\nmov SP, STACK", "lea SP, [DI + WORD]\ncall sub\nmov SP, STACK",
-  "lea SP, [DI]\nmov CX, cell\npush REG [CX]\nmov SP, STACK", "movd xmm0, eax\nmovd [DI], xmm0", "fld dword [DI]\nfstp st0", "cmp dword [DI], 5\njb near sub2", "lea SP, [DI + WORD]\nmov BX, sub\ncall BX\nmov SP, STACK",
+  "lea SP, [DI]\nmov CX, cell\npush REG [CX]\nmov SP, STACK", "movd xmm0, eax\nmovd [DI], xmm0", "movups xmm0, [DI]", "movups [DI], xmm1", "addsd xmm0, [DI]\nmovsd [DI], xmm0", "movhps [DI], xmm2", "cvtsi2sd xmm1, [DI]\nmovss [DI], xmm1", "ucomiss xmm3, [DI]", "fld dword [DI]\nfstp st0", "cmp dword [DI], 5\njb near sub2", "lea SP, [DI + WORD]\nmov BX, sub\ncall BX\nmov SP, STACK",
 ] as const;
 /** What leaves flags and partly written registers before. */
 const BEFORE = ["add al, 0x81", "inc ax\nmov ah, 3", "sub eax, 0x7fffffff", "cmp ax, 0x1234\nrol eax, 1", "stc", "shl ah, 1\nbt eax, 3", "dec eax\nmov dl, al"] as const;

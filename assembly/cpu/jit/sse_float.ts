@@ -1,0 +1,367 @@
+/** Code of floating-point SSE instructions. WebAssembly's operation is used where it is the whole story, as in semantics/fp.ts: then nothing
+ *  is to be noted in MXCSR. The result alone shows most of what would be: a NaN, an infinity, a tiny or a zero result comes from such operands
+ *  or raises something. What it does not show are denormal operands; elements known to be plain (zero or normal) are not looked at again.
+ *  Zeros are the one such result that is frequent: they are looked at once more before code leaves. */
+import { JitOff } from "../../abi/jit";
+import { Op } from "../opcodes.gen";
+import { imm as immediateOf } from "../operand";
+import { Arith } from "../semantics/ieee";
+import { Wasm, WasmType, access, byte, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { EffectOff } from "./effect";
+import { Float, Simd, lane, shuffle, simd, vector } from "./simd";
+import { getV, getW, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
+import { emitConversion } from "./sse_convert";
+import { Scratch, scratch, xmmLocal } from "./xmm";
+
+/* What is known of registers: JitOff.plain64 has a bit for each f64 element, the low one first; plain32 one for the low f32. */
+
+@inline export function plainLow(n: u32, wide: bool): bool { return (wide ? jget(JitOff.plain64) >> (n << 1) & 1 : jget(JitOff.plain32) >> n & 1) != 0; }
+@inline function plainBoth(n: u32): bool { return (jget(JitOff.plain64) >> (n << 1) & 3) == 3; }
+export function markLow(n: u32, wide: bool): void {
+  if (wide) jset(JitOff.plain64, jget(JitOff.plain64) | 1 << (n << 1));
+  else jset(JitOff.plain32, jget(JitOff.plain32) | 1 << n);
+}
+function markBoth(n: u32): void { jset(JitOff.plain64, jget(JitOff.plain64) | 3 << (n << 1)); }
+
+/* Scalars: `wide` is f64. */
+
+@inline function slotA(wide: bool): u32 { return scratch(wide ? Scratch.f64a : Scratch.f32a); }
+@inline function slotB(wide: bool): u32 { return scratch(wide ? Scratch.f64b : Scratch.f32b); }
+@inline export function slotR(wide: bool): u32 { return scratch(wide ? Scratch.f64r : Scratch.f32r); }
+
+/** [] -> [float]: the low element of V, of W. */
+function lowV(u: usize, wide: bool): void { getV(u); lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0); }
+export function lowW(u: usize, h: u32, wide: bool): void {
+  if (h) { localGet(h); access(wide ? Float.f64load : Float.f32load, 0); }
+  else { localGet(xmmLocal(rmOf(u))); lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0); }
+}
+/** [] -> []: the low element of V becomes that local, which is plain. */
+export function setLow(u: usize, r: u32, wide: bool): void {
+  const n = regOf(u), upper = jget(JitOff.plain64) & 2 << (n << 1);
+  getV(u);
+  localGet(r);
+  lane(wide ? Simd.f64x2replace : Simd.f32x4replace, 0);
+  setV(u);
+  if (wide) jset(JitOff.plain64, jget(JitOff.plain64) | upper);
+  markLow(n, wide);
+}
+
+/** [] -> [i64 or i32]: the bits of a local without the sign, doubled. */
+function doubled(x: u32, wide: bool): void {
+  localGet(x);
+  if (wide) {
+    byte(Float.i64reinterpret);
+    i64const(1);
+    byte(Wasm.i64shl);
+  } else {
+    byte(Float.i32reinterpret);
+    i32const(1);
+    byte(Wasm.i32shl);
+  }
+}
+/** [i64 or i32] -> [i32]: less than `limit` once `offset` was taken from it. */
+function within(offset: i64, limit: i64, wide: bool, code64: i32, code32: i32): void {
+  if (wide) { i64const(offset); byte(Wasm.i64sub); i64const(limit); byte(code64); }
+  else { i32const(<i32>offset); byte(Wasm.i32sub); i32const(<i32>limit); byte(code32); }
+}
+/** [] -> [i32]: a denormal. */
+export function denormal(x: u32, wide: bool): void {
+  doubled(x, wide);
+  within(1, wide ? 0x001fffffffffffff : 0x00ffffff, wide, Wasm.i64lt_u, Wasm.i32lt_u);
+}
+/** [] -> [i32]: zero, tiny, the smallest normal, infinite or NaN. */
+export function unsafe(x: u32, wide: bool): void {
+  doubled(x, wide);
+  within(wide ? 0x0020000000000001 : 0x01000001, wide ? <i64>0xffbfffffffffffff : 0xfdffffff, wide, Wasm.i64ge_u, Wasm.i32ge_u);
+}
+/** [] -> [i32]: denormal, infinite or NaN, or zero. */
+export function notNormal(x: u32, wide: bool): void {
+  doubled(x, wide);
+  within(wide ? 0x0020000000000000 : 0x01000000, wide ? <i64>0xffc0000000000000 : 0xfe000000, wide, Wasm.i64ge_u, Wasm.i32ge_u);
+}
+/** [] -> [i32]: not zero (a NaN is not). */
+export function notZero(x: u32, wide: bool): void {
+  doubled(x, wide);
+  if (wide) { i64const(0); byte(Wasm.i64ne); }
+}
+/** [] -> [i32]: a NaN. */
+function isNan(x: u32, wide: bool): void { localGet(x); localGet(x); byte(wide ? Float.f64ne : Float.f32ne); }
+
+/** ADD, SUB, MUL, DIV of the low elements. */
+function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
+  const a = slotA(wide), b = slotB(wide), r = slotR(wide), n = regOf(u), m = rmOf(u);
+  const knownA = plainLow(n, wide), knownB = !h && plainLow(m, wide);
+  lowV(u, wide);
+  localTee(a);
+  lowW(u, h, wide);
+  localTee(b);
+  byte((wide ? Float.f64add : Float.f32add) + op);
+  localSet(r);
+  unsafe(r, wide);
+  if (!knownA) { denormal(a, wide); byte(Wasm.i32or); }
+  if (!knownB) { denormal(b, wide); byte(Wasm.i32or); }
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  // a zero is exact as a sum, as a product with zero, and as a quotient of zero
+  notZero(r, wide);
+  truth(wide);
+  if (op >= Arith.mul) {
+    notZero(a, wide);
+    truth(wide);
+    if (op == Arith.mul) { notZero(b, wide); truth(wide); byte(Wasm.i32and); }
+    byte(Wasm.i32or);
+  }
+  if (!knownA) { denormal(a, wide); byte(Wasm.i32or); }
+  if (!knownB) { denormal(b, wide); byte(Wasm.i32or); }
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+  setLow(u, r, wide);
+  if (!h) markLow(m, wide);
+}
+/** [i32] -> [i32]: 0 or 1 after notZero(). */
+export function truth(wide: bool): void { if (!wide) { i32const(0); byte(Wasm.i32ne); } }
+
+/** SQRT of the low element of W. */
+function root(u: usize, h: u32, wide: bool): void {
+  const a = slotA(wide), r = slotR(wide);
+  lowW(u, h, wide);
+  localTee(a);
+  byte(wide ? Float.f64sqrt : Float.f32sqrt);
+  localSet(r);
+  // normal and positive, or a zero
+  localGet(a);
+  byte(wide ? Float.i64reinterpret : Float.i32reinterpret);
+  within(wide ? 0x0010000000000000 : 0x00800000, wide ? 0x7fe0000000000000 : 0x7f000000, wide, Wasm.i64ge_u, Wasm.i32ge_u);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  notZero(a, wide);
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+  setLow(u, r, wide);
+}
+
+/** [] -> [i32]: an operand in `a` or `b` is denormal or a NaN; of registers known to be plain nothing is asked. */
+function disordered(u: usize, h: u32, a: u32, b: u32, wide: bool): void {
+  i32const(0);
+  if (!plainLow(regOf(u), wide)) { denormal(a, wide); byte(Wasm.i32or); isNan(a, wide); byte(Wasm.i32or); }
+  if (h || !plainLow(rmOf(u), wide)) { denormal(b, wide); byte(Wasm.i32or); isNan(b, wide); byte(Wasm.i32or); }
+}
+
+/** UCOMIS, COMIS: CF and ZF to `t`. */
+function order(u: usize, h: u32, t: u32, wide: bool): void {
+  const a = slotA(wide), b = slotB(wide);
+  lowV(u, wide);
+  localSet(a);
+  lowW(u, h, wide);
+  localSet(b);
+  disordered(u, h, a, b, wide);
+  leaveToHelperIf(u, 0);
+  localGet(a);
+  localGet(b);
+  byte(wide ? Float.f64lt : Float.f32lt);
+  localGet(a);
+  localGet(b);
+  byte(wide ? Float.f64eq : Float.f32eq);
+  i32const(6);
+  byte(Wasm.i32shl);
+  byte(Wasm.i32or);
+  byte(Wasm.i64extend_u);
+  localSet(t);
+}
+
+/* Vectors. */
+
+/** [] -> [v128]: a local without the signs. */
+export function magnitude(x: u32, wide: bool): void { localGet(x); simd(wide ? Simd.f64x2abs : Simd.f32x4abs); }
+/** [] -> [v128]: in all elements the smallest normal number, infinity. */
+function least(wide: bool): void { const x: u64 = wide ? 0x0010000000000000 : 0x0080000000800000; vector(x, x); }
+function infinite(wide: bool): void { const x: u64 = wide ? 0x7ff0000000000000 : 0x7f8000007f800000; vector(x, x); }
+/** [v128] -> [i32]: every element is. */
+export function allTrue(wide: bool): void { simd(wide ? Simd.i64x2allTrue : Simd.i32x4allTrue); }
+/** [] -> [v128]: elements that are denormal. */
+export function denormals(x: u32, wide: bool): void {
+  magnitude(x, wide);
+  least(wide);
+  simd(wide ? Simd.f64x2lt : Simd.f32x4lt);
+  localGet(x);
+  vector(0, 0);
+  simd(wide ? Simd.f64x2ne : Simd.f32x4ne);
+  simd(Simd.and);
+}
+/** [] -> [v128]: elements that are normal and not the smallest such number. */
+export function safes(x: u32, wide: bool): void {
+  magnitude(x, wide);
+  least(wide);
+  simd(wide ? Simd.f64x2gt : Simd.f32x4gt);
+  magnitude(x, wide);
+  infinite(wide);
+  simd(wide ? Simd.f64x2lt : Simd.f32x4lt);
+  simd(Simd.and);
+}
+/** [] -> [v128]: elements that are zero. */
+export function zeroes(x: u32, wide: bool): void { localGet(x); vector(0, 0); simd(wide ? Simd.f64x2eq : Simd.f32x4eq); }
+
+/** [] -> [i32]: some element of `a` or `b` is denormal. */
+function someDenormal(a: u32, b: u32, knownA: bool, knownB: bool, wide: bool): void {
+  if (knownA && knownB) { i32const(0); return; }
+  if (!knownA) denormals(a, wide);
+  if (!knownB) denormals(b, wide);
+  if (!knownA && !knownB) simd(Simd.or);
+  simd(Simd.anyTrue);
+}
+
+function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
+  const a = scratch(Scratch.a), b = scratch(Scratch.b), r = scratch(Scratch.r), n = regOf(u), m = rmOf(u);
+  const knownA = wide && plainBoth(n), knownB = wide && !h && plainBoth(m);
+  getV(u);
+  localTee(a);
+  getW(u, h, 16);
+  localTee(b);
+  simd((wide ? Simd.f64x2add : Simd.f32x4add) + op);
+  localSet(r);
+  safes(r, wide);
+  allTrue(wide);
+  byte(Wasm.i32eqz);
+  someDenormal(a, b, knownA, knownB, wide);
+  byte(Wasm.i32or);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  safes(r, wide);
+  zeroes(r, wide);
+  if (op >= Arith.mul) {
+    zeroes(a, wide);
+    if (op == Arith.mul) { zeroes(b, wide); simd(Simd.or); }
+    simd(Simd.and);
+  }
+  simd(Simd.or);
+  allTrue(wide);
+  byte(Wasm.i32eqz);
+  someDenormal(a, b, knownA, knownB, wide);
+  byte(Wasm.i32or);
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+  localGet(r);
+  setV(u);
+  if (!wide) return;
+  markBoth(n);
+  if (!h) markBoth(m);
+}
+
+/** [v128] -> []: V, or only its low element. */
+function setElements(u: usize, scalar: bool, wide: bool): void {
+  if (scalar) {
+    const m = scratch(Scratch.m);
+    localSet(m);
+    getV(u);
+    localGet(m);
+    if (wide) shuffle(0x1716151413121110, 0x0f0e0d0c0b0a0908);
+    else shuffle(0x0706050413121110, 0x0f0e0d0c0b0a0908);
+  }
+  setV(u);
+}
+
+/** [] -> []: V and W to scratch locals; leaves if an element that counts is denormal or a NaN. */
+function comparable(u: usize, h: u32, scalar: bool, wide: bool): void {
+  const va = scratch(Scratch.a), vb = scratch(Scratch.b);
+  getV(u);
+  localSet(va);
+  getW(u, h, scalar ? (wide ? 8 : 4) : 16);
+  localSet(vb);
+  if (scalar) {
+    const a = slotA(wide), b = slotB(wide);
+    localGet(va);
+    lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
+    localSet(a);
+    localGet(vb);
+    lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
+    localSet(b);
+    disordered(u, h, a, b, wide);
+  } else {
+    denormals(va, wide);
+    denormals(vb, wide);
+    simd(Simd.or);
+    for (let i = 0; i < 2; i++) {
+      const x = i ? vb : va;
+      localGet(x);
+      localGet(x);
+      simd(wide ? Simd.f64x2ne : Simd.f32x4ne);
+      simd(Simd.or);
+    }
+    simd(Simd.anyTrue);
+  }
+  leaveToHelperIf(u, 0);
+}
+
+/** MIN, MAX: of two zeros the second operand. */
+function extreme(u: usize, h: u32, greatest: bool, scalar: bool, wide: bool): void {
+  comparable(u, h, scalar, wide);
+  localGet(scratch(Scratch.b));
+  localGet(scratch(Scratch.a));
+  simd((wide ? Simd.f64x2pmin : Simd.f32x4pmin) + (greatest ? 1 : 0));
+  const upper = jget(JitOff.plain64) & 2 << (regOf(u) << 1), plain = scalar && plainLow(regOf(u), wide) && !h && plainLow(rmOf(u), wide);
+  setElements(u, scalar, wide);
+  if (scalar && wide) jset(JitOff.plain64, jget(JitOff.plain64) | upper);
+  if (plain) markLow(regOf(u), wide);
+}
+
+/** CMPxx by an immediate predicate, of elements that are no NaNs. */
+function compare(u: usize, h: u32, scalar: bool, wide: bool): void {
+  const eq = wide ? Simd.f64x2eq : Simd.f32x4eq, predicate = immediateOf(u) & 7;
+  comparable(u, h, scalar, wide);
+  if ((predicate & 3) == 3) {
+    if (predicate == 3) vector(0, 0);
+    else vector(~(<u64>0), ~(<u64>0));
+  } else {
+    localGet(scratch(Scratch.a));
+    localGet(scratch(Scratch.b));
+    switch (predicate) {
+      case 0: simd(eq); break;
+      case 1: simd(eq + 2); break;
+      case 2: simd(eq + 4); break;
+      case 4: simd(eq + 1); break;
+      case 5: simd(eq + 5); break;
+      default: simd(eq + 3);
+    }
+  }
+  setElements(u, scalar, wide);
+}
+
+/** [] -> []: the instruction of effect `e`. */
+export function emitSseFloat(u: usize, e: usize, op: i32): void {
+  const h = load<u32>(e, EffectOff.h), t = load<u32>(e, EffectOff.t);
+  switch (op) {
+    case Op.addsd: arithmetic(u, h, Arith.add, true); break;
+    case Op.subsd: arithmetic(u, h, Arith.sub, true); break;
+    case Op.mulsd: arithmetic(u, h, Arith.mul, true); break;
+    case Op.divsd: arithmetic(u, h, Arith.div, true); break;
+    case Op.addss: arithmetic(u, h, Arith.add, false); break;
+    case Op.subss: arithmetic(u, h, Arith.sub, false); break;
+    case Op.mulss: arithmetic(u, h, Arith.mul, false); break;
+    case Op.divss: arithmetic(u, h, Arith.div, false); break;
+    case Op.sqrtsd: root(u, h, true); break;
+    case Op.sqrtss: root(u, h, false); break;
+    case Op.addpd: packedArithmetic(u, h, Arith.add, true); break;
+    case Op.subpd: packedArithmetic(u, h, Arith.sub, true); break;
+    case Op.mulpd: packedArithmetic(u, h, Arith.mul, true); break;
+    case Op.divpd: packedArithmetic(u, h, Arith.div, true); break;
+    case Op.addps: packedArithmetic(u, h, Arith.add, false); break;
+    case Op.subps: packedArithmetic(u, h, Arith.sub, false); break;
+    case Op.mulps: packedArithmetic(u, h, Arith.mul, false); break;
+    case Op.divps: packedArithmetic(u, h, Arith.div, false); break;
+    case Op.ucomisd: case Op.comisd: order(u, h, t, true); break;
+    case Op.ucomiss: case Op.comiss: order(u, h, t, false); break;
+    case Op.minsd: extreme(u, h, false, true, true); break;
+    case Op.maxsd: extreme(u, h, true, true, true); break;
+    case Op.minss: extreme(u, h, false, true, false); break;
+    case Op.maxss: extreme(u, h, true, true, false); break;
+    case Op.minpd: extreme(u, h, false, false, true); break;
+    case Op.maxpd: extreme(u, h, true, false, true); break;
+    case Op.minps: extreme(u, h, false, false, false); break;
+    case Op.maxps: extreme(u, h, true, false, false); break;
+    case Op.cmpsd: compare(u, h, true, true); break;
+    case Op.cmpss: compare(u, h, true, false); break;
+    case Op.cmppd: compare(u, h, false, true); break;
+    case Op.cmpps: compare(u, h, false, false); break;
+    default: emitConversion(u, op, h, t, load<i32>(e, EffectOff.a));
+  }
+}
