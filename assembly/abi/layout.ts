@@ -281,6 +281,9 @@ export const enum PcpuOff {
   sliceLength = 4248, // u32, instructions the current slice was opened with (cpu/runtime)
   lookAt = 4252, // u32, record whose handler is Handler.look for once, 0 none
   lookHandler = 4256, // u32, its own handler
+  patchedAt = 4260, // u32, the last bytes found to be in immediates that are read anew (cpu/code_cache): their address, 0 none
+  patchedLen = 4264, // u32
+  patchedNext = 4268, // u32, codeNext at that time
   delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer
@@ -298,6 +301,7 @@ export const enum PcpuOff {
   dropQueue = 0x3608, // u32[DROP_MAX]
   DROP_MAX = 254,
   tableCache = 0x3a00, // 64 x 16 B: page tables of recent 2 MiB regions (assembly/mmu/table_cache)
+  patched = 0x3e00, // 32 x 16 B: instructions whose immediates are read anew (cpu/patched)
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
   TLB_CLASS = 0x20000, // bytes per class
   TLB_W = 0x10000, // write table relative to the class's read table

@@ -16,6 +16,7 @@ export const enum RecOff {
   scale = 28, // u8, shift of the index
   seg = 29, // u8, Seg of the memory operand
   op = 30, // u16 Op (cold records)
+  immediate = 30, // u8, templates with an immediate that may be read again (cpu/patched): its bytes, the last of the instruction
   taken = 24, // u32, branches: record of the taken target once linked
   fall = 28, // u32, branches: record of the fall-through once linked
   SIZE = 32,

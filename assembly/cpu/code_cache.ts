@@ -23,6 +23,7 @@ import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
 import { stepHook } from "./helpers/debug";
 import { dropRegions, dropRegionsOf } from "./jit/regions";
+import { forgetPatched, immediateAt, isPatched, notePatched } from "./patched";
 import { PCPU } from "./pcpu";
 
 export { BlockOff };
@@ -64,6 +65,7 @@ export function dropAllCode(): void {
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
   flushJumpCacheAll();
   dropRegions();
+  forgetPatched();
 }
 
 /** This pCPU's bit in FrameOff.decoders. */
@@ -146,13 +148,16 @@ function killBlock(head: usize): void {
 
 /** Bytes [maddr, maddr + len) of one page are about to change: no record decoded from them may run again. */
 export function invalidateCode(maddr: u32, len: u32): void {
+  if (maddr == load<u32>(PCPU, PcpuOff.patchedAt) && len == load<u32>(PCPU, PcpuOff.patchedLen)
+    && load<u32>(PCPU, PcpuOff.codeNext) == load<u32>(PCPU, PcpuOff.patchedNext)) return;
   const mfn = maddr >> 12, from = maddr & 0xfff, to = from + len;
   const chain = heads() + (<usize>mfn << 2);
-  let mask: u32 = 0, left = FRAME_MAX;
+  let mask: u32 = 0, left = FRAME_MAX, killed = false;
   let head = <usize>load<u32>(chain);
   while (head) {
     if (--left < 0) {
       mask = 0;
+      killed = true;
       for (head = <usize>load<u32>(chain); head; head = <usize>load<u32>(chain)) killBlock(head);
       break;
     }
@@ -162,11 +167,27 @@ export function invalidateCode(maddr: u32, len: u32): void {
     const end = first ? min<u32>(load<u16>(head, BlockOff.end), 4096) : <u32>load<u16>(head, BlockOff.end) - 4096;
     // both pages of a straddling instruction may be the same frame
     const second = load<u32>(head, BlockOff.second), wrapped = first && second >> 12 == mfn ? <u32>load<u16>(head, BlockOff.end) - 4096 : 0;
-    if ((start < to && from < end) || from < wrapped) killBlock(head);
-    else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
+    if (((start < to && from < end) || from < wrapped) && !patchBlock(head, from, to)) {
+      killBlock(head);
+      killed = true;
+    } else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
     head = next;
   }
-  shrinkMask(<usize>mfn, mask);
+  if (killed) return shrinkMask(<usize>mfn, mask);
+  // the same bytes again, with no block decoded since, are no news
+  store<u32>(PCPU, maddr, PcpuOff.patchedAt);
+  store<u32>(PCPU, len, PcpuOff.patchedLen);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeNext), PcpuOff.patchedNext);
+}
+
+/** True if the block at `head` stays: what changes is an immediate, which is read anew from now on. */
+function patchBlock(head: usize, from: u32, to: u32): bool {
+  const u = immediateAt(head, recordsOf(head), from, to);
+  if (!u) return false;
+  if (isPatched(u)) return true;
+  if (!notePatched(u, load<u32>(head, BlockOff.maddr) & ~0xfff)) return false;
+  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) dropRegionsOf(head);
+  return true;
 }
 
 function find(maddr: u32, mode: u32): usize {

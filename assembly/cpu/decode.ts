@@ -198,7 +198,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   }
 
   // immediate
-  const immCode = <i32>load<u8>(row, Row.imm);
+  const immCode = <i32>load<u8>(row, Row.imm), immAt = p;
   let imm: i64 = 0;
   switch (immCode) {
     case ImmCode.Ib: imm = <i64>load<u8>(p++); break;
@@ -359,6 +359,9 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     store<u8>(u, regOffset(c, fromWidth, rex), RecOff.rm);
     if (template == Template.setcc) w = 1;
     if (template == Template.setcc) store<u8>(u, byteReg(a, rex), RecOff.reg);
+    if (template == Template.alu || template == Template.mov || template == Template.imul || template == Template.push) {
+      store<u8>(u, <u8>(p - immAt), RecOff.immediate);
+    }
     const usesMemory = mem && form != Form.rr && form != Form.ri;
     if (usesMemory && simple) form += 3;
     const wlog = w == 8 ? 3 : w == 4 ? 2 : w == 2 ? 1 : 0;

@@ -28,6 +28,7 @@ import { performSystem } from "./helpers/system";
 import { performX87 } from "./helpers/x87_ops";
 import { Group } from "./opcodes.gen";
 import { PCPU, attention, endLook, lookAfter } from "./pcpu";
+import { isPatched, readImmediate } from "./patched";
 import { performAny } from "./perform";
 import { performMmx } from "./semantics/mmx";
 import { performSse } from "./semantics/sse";
@@ -46,8 +47,10 @@ export function performCold(u: usize): usize {
   }
 }
 
-export function performChecked(u: usize): usize {
+/** `last`: nothing else refers to what the record is now. */
+export function performChecked(u: usize, last: bool): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
+  if (isPatched(u)) readImmediate(u, last);
   return performAny<Interp<u16>, u64>(changetype<Interp<u16>>(PCPU), u);
 }
 
@@ -188,7 +191,7 @@ export function performRare(u: usize): usize {
     case Handler.resync: return resync(u);
     case Handler.step: return step(u);
     case Handler.straddle: return straddle(u);
-    case Handler.checked: return performChecked(u);
+    case Handler.checked: return performChecked(u, true);
     case Handler.dead: return enterDead(u);
     case Handler.look: return lookBetween(u);
     default: {

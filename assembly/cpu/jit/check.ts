@@ -139,7 +139,7 @@ function replay(u: usize): usize {
       u += RecOff.SIZE;
     } else if (handler == Handler.any || handler >= Handler.hot) u = performFlat(u);
     else if (handler == Handler.cold) u = performCold(u);
-    else if (handler == Handler.checked) u = performChecked(u);
+    else if (handler == Handler.checked) u = performChecked(u, false);
     else if (handler == Handler.goto) {
       const n = <usize>load<u32>(u, RecOff.taken);
       u = n ? n : linkTaken(u);

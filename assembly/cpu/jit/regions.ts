@@ -182,7 +182,7 @@ export function jitCold(u: usize): usize {
   const checked = checkPhase() == Check.region;
   if (checked && !mayPerform(u)) return u;
   store<u32>(PCPU, <u32>u, PcpuOff.record);
-  const next = load<u16>(u, RecOff.handler) == Handler.checked ? performChecked(u) : performCold(u);
+  const next = load<u16>(u, RecOff.handler) == Handler.cold ? performCold(u) : performChecked(u, false);
   if (checked) performed();
   if (load<u32>(PCPU, PcpuOff.lookAt)) jset(JitOff.leave, 1);
   return next;
