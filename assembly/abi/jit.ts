@@ -41,6 +41,10 @@ export const enum JitOff {
   shared = 168, // u32, blocks of the region that others contain too
   again = 172, // u32, 1: the instruction being translated has to begin a piece
   hintCount = 176, // u32
+  root = 180, // u32, number of the block the function begins with: the first one, or the one that dispatches
+  entryCount = 184, // u32, blocks it may be entered at
+  entry = 188, // u32, which of them is meant: read by the function
+  entries = 192, // u8[8], their numbers
   usesSse = 220, // u32, 1: the region has SSE instructions that are no calls
   xmmUsed = 224, // u32, bit per XMM register the region reads
   xmmWritten = 228, // u32
@@ -64,7 +68,8 @@ export const enum JitOff {
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
   bodyEnd = 0x2a000,
-  module = 0x2a000, // 63 KiB: the finished module
+  module = 0x2a000, // 47 KiB: the finished module
+  targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
   SIZE = 0x3c000,
@@ -90,22 +95,41 @@ export const enum JitBlock {
   outKind = 40, // u32, flags kind at the end if the same on every path, or 0
   pred = 44, // u32, one predecessor
   allPreds = 48, // u32
+  extra = 52, // u8, edges behind succCount that only an entry takes
+  keys = 53, // u8[8], the entry of each
   SIZE = 64,
+  DISPATCH = 61, // number of the block that is none of the guest's: it begins a function with several entries
+}
+
+/** Where an indirect branch of the interpreter went. */
+export const enum JitTarget {
+  source = 0, // u32, its record
+  rip = 8, // u64
+  SIZE = 16,
 }
 
 export const enum JitBlockFlag {
   loop = 1, // some edge returns to it
-  live = 2, // the flags it begins with may be looked at
+  returned = 4, // a call that leaves the region comes back to it
+  called = 8, // a direct call of the region goes to it
 }
 
 /** A translated region. */
 export const enum RegionOff {
-  ripBase = 0, // u64; 1: dead
-  head = 8, // u32, 0: free
-  blocks = 12, // u32
+  entries = 0, // u32, 0: free
+  blocks = 4, // u32
   list = 16, // u32[60], heads of all blocks
   SIZE = 256,
   MAX = 1024,
+  TABLES = 0x60000, // bytes of this table and of the entries behind it
+}
+
+/** A block that begins a region. Those of region n are MAX * n and on. */
+export const enum EntryOff {
+  ripBase = 0, // u64; 1: dead
+  head = 8, // u32
+  SIZE = 16,
+  MAX = 8,
 }
 
 /** What goes on of checking translated code against the interpreter (cpu/jit/check). */

@@ -46,6 +46,6 @@ export const enum BlockOff {
   frameNext = 20, // u32
   second = 24, // u32, straddle: maddr of the second page
   secondNext = 28, // u32, straddle: chain of the second frame
-  samples = 28, // u32, others: slices that ended here; its number once it begins a region (cpu/jit/regions)
+  samples = 28, // u32, others: slices that ended here; its entry once it begins a region (cpu/jit/regions)
   IN_REGION = 0x80, // in `records`: some region contains the block
 }

@@ -39,8 +39,8 @@ export const MAX_INSNS: i32 = 64;
 
 @inline export function recordsOf(head: usize): u32 { return load<u8>(head, BlockOff.records) & 0x7f; }
 
-/** The table of regions and the second-level TLB come before the heads. */
-const BEFORE: usize = RegionOff.MAX * RegionOff.SIZE + SECOND_SIZE;
+/** The tables of regions and the second-level TLB come before the heads. */
+const BEFORE: usize = RegionOff.TABLES + SECOND_SIZE;
 
 @inline function headsSize(): usize { return (<usize>load<u32>(Region.MACHINE, MachineOff.frames) * 4 + 4095) & ~4095; }
 @inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + BEFORE; }

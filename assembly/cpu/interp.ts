@@ -13,6 +13,7 @@ import { commitWrite, hostAt, hostR } from "./access";
 import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
+import { noteTarget } from "./jit/region";
 import { Cond, Host, Machine } from "./machine";
 import { PCPU } from "./pcpu";
 import { setRsp, stackMask } from "./helpers/stack";
@@ -155,6 +156,10 @@ export class Interp<K> extends Machine<u64> {
   @inline goto(u: usize): usize {
     const n = <usize>load<u32>(u, RecOff.taken);
     return n ? n : linkTaken(u);
+  }
+  @inline jumpFrom(u: usize, rip: u64, w: i32): usize {
+    if (sizeof<K>() != 2) noteTarget(u, w == 4 ? rip & 0xffffffff : rip);
+    return this.jumpTo(rip, w);
   }
   @inline jumpTo(rip: u64, w: i32): usize {
     if (sizeof<K>() != 2) {

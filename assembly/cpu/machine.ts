@@ -60,6 +60,8 @@ export abstract class Machine<V> {
   abstract branch(u: usize, c: Cond): usize;
   abstract goto(u: usize): usize;
   abstract jumpTo(rip: V, w: i32): usize;
+  /** jumpTo for the indirect branch `u`, which may be asked later where it went. */
+  abstract jumpFrom(u: usize, rip: V, w: i32): usize;
   /** True, with #GP(0) pending, if a near branch may not go to `rip`: not canonical, or beyond the CS limit. */
   abstract badTarget(rip: V, w: i32, u: usize): bool;
   /** The same for the target of the direct call `u`; flat code cannot miss. */

@@ -26,7 +26,7 @@ const BITS: u32 = 14;
 const ENTRY: usize = 16;
 /** Bytes of the table, which is behind that of the regions (cpu/jit/regions, cpu/code_cache). */
 export const SECOND_SIZE: usize = ENTRY << BITS;
-const OFFSET: usize = RegionOff.MAX * RegionOff.SIZE;
+const OFFSET: usize = RegionOff.TABLES;
 const LAST_GENERATION: u32 = 0xfffffff0;
 
 @inline function table(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + OFFSET; }

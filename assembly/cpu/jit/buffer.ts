@@ -31,7 +31,7 @@ export function giveUp(): void { jset(JitOff.bad, 1); }
 
 /** What has no room is not written, and the region given up: how long code gets is the guest's choice. */
 @inline function full(at: usize): bool {
-  if (at < J + (JitOff.restless - LONGEST)) return false;
+  if (at < J + <usize>(JitOff.restless - LONGEST)) return false;
   giveUp();
   return true;
 }

@@ -253,6 +253,7 @@ export class Emit extends Machine<i32> {
     use(to); // compared with each known target
     return this.end(Term.indirect, to, 0);
   }
+  jumpFrom(u: usize, rip: i32, w: i32): usize { return this.jumpTo(rip, w); }
   badTarget(rip: i32, w: i32, u: usize): bool {
     if (w == 4) return false;
     use(rip);

@@ -72,7 +72,7 @@ function branchHints(): void {
 /** Puts the module around the code at JitOff.body that ends at `end`; returns its length, 0 if it does not fit. */
 export function assemble(end: usize): u32 {
   const body = J + JitOff.body, size = end - body;
-  if (size + 4096 + (<usize>jget(JitOff.hintCount) << 3) > <usize>(JitOff.hints - JitOff.module)) return 0;
+  if (size + 4096 + (<usize>jget(JitOff.hintCount) << 3) > <usize>(JitOff.targets - JitOff.module)) return 0;
   jset(JitOff.at, <u32>(J + JitOff.module));
   unsigned32(0x6d736100);
   unsigned32(1);
@@ -133,7 +133,7 @@ export function assemble(end: usize): u32 {
   unsigned(temps + 2);
   unsigned(Slot.flagsKind);
   byte(WasmType.i64);
-  unsigned(7); // flagsKind and those of enum Local
+  unsigned(8); // flagsKind and those of enum Local
   byte(WasmType.i32);
   for (let i: u32 = 0; i < temps; i++) {
     byte(1);

@@ -1,8 +1,7 @@
 /** Which blocks become one function: those that can be reached from the hot one over links the interpreter has made, so only
- *  what was executed before. A return goes to the places behind the region's own calls. Then the order to write them
- *  in: reverse postorder, dominators (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm"); an edge into the middle
- *  of a loop is cut, which makes it a way out. */
-import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+ *  what was executed before. A return goes to the places behind the region's own calls, an indirect branch to where the
+ *  interpreter saw it go. */
+import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
@@ -11,6 +10,8 @@ import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { Alu, Form } from "../semantics/alu";
 import { J, jget, jset } from "./buffer";
+import { chooseEntries } from "./entries";
+import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
 import { isRestless } from "./regions";
 import { noteSse, sseProperties } from "./sse";
 
@@ -19,12 +20,19 @@ const MAX_INSNS: u32 = 600;
 const MAX_RETURNS: u32 = 8;
 /** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
 const MAX_SHARED: u32 = 12;
-const NONE: u8 = 0xff;
+/** Of one indirect branch. */
+const MAX_TARGETS: u8 = 12;
 
-@inline export function blockOf(n: u32): usize { return J + JitOff.blocks + <usize>n * JitBlock.SIZE; }
-@inline export function headOf(b: usize): usize { return <usize>load<u32>(b, JitBlock.head); }
-@inline export function succ(b: usize, i: u32): u8 { return load<u8>(b + i, JitBlock.succ); }
-@inline function setSucc(b: usize, i: u32, to: u8): void { store<u8>(b + i, to, JitBlock.succ); }
+/** Places for where indirect branches went; the interpreter overwrites them as it goes. */
+const TARGETS: usize = 1024;
+
+/** The interpreter's indirect branch `u` goes to `rip`. */
+@inline export function noteTarget(u: usize, rip: u64): void {
+  const p = J + (((u >> 5) * 5 ^ <usize>rip ^ (<usize>rip >> 7)) & (TARGETS - 1)) * JitTarget.SIZE;
+  store<u32>(p, <u32>u, JitOff.targets);
+  store<u64>(p, rip, JitOff.targets + JitTarget.rip);
+}
+
 @inline export function templateOf(u: usize): i32 { return <i32>load<u16>(u, RecOff.desc) >> 9; }
 
 /** Records that the emitting machine performs. */
@@ -89,14 +97,15 @@ function direct(b: usize, u: usize, field: usize, to: i64): u8 {
 @inline function targetOf(u: usize): i64 { return <i64>load<i32>(u, RecOff.imm); }
 @inline function behind(u: usize): i64 { return <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len); }
 
-/** Notes the block behind a call as a place to return to. */
-function returnsTo(b: usize, u: usize): void {
+/** Notes the block behind a call as a place to return to, `left`: from code outside the region. */
+function returnsTo(b: usize, u: usize, left: bool): void {
   const to = behind(u), count = jget(JitOff.retCount);
   if (to > 4095 || count == MAX_RETURNS) return;
   const head = decodedAt((load<u32>(headOf(b), BlockOff.maddr) & ~0xfff) | <u32>to, jget(JitOff.mode));
   if (!head) return;
   const n = add(head, load<u64>(b, JitBlock.ripBase));
   if (n == NONE) return;
+  if (left) setFlag(blockOf(n), JitBlockFlag.returned);
   for (let i: u32 = 0; i < count; i++) if (load<u32>(J + (<usize>i << 2), JitOff.rets) == <u32>n) return;
   store<u32>(J + (<usize>count << 2), n, JitOff.rets);
   jset(JitOff.retCount, count + 1);
@@ -164,8 +173,14 @@ export function discover(head: usize, ripBase: u64): bool {
     } else if (t == Template.jmp || t == Template.call) {
       setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
       store<u8>(b, 1, JitBlock.succCount);
-    }
-    if (t == Template.call || t == Template.callInd) returnsTo(b, u);
+    } else if (t == Template.jmpInd || t == Template.callInd) addTargets(b, u);
+    if (t == Template.call) {
+      if (succ(b, 0) == NONE) returnsTo(b, u, true);
+      else {
+        setFlag(blockOf(succ(b, 0)), JitBlockFlag.called);
+        returnsTo(b, u, false);
+      }
+    } else if (t == Template.callInd) returnsTo(b, u, !load<u8>(b, JitBlock.succCount));
   }
   const blocks = jget(JitOff.blockCount), rets = jget(JitOff.retCount);
   for (let i: u32 = 0; i < blocks; i++) {
@@ -175,108 +190,42 @@ export function discover(head: usize, ripBase: u64): bool {
     store<u8>(b, <u8>rets, JitBlock.succCount);
   }
   if (others > templates) return false;
+  jset(JitOff.root, 0);
+  jset(JitOff.entryCount, 0);
   order();
+  if (chooseEntries()) order();
   return true;
 }
 
-/** Reverse postorder and dominators, repeated until every edge that goes back goes to a dominator. */
-function order(): void {
-  const blocks = jget(JitOff.blockCount);
-  for (;;) {
-    for (let i: u32 = 0; i < blocks; i++) store<u8>(blockOf(i), NONE, JitBlock.rpo);
-    jset(JitOff.order, blocks);
-    visit(0);
-    // postorder was written from the back: close the gap of the blocks that cannot be reached
-    const gap = jget(JitOff.order), count = blocks - gap;
-    memory.copy(J + JitOff.orderList, J + JitOff.orderList + <usize>gap, <usize>count);
-    jset(JitOff.order, count);
-    for (let i: u32 = 0; i < count; i++) store<u8>(blockOf(load<u8>(J + <usize>i, JitOff.orderList)), <u8>i, JitBlock.rpo);
-    dominators(count);
-    if (!cutIrreducible(count)) break;
-  }
-  count();
-}
+@inline function setFlag(b: usize, flag: JitBlockFlag): void { store<u8>(b, load<u8>(b, JitBlock.flags) | <u8>flag, JitBlock.flags); }
 
-const VISITING: u8 = 0xfe;
-
-function visit(n: u32): void {
-  const b = blockOf(n);
-  store<u8>(b, VISITING, JitBlock.rpo);
-  for (let i: i32 = <i32>load<u8>(b, JitBlock.succCount) - 1; i >= 0; i--) {
-    const s = succ(b, i);
-    if (s != NONE && load<u8>(blockOf(s), JitBlock.rpo) == NONE) visit(s);
-  }
-  const at = jget(JitOff.order) - 1;
-  store<u8>(J + <usize>at, <u8>n, JitOff.orderList);
-  jset(JitOff.order, at);
-}
-
-@inline function rpo(n: u32): u32 { return load<u8>(blockOf(n), JitBlock.rpo); }
-@inline function idom(n: u32): u32 { return load<u8>(blockOf(n), JitBlock.idom); }
-
-function dominators(count: u32): void {
-  for (let i: u32 = 0; i < count; i++) store<u8>(blockOf(load<u8>(J + <usize>i, JitOff.orderList)), NONE, JitBlock.idom);
-  store<u8>(blockOf(0), 0, JitBlock.idom);
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let i: u32 = 0; i < count; i++) {
-      const from = <u32>load<u8>(J + <usize>i, JitOff.orderList), b = blockOf(from);
-      if (idom(from) == NONE) continue;
-      for (let k: u32 = 0; k < load<u8>(b, JitBlock.succCount); k++) {
-        const to = <u32>succ(b, k);
-        if (to == NONE || to == 0) continue;
-        const old = idom(to), now = old == NONE ? from : intersect(from, old);
-        if (now == old) continue;
-        store<u8>(blockOf(to), <u8>now, JitBlock.idom);
-        changed = true;
-      }
-    }
+/** Blocks the indirect branch `u` went to under the interpreter, in the order of their addresses. */
+function addTargets(b: usize, u: usize): void {
+  for (let i: usize = 0; i < TARGETS && load<u8>(b, JitBlock.succCount) < MAX_TARGETS; i++) {
+    const p = J + i * JitTarget.SIZE;
+    if (<usize>load<u32>(p, JitOff.targets) != u) continue;
+    const rip = load<u64>(p, JitOff.targets + JitTarget.rip), entry = PCPU + jumpEntry(rip);
+    if (load<u64>(entry, PcpuOff.JC) != rip || load<u32>(entry, PcpuOff.JC + 8) != jget(JitOff.mode)) continue;
+    const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
+    if (!head || !isHead(head)) continue;
+    const n = add(head, rip & ~(<u64>0xfff));
+    if (n != NONE) insertTarget(b, n, rip);
   }
 }
 
-function intersect(x: u32, y: u32): u32 {
-  while (x != y) {
-    while (rpo(x) > rpo(y)) x = idom(x);
-    while (rpo(y) > rpo(x)) y = idom(y);
+function insertTarget(b: usize, n: u8, rip: u64): void {
+  const count = <u32>load<u8>(b, JitBlock.succCount);
+  let at = count;
+  for (let k: u32 = 0; k < count; k++) {
+    const other = ripOf(blockOf(succ(b, k)));
+    if (other == rip) return;
+    if (other < rip) continue;
+    at = k;
+    break;
   }
-  return x;
-}
-
-function dominates(a: u32, b: u32): bool {
-  while (rpo(b) > rpo(a)) b = idom(b);
-  return a == b;
-}
-
-function cutIrreducible(count: u32): bool {
-  let cut = false;
-  for (let i: u32 = 0; i < count; i++) {
-    const from = <u32>load<u8>(J + <usize>i, JitOff.orderList), b = blockOf(from);
-    for (let k: u32 = 0; k < load<u8>(b, JitBlock.succCount); k++) {
-      const to = <u32>succ(b, k);
-      if (to == NONE || rpo(to) > i || dominates(to, from)) continue;
-      setSucc(b, k, NONE);
-      cut = true;
-    }
-  }
-  return cut;
-}
-
-/** Loop headers and forward edges. */
-function count(): void {
-  const n = jget(JitOff.order);
-  for (let i: u32 = 0; i < n; i++) {
-    const b = blockOf(load<u8>(J + <usize>i, JitOff.orderList));
-    store<u32>(b, 0, JitBlock.outKind);
-    for (let k: u32 = 0; k < load<u8>(b, JitBlock.succCount); k++) {
-      const to = succ(b, k);
-      if (to == NONE) continue;
-      const s = blockOf(to);
-      store<u32>(s, load<u32>(s, JitBlock.allPreds) + 1, JitBlock.allPreds);
-      store<u32>(s, load<u8>(J + <usize>i, JitOff.orderList), JitBlock.pred);
-      if (load<u8>(s, JitBlock.rpo) <= <u8>i) store<u8>(s, load<u8>(s, JitBlock.flags) | JitBlockFlag.loop, JitBlock.flags);
-      else store<u32>(s, load<u32>(s, JitBlock.predCount) + 1, JitBlock.predCount);
-    }
-  }
+  for (let k = count; k > at; k--) setSucc(b, k, succ(b, k - 1));
+  setSucc(b, at, n);
+  store<u8>(b, <u8>(count + 1), JitBlock.succCount);
 }
 
 /** The flags a block begins with can be seen: by an instruction, by a fault, or by what follows. */

@@ -2,7 +2,7 @@
  *
  *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
  *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
-import { Check, JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
+import { Check, EntryOff, JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitInstall } from "../../env";
@@ -19,7 +19,9 @@ import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
-import { blockOf, discover, headOf } from "./region";
+import { entryAt } from "./entries";
+import { blockOf, headOf, ordered } from "./graph";
+import { discover } from "./region";
 import { emitRegion } from "./structure";
 
 /** Regions that may die over the same bytes before they are left to the interpreter. */
@@ -27,6 +29,10 @@ const RESTLESS: u8 = 4;
 
 /** Table of regions, in front of the record cache: heads() begins behind it (code_cache). */
 @inline function regionAt(n: u32): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + <usize>n * RegionOff.SIZE; }
+/** Table of their entries: MAX for each. */
+@inline function entryOff(e: u32): usize {
+  return <usize>load<u32>(PCPU, PcpuOff.codeBase) + RegionOff.MAX * RegionOff.SIZE + <usize>e * EntryOff.SIZE;
+}
 
 function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
 export function isRestless(maddr: u32): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= RESTLESS; }
@@ -66,17 +72,21 @@ function translate(head: usize): void {
     if (jget(JitOff.failures) > 3) jset(JitOff.memory, JitMemory.off);
     return;
   }
-  const r = regionAt(n), count = jget(JitOff.order);
-  store<u64>(r, load<u64>(blockOf(0), JitBlock.ripBase), RegionOff.ripBase);
-  store<u32>(r, <u32>head, RegionOff.head);
-  store<u32>(r, count, RegionOff.blocks);
-  for (let i: u32 = 0; i < count; i++) {
-    const h = headOf(blockOf(load<u8>(J + <usize>i, JitOff.orderList)));
-    store<u32>(r + (<usize>i << 2), <u32>h, RegionOff.list);
+  const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
+  store<u32>(r, entries, RegionOff.entries);
+  store<u32>(r, count - first, RegionOff.blocks);
+  for (let i = first; i < count; i++) {
+    const h = headOf(blockOf(ordered(i)));
+    store<u32>(r + (<usize>(i - first) << 2), <u32>h, RegionOff.list);
     store<u8>(h, load<u8>(h, BlockOff.records) | BlockOff.IN_REGION, BlockOff.records);
   }
-  store<u16>(head, Handler.region, RecOff.handler);
-  store<u32>(head, n, BlockOff.samples);
+  for (let k: u32 = 0; k < entries; k++) {
+    const b = blockOf(entryAt(k)), h = headOf(b), e = n * EntryOff.MAX + k;
+    store<u64>(entryOff(e), load<u64>(b, JitBlock.ripBase));
+    store<u32>(entryOff(e), <u32>h, EntryOff.head);
+    store<u16>(h, Handler.region, RecOff.handler);
+    store<u32>(h, e, BlockOff.samples);
+  }
   jset(JitOff.translated, jget(JitOff.translated) + 1);
   jset(JitOff.bytes, jget(JitOff.bytes) + length);
 }
@@ -85,18 +95,21 @@ function translate(head: usize): void {
 function freeRegion(): u32 {
   const n = jget(JitOff.nextRegion);
   jset(JitOff.nextRegion, n + 1 == RegionOff.MAX ? 0 : n + 1);
-  if (load<u32>(regionAt(n), RegionOff.head)) forget(n);
+  forget(n);
   if (n >= jget(JitOff.regions)) jset(JitOff.regions, n + 1);
   return n;
 }
 
 function forget(n: u32): void {
-  const r = regionAt(n), head = <usize>load<u32>(r, RegionOff.head);
-  store<u32>(r, 0, RegionOff.head);
-  store<u64>(r, 1, RegionOff.ripBase);
-  if (load<u16>(head, RecOff.handler) != Handler.region) return;
-  store<u16>(head, Handler.head, RecOff.handler);
-  store<u32>(head, 0, BlockOff.samples);
+  const r = regionAt(n), entries = load<u32>(r, RegionOff.entries);
+  store<u32>(r, 0, RegionOff.entries);
+  for (let k: u32 = 0; k < entries; k++) {
+    const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
+    store<u64>(entryOff(e), 1);
+    if (load<u16>(head, RecOff.handler) != Handler.region || load<u32>(head, BlockOff.samples) != e) continue;
+    store<u16>(head, Handler.head, RecOff.handler);
+    store<u32>(head, 0, BlockOff.samples);
+  }
 }
 
 /** A block that belongs to regions is overwritten. */
@@ -106,7 +119,7 @@ export function dropRegionsOf(head: usize): void {
   const regions = jget(JitOff.regions);
   for (let n: u32 = 0; n < regions; n++) {
     const r = regionAt(n);
-    if (!load<u32>(r, RegionOff.head)) continue;
+    if (!load<u32>(r, RegionOff.entries)) continue;
     const count = load<u32>(r, RegionOff.blocks);
     for (let i: u32 = 0; i < count; i++) {
       if (<usize>load<u32>(r + (<usize>i << 2), RegionOff.list) != head) continue;
@@ -119,7 +132,8 @@ export function dropRegionsOf(head: usize): void {
 
 /** All records are dropped. */
 export function dropRegions(): void {
-  memory.fill(regionAt(0), 0, RegionOff.SIZE * RegionOff.MAX);
+  memory.fill(regionAt(0), 0, RegionOff.TABLES);
+  memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
   memory.fill(J + JitOff.restless, 0, 1024);
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
@@ -133,14 +147,14 @@ export function enterRegion(u: usize): usize {
     store<i32>(PCPU, rest, PcpuOff.left);
     return endSlice(u);
   }
-  const n = load<u32>(u, BlockOff.samples);
-  const r = regionAt(n);
-  if (load<u64>(r, RegionOff.ripBase) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(r, RegionOff.head) != u) {
+  const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX;
+  if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
     // the same bytes mapped elsewhere, or a region that is no more
     store<i32>(PCPU, rest, PcpuOff.left);
     return u + RecOff.SIZE;
   }
   jset(JitOff.leave, 0);
+  jset(JitOff.entry, e % EntryOff.MAX);
   if (checkPhase()) return enterChecked(u, n);
   const next = <usize>call_indirect<u32>(jget(JitOff.table) + n);
   if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call

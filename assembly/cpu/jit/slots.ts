@@ -11,7 +11,7 @@ export const enum Slot {
 }
 
 /** Locals that are no slots. */
-export const enum Local { left = 27, tlb = 28, result = 29, entry = 30, lin = 31, next = 32, FIRST_TEMP = 33 }
+export const enum Local { left = 27, tlb = 28, result = 29, entry = 30, lin = 31, next = 32, route = 33, FIRST_TEMP = 34 }
 
 export const CURRENT_SLOTS: u32 = 27;
 

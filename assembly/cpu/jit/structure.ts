@@ -27,7 +27,8 @@ import { RawKind } from "./flags";
 import { Import } from "./imports";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
-import { blockOf, flagsLive, headOf, isTemplate, succ, templateOf } from "./region";
+import { blockOf, headOf, ripOf, succ } from "./graph";
+import { flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { beginXmm, forgetSse, loadXmm, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
@@ -107,7 +108,7 @@ export function emitRegion(): void {
   byte(WasmType.void_);
   byte(Wasm.block);
   byte(WasmType.void_);
-  emitTree(0);
+  emitTree(jget(JitOff.root));
   byte(Wasm.end);
   saveState();
   byte(Wasm.end);
@@ -133,7 +134,7 @@ function emitTree(n: u32): void {
 function emitWithin(n: u32, below: u32): void {
   for (let i = below; i > 0; i--) {
     const child = <u32>load<u8>(J + <usize>(i - 1), JitOff.orderList), b = blockOf(child);
-    if (child == 0 || child == n || load<u8>(b, JitBlock.idom) != <u8>n || load<u32>(b, JitBlock.predCount) < 2) continue;
+    if (child == jget(JitOff.root) || child == n || load<u8>(b, JitBlock.idom) != <u8>n || load<u32>(b, JitBlock.predCount) < 2) continue;
     byte(Wasm.block);
     byte(WasmType.void_);
     enterControl(Control.block | child);
@@ -163,12 +164,55 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
     leave(0);
     return;
   }
+  if (leavesPage(b, to)) emitPageChange(blockOf(to));
+  goOn(b, to);
+}
+
+function goOn(b: usize, to: u32): void {
   const d = blockOf(to);
-  if (leavesPage(b, to)) emitPageChange(d);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
   else emitTree(to);
+}
+
+/** The block that dispatches: to the entry that is meant, or to the loop it is in. The pCPU is on that page already. */
+function emitDispatch(): void {
+  const d = blockOf(JitBlock.DISPATCH);
+  store<u32>(d, RawKind.memory, JitBlock.outKind);
+  loadWord(PcpuOff.JIT + JitOff.entry);
+  localSet(Local.route);
+  for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(d, k, k, load<u8>(d + k, JitBlock.keys));
+  goOn(d, succ(d, 0));
+}
+
+/** [] -> []: to successor `k` of `b` if entry `key` is meant; `then` is what the loop there looks for. */
+function routeTo(b: usize, k: u32, key: u32, then: u32): void {
+  localGet(Local.route);
+  i32const(<i32>key);
+  byte(Wasm.i32eq);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  enterControl(Control.if_);
+  if (then != key) {
+    i32const(<i32>then);
+    localSet(Local.route);
+  }
+  goOn(b, succ(b, k));
+  leaveControl();
+}
+
+/** A loop with entries inside. */
+function emitRoutes(b: usize): void {
+  const first = <u32>load<u8>(b, JitBlock.succCount), extra = <u32>load<u8>(b, JitBlock.extra);
+  if (!extra) return;
+  localGet(Local.route);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  enterControl(Control.if_);
+  for (let i: u32 = 0; i < extra; i++) routeTo(b, first + i, load<u8>(b + i, JitBlock.keys), 0);
+  leaveControl();
 }
 
 /** The way from block `b` to block `to` may turn out to be gone: what is there then sees all of the state. */
@@ -285,9 +329,14 @@ function hasAccess(u: usize): bool {
 }
 
 function emitBlock(n: u32): void {
+  if (n == JitBlock.DISPATCH) {
+    emitDispatch();
+    return;
+  }
   const b = blockOf(n), head = headOf(b), count = <i32>load<u16>(head, BlockOff.count);
   store<u64>(J, load<u64>(b, JitBlock.ripBase), JitOff.ripBase);
   jset(JitOff.term, Term.none);
+  emitRoutes(b);
   forgetSse();
   if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
     localGet(Local.left);
@@ -305,7 +354,7 @@ function emitBlock(n: u32): void {
   i32const(count);
   byte(Wasm.i32sub);
   localSet(Local.left);
-  beginPiece(n != 0 && load<u32>(b, JitBlock.allPreds) == 1 ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
+  beginPiece(n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1 ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
 
   const records = recordsOf(head);
   for (let k: u32 = 1; k <= records; k++) {
@@ -377,23 +426,50 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     localSet(to);
     rememberKind(b, true);
     settle(true);
-    for (let k: u32 = 0; k < successors; k++) {
-      if (<u32>succ(b, k) == NONE) continue;
-      const d = blockOf(succ(b, k));
-      localGet(to);
-      i64const(load<i64>(d, JitBlock.ripBase) + load<u16>(headOf(d), BlockOff.off));
-      byte(Wasm.i64eq);
-      byte(Wasm.if_);
-      byte(WasmType.void_);
-      enterControl(Control.if_);
-      edge(n, k, u, RecOff.taken);
-      leaveControl();
-    }
+    let whole = templateOf(u) != Template.ret;
+    for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE) whole = false;
+    if (whole) emitSearch(n, u, to, 0, successors);
+    else emitTargets(n, u, to, 0, successors);
     localGet(to);
     call(Import.jump);
     localSet(Local.result);
     leave(0);
   }
+}
+
+/** [] -> []: to the successor from `k` to `end` whose address is in local `to`, one after another. */
+function emitTargets(n: u32, u: usize, to: u32, k: u32, end: u32): void {
+  const b = blockOf(n);
+  for (; k < end; k++) {
+    if (<u32>succ(b, k) == NONE) continue;
+    localGet(to);
+    i64const(ripOf(blockOf(succ(b, k))));
+    byte(Wasm.i64eq);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    enterControl(Control.if_);
+    edge(n, k, u, RecOff.taken);
+    leaveControl();
+  }
+}
+
+/** The same for more, which are in the order of their addresses. */
+function emitSearch(n: u32, u: usize, to: u32, first: u32, end: u32): void {
+  if (end - first < 3) {
+    emitTargets(n, u, to, first, end);
+    return;
+  }
+  const middle = (first + end) >> 1;
+  localGet(to);
+  i64const(ripOf(blockOf(succ(blockOf(n), middle))));
+  byte(Wasm.i64lt_u);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  enterControl(Control.if_);
+  emitSearch(n, u, to, first, middle);
+  byte(Wasm.else_);
+  emitSearch(n, u, to, middle, end);
+  leaveControl();
 }
 
 function rememberKind(b: usize, live: bool): void {

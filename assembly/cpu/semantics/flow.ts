@@ -72,7 +72,7 @@ import { fa, fb, Form, imm32 } from "./alu";
     to = m.load(h, w);
   }
   if (m.badTarget(to, w, u)) return 0;
-  return m.jumpTo(to, w);
+  return m.jumpFrom(u, to, w);
 }
 
 @inline export function callInd<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
@@ -90,7 +90,7 @@ import { fa, fb, Form, imm32 } from "./alu";
   if (m.badTarget(to, w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
-  return m.jumpTo(to, w);
+  return m.jumpFrom(u, to, w);
 }
 
 /** RET and RET Iw: the immediate is added after the pop. */
