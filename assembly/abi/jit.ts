@@ -64,6 +64,7 @@ export const enum JitOff {
   snaps = 8192, // u32[6016]
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
+  plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends
   effects = 32768, // 1024 x 32 B
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function

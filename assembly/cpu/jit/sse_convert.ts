@@ -1,11 +1,11 @@
 /** Code of the conversions between floating-point formats and integers. */
 import { Op } from "../opcodes.gen";
 import { opSize } from "../operand";
-import { Wasm, WasmType, access, byte, giveUp, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, giveUp, hint, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64 } from "./codegen";
 import { Float, Simd, f64const, simd, vector } from "./simd";
 import { getW, leaveToHelperIf, setV } from "./sse_emit";
-import { allTrue, lowW, magnitude, notNormal, notZero, setLow, slotR, unsafe, zeroes } from "./sse_float";
+import { lowW, magnitude, notAll, notNormal, notZero, setLow, slotR, unsafe, zeroes } from "./sse_float";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> []: an integer to the low element of V. Inexact ones are rounded to nearest, as is wanted. */
@@ -48,8 +48,7 @@ function toIntegers(u: usize, h: u32, wide: bool): void {
   magnitude(a, wide);
   vector(limit, limit);
   simd(wide ? Simd.f64x2lt : Simd.f32x4lt);
-  allTrue(wide);
-  byte(Wasm.i32eqz);
+  notAll(wide);
   leaveToHelperIf(u, 0);
   localGet(a);
   simd(wide ? Simd.i32x4trunc_f64x2_s : Simd.i32x4trunc_f32x4_s);
@@ -64,6 +63,7 @@ function demote(u: usize, h: u32): void {
   byte(Float.f32demote);
   localSet(r);
   unsafe(r, false);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   notZero(x, true);
@@ -80,6 +80,7 @@ function promote(u: usize, h: u32): void {
   byte(Float.f64promote);
   localSet(r);
   notNormal(x, false);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   notZero(x, false);

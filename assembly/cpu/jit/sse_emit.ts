@@ -3,7 +3,7 @@ import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Op } from "../opcodes.gen";
 import { imm as immediateOf, opSize } from "../operand";
-import { Wasm, WasmType, access, byte, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64, leave } from "./codegen";
 import { EffectOff } from "./effect";
 import { packedOperation } from "./sse_packed";
@@ -18,6 +18,7 @@ import { Scratch, notReady, scratch, xmmLocal } from "./xmm";
 
 /** [i32] -> []: not 0 leaves to the interpreter, at record `u` itself. `extra`: as of leave(). */
 export function leaveToHelperIf(u: usize, extra: u32): void {
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   i32const(<i32>u);

@@ -6,7 +6,7 @@ import { JitOff } from "../../abi/jit";
 import { Op } from "../opcodes.gen";
 import { imm as immediateOf } from "../operand";
 import { Arith } from "../semantics/ieee";
-import { Wasm, WasmType, access, byte, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, hint, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
 import { EffectOff } from "./effect";
 import { Float, Simd, lane, shuffle, simd, vector } from "./simd";
 import { getV, getW, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
@@ -46,6 +46,33 @@ export function setLow(u: usize, r: u32, wide: bool): void {
   markLow(n, wide);
 }
 
+/** [] -> [i32]: the sign, the exponent and the first digits. */
+function head(x: u32, wide: bool): void {
+  localGet(x);
+  if (!wide) { byte(Float.i32reinterpret); return; }
+  byte(Float.i64reinterpret);
+  i64const(32);
+  byte(Wasm.i64shr_u);
+  byte(Wasm.i32wrap);
+}
+/** [i32] -> [i32]: not from `from` to below `to`. */
+function outside(from: i32, to: i32): void {
+  i32const(from);
+  byte(Wasm.i32sub);
+  i32const(to - from);
+  byte(Wasm.i32ge_u);
+}
+/** [] -> [i32]: its exponent is not among those from `least` on that finite numbers have. */
+function exponentOutside(x: u32, least: i32, wide: bool): void {
+  head(x, wide);
+  i32const(1);
+  byte(Wasm.i32shl);
+  const unit = wide ? 1 << 21 : 1 << 24;
+  outside(least * unit, (wide ? 0x7ff : 0xff) * unit);
+}
+/** [] -> [i32]: denormal or zero, infinite or NaN. */
+export function notNormal(x: u32, wide: bool): void { exponentOutside(x, 1, wide); }
+
 /** [] -> [i64 or i32]: the bits of a local without the sign, doubled. */
 function doubled(x: u32, wide: bool): void {
   localGet(x);
@@ -59,33 +86,54 @@ function doubled(x: u32, wide: bool): void {
     byte(Wasm.i32shl);
   }
 }
-/** [i64 or i32] -> [i32]: less than `limit` once `offset` was taken from it. */
-function within(offset: i64, limit: i64, wide: bool, code64: i32, code32: i32): void {
-  if (wide) { i64const(offset); byte(Wasm.i64sub); i64const(limit); byte(code64); }
-  else { i32const(<i32>offset); byte(Wasm.i32sub); i32const(<i32>limit); byte(code32); }
-}
 /** [] -> [i32]: a denormal. */
-export function denormal(x: u32, wide: bool): void {
+function denormal(x: u32, wide: bool): void {
   doubled(x, wide);
-  within(1, wide ? 0x001fffffffffffff : 0x00ffffff, wide, Wasm.i64lt_u, Wasm.i32lt_u);
+  if (wide) { i64const(1); byte(Wasm.i64sub); i64const(0x001fffffffffffff); byte(Wasm.i64lt_u); }
+  else { i32const(1); byte(Wasm.i32sub); i32const(0x00ffffff); byte(Wasm.i32lt_u); }
 }
 /** [] -> [i32]: zero, tiny, the smallest normal, infinite or NaN. */
 export function unsafe(x: u32, wide: bool): void {
   doubled(x, wide);
-  within(wide ? 0x0020000000000001 : 0x01000001, wide ? <i64>0xffbfffffffffffff : 0xfdffffff, wide, Wasm.i64ge_u, Wasm.i32ge_u);
+  if (wide) { i64const(0x0020000000000001); byte(Wasm.i64sub); i64const(<i64>0xffbfffffffffffff); byte(Wasm.i64ge_u); }
+  else { i32const(0x01000001); byte(Wasm.i32sub); i32const(<i32>0xfdffffff); byte(Wasm.i32ge_u); }
 }
-/** [] -> [i32]: denormal, infinite or NaN, or zero. */
-export function notNormal(x: u32, wide: bool): void {
-  doubled(x, wide);
-  within(wide ? 0x0020000000000000 : 0x01000000, wide ? <i64>0xffc0000000000000 : 0xfe000000, wide, Wasm.i64ge_u, Wasm.i32ge_u);
-}
-/** [] -> [i32]: not zero (a NaN is not). */
+/** [] -> [i32]: 0 if it is zero, else 1 (of a NaN too). */
 export function notZero(x: u32, wide: bool): void {
   doubled(x, wide);
   if (wide) { i64const(0); byte(Wasm.i64ne); }
+  else { i32const(0); byte(Wasm.i32ne); }
 }
 /** [] -> [i32]: a NaN. */
 function isNan(x: u32, wide: bool): void { localGet(x); localGet(x); byte(wide ? Float.f64ne : Float.f32ne); }
+
+/* What is frequent is told by the exponent alone; what it leaves open is looked at again, off the way. */
+
+/** [] -> []: leaves if it is denormal. */
+function leaveIfDenormal(u: usize, x: u32, wide: bool): void {
+  head(x, wide);
+  i32const(wide ? 0x7ff00000 : 0x7f800000);
+  byte(Wasm.i32and);
+  byte(Wasm.i32eqz);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  notZero(x, wide);
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+}
+/** [] -> []: leaves if it is denormal or a NaN. */
+function leaveIfDisordered(u: usize, x: u32, wide: bool): void {
+  notNormal(x, wide);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  denormal(x, wide);
+  isNan(x, wide);
+  byte(Wasm.i32or);
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+}
 
 /** ADD, SUB, MUL, DIV of the low elements. */
 function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
@@ -97,30 +145,26 @@ function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   localTee(b);
   byte((wide ? Float.f64add : Float.f32add) + op);
   localSet(r);
-  unsafe(r, wide);
-  if (!knownA) { denormal(a, wide); byte(Wasm.i32or); }
-  if (!knownB) { denormal(b, wide); byte(Wasm.i32or); }
+  if (!knownA) leaveIfDenormal(u, a, wide);
+  if (!knownB && (h || m != n)) leaveIfDenormal(u, b, wide);
+  exponentOutside(r, 2, wide);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
+  unsafe(r, wide);
   // a zero is exact as a sum, as a product with zero, and as a quotient of zero
   notZero(r, wide);
-  truth(wide);
   if (op >= Arith.mul) {
     notZero(a, wide);
-    truth(wide);
-    if (op == Arith.mul) { notZero(b, wide); truth(wide); byte(Wasm.i32and); }
+    if (op == Arith.mul) { notZero(b, wide); byte(Wasm.i32and); }
     byte(Wasm.i32or);
   }
-  if (!knownA) { denormal(a, wide); byte(Wasm.i32or); }
-  if (!knownB) { denormal(b, wide); byte(Wasm.i32or); }
+  byte(Wasm.i32and);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
   setLow(u, r, wide);
   if (!h) markLow(m, wide);
 }
-/** [i32] -> [i32]: 0 or 1 after notZero(). */
-export function truth(wide: bool): void { if (!wide) { i32const(0); byte(Wasm.i32ne); } }
-
 /** SQRT of the low element of W. */
 function root(u: usize, h: u32, wide: bool): void {
   const a = slotA(wide), r = slotR(wide);
@@ -129,9 +173,9 @@ function root(u: usize, h: u32, wide: bool): void {
   byte(wide ? Float.f64sqrt : Float.f32sqrt);
   localSet(r);
   // normal and positive, or a zero
-  localGet(a);
-  byte(wide ? Float.i64reinterpret : Float.i32reinterpret);
-  within(wide ? 0x0010000000000000 : 0x00800000, wide ? 0x7fe0000000000000 : 0x7f000000, wide, Wasm.i64ge_u, Wasm.i32ge_u);
+  head(a, wide);
+  outside(wide ? 0x00100000 : 0x00800000, wide ? 0x7ff00000 : 0x7f800000);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   notZero(a, wide);
@@ -140,11 +184,12 @@ function root(u: usize, h: u32, wide: bool): void {
   setLow(u, r, wide);
 }
 
-/** [] -> [i32]: an operand in `a` or `b` is denormal or a NaN; of registers known to be plain nothing is asked. */
-function disordered(u: usize, h: u32, a: u32, b: u32, wide: bool): void {
-  i32const(0);
-  if (!plainLow(regOf(u), wide)) { denormal(a, wide); byte(Wasm.i32or); isNan(a, wide); byte(Wasm.i32or); }
-  if (h || !plainLow(rmOf(u), wide)) { denormal(b, wide); byte(Wasm.i32or); isNan(b, wide); byte(Wasm.i32or); }
+/** [] -> []: leaves if an operand in `a` or `b` is denormal or a NaN; of registers known to be plain nothing is asked. */
+function leaveUnlessOrdered(u: usize, h: u32, a: u32, b: u32, wide: bool): void {
+  if (!plainLow(regOf(u), wide)) leaveIfDisordered(u, a, wide);
+  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, b, wide);
+  markLow(regOf(u), wide);
+  if (!h) markLow(rmOf(u), wide);
 }
 
 /** UCOMIS, COMIS: CF and ZF to `t`. */
@@ -154,8 +199,7 @@ function order(u: usize, h: u32, t: u32, wide: bool): void {
   localSet(a);
   lowW(u, h, wide);
   localSet(b);
-  disordered(u, h, a, b, wide);
-  leaveToHelperIf(u, 0);
+  leaveUnlessOrdered(u, h, a, b, wide);
   localGet(a);
   localGet(b);
   byte(wide ? Float.f64lt : Float.f32lt);
@@ -176,8 +220,12 @@ export function magnitude(x: u32, wide: bool): void { localGet(x); simd(wide ? S
 /** [] -> [v128]: in all elements the smallest normal number, infinity. */
 function least(wide: bool): void { const x: u64 = wide ? 0x0010000000000000 : 0x0080000000800000; vector(x, x); }
 function infinite(wide: bool): void { const x: u64 = wide ? 0x7ff0000000000000 : 0x7f8000007f800000; vector(x, x); }
-/** [v128] -> [i32]: every element is. */
-export function allTrue(wide: bool): void { simd(wide ? Simd.i64x2allTrue : Simd.i32x4allTrue); }
+/** [v128] -> [i32]: not every element is. */
+export function notAll(wide: bool): void {
+  simd(wide ? Simd.i64x2bitmask : Simd.i32x4bitmask);
+  i32const(wide ? 3 : 15);
+  byte(Wasm.i32ne);
+}
 /** [] -> [v128]: elements that are denormal. */
 export function denormals(x: u32, wide: bool): void {
   magnitude(x, wide);
@@ -201,13 +249,14 @@ export function safes(x: u32, wide: bool): void {
 /** [] -> [v128]: elements that are zero. */
 export function zeroes(x: u32, wide: bool): void { localGet(x); vector(0, 0); simd(wide ? Simd.f64x2eq : Simd.f32x4eq); }
 
-/** [] -> [i32]: some element of `a` or `b` is denormal. */
-function someDenormal(a: u32, b: u32, knownA: bool, knownB: bool, wide: bool): void {
-  if (knownA && knownB) { i32const(0); return; }
+/** [] -> []: leaves if some element of `a` or `b` is denormal. */
+function leaveIfDenormals(u: usize, a: u32, b: u32, knownA: bool, knownB: bool, wide: bool): void {
+  if (knownA && knownB) return;
   if (!knownA) denormals(a, wide);
   if (!knownB) denormals(b, wide);
   if (!knownA && !knownB) simd(Simd.or);
   simd(Simd.anyTrue);
+  leaveToHelperIf(u, 0);
 }
 
 function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
@@ -219,11 +268,10 @@ function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   localTee(b);
   simd((wide ? Simd.f64x2add : Simd.f32x4add) + op);
   localSet(r);
+  leaveIfDenormals(u, a, b, knownA, knownB, wide);
   safes(r, wide);
-  allTrue(wide);
-  byte(Wasm.i32eqz);
-  someDenormal(a, b, knownA, knownB, wide);
-  byte(Wasm.i32or);
+  notAll(wide);
+  hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   safes(r, wide);
@@ -234,10 +282,7 @@ function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
     simd(Simd.and);
   }
   simd(Simd.or);
-  allTrue(wide);
-  byte(Wasm.i32eqz);
-  someDenormal(a, b, knownA, knownB, wide);
-  byte(Wasm.i32or);
+  notAll(wide);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
   localGet(r);
@@ -275,20 +320,20 @@ function comparable(u: usize, h: u32, scalar: bool, wide: bool): void {
     localGet(vb);
     lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
     localSet(b);
-    disordered(u, h, a, b, wide);
-  } else {
-    denormals(va, wide);
-    denormals(vb, wide);
-    simd(Simd.or);
-    for (let i = 0; i < 2; i++) {
-      const x = i ? vb : va;
-      localGet(x);
-      localGet(x);
-      simd(wide ? Simd.f64x2ne : Simd.f32x4ne);
-      simd(Simd.or);
-    }
-    simd(Simd.anyTrue);
+    leaveUnlessOrdered(u, h, a, b, wide);
+    return;
   }
+  denormals(va, wide);
+  denormals(vb, wide);
+  simd(Simd.or);
+  for (let i = 0; i < 2; i++) {
+    const x = i ? vb : va;
+    localGet(x);
+    localGet(x);
+    simd(wide ? Simd.f64x2ne : Simd.f32x4ne);
+    simd(Simd.or);
+  }
+  simd(Simd.anyTrue);
   leaveToHelperIf(u, 0);
 }
 
@@ -298,10 +343,10 @@ function extreme(u: usize, h: u32, greatest: bool, scalar: bool, wide: bool): vo
   localGet(scratch(Scratch.b));
   localGet(scratch(Scratch.a));
   simd((wide ? Simd.f64x2pmin : Simd.f32x4pmin) + (greatest ? 1 : 0));
-  const upper = jget(JitOff.plain64) & 2 << (regOf(u) << 1), plain = scalar && plainLow(regOf(u), wide) && !h && plainLow(rmOf(u), wide);
+  const upper = jget(JitOff.plain64) & 2 << (regOf(u) << 1);
   setElements(u, scalar, wide);
   if (scalar && wide) jset(JitOff.plain64, jget(JitOff.plain64) | upper);
-  if (plain) markLow(regOf(u), wide);
+  if (scalar) markLow(regOf(u), wide);
 }
 
 /** CMPxx by an immediate predicate, of elements that are no NaNs. */

@@ -30,7 +30,7 @@ import { Form } from "../semantics/alu";
 import { blockOf, headOf, ripOf, succ } from "./graph";
 import { flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
-import { beginXmm, forgetSse, loadXmm, saveXmm } from "./xmm";
+import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 
 const NONE: u32 = 0xff;
@@ -354,7 +354,9 @@ function emitBlock(n: u32): void {
   i32const(count);
   byte(Wasm.i32sub);
   localSet(Local.left);
-  beginPiece(n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1 ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
+  const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
+  if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
+  beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
 
   const records = recordsOf(head);
   for (let k: u32 = 1; k <= records; k++) {
@@ -401,6 +403,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   if (term == Term.goto && !successors) live = true;
   useAll();
   emitEffects();
+  rememberPlain(n);
   const node = <i32>jget(JitOff.termNode);
   if (term == Term.cond) {
     const c = temp32();

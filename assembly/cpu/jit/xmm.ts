@@ -40,6 +40,7 @@ export function scratch(n: u32): u32 {
 /** The function begins: the registers it uses get locals. */
 export function beginXmm(): void {
   memory.fill(J + JitOff.xmmLocals, 0, Scratch.END << 1);
+  memory.fill(J + JitOff.plainAtEnd, 0, 62 << 2);
   const used = jget(JitOff.xmmUsed);
   for (let n: u32 = 0; n < 16; n++) if (used >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>VectorType.v128), JitOff.xmmLocals);
   if (jget(JitOff.usesSse)) store<u16>(J + (READY << 1), <u16>fresh(0x7f), JitOff.xmmLocals);
@@ -50,6 +51,20 @@ export function forgetSse(): void {
   jset(JitOff.sseKnown, 0);
   jset(JitOff.plain64, 0);
   jset(JitOff.plain32, 0);
+}
+
+/* Known of low elements where block `n` ends, for a block that only it leads to. */
+export function rememberPlain(n: u32): void {
+  let low: u32 = 0;
+  for (let i: u32 = 0; i < 16; i++) low |= (jget(JitOff.plain64) >> (i << 1) & 1) << i;
+  store<u32>(J + (<usize>n << 2), low | jget(JitOff.plain32) << 16, JitOff.plainAtEnd);
+}
+export function recallPlain(n: u32): void {
+  const known = load<u32>(J + (<usize>n << 2), JitOff.plainAtEnd);
+  let wide: u32 = 0;
+  for (let i: u32 = 0; i < 16; i++) wide |= (known >> i & 1) << (i << 1);
+  jset(JitOff.plain64, wide);
+  jset(JitOff.plain32, known >> 16);
 }
 
 /** [] -> []: from the pCPU block. */
