@@ -45,6 +45,7 @@ export const enum JitOff {
   entryCount = 184, // u32, blocks it may be entered at
   entry = 188, // u32, which of them is meant: read by the function
   entries = 192, // u8[8], their numbers
+  kept = 200, // u32[5], flags that an instruction may leave as they are
   usesSse = 220, // u32, 1: the region has SSE instructions that are no calls
   xmmUsed = 224, // u32, bit per XMM register the region reads
   xmmWritten = 228, // u32

@@ -244,10 +244,16 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   }
   if (ripRelative) disp += off + len;
 
+  // an absolute address is a memory operand without base, if it fits a displacement
+  if (immCode == ImmCode.O && (asize != 8 || imm == <i64>(<i32>imm))) {
+    mem = true;
+    disp = <i32>imm;
+  }
+
   // segment of the memory operand: most need none, a base alone can ride in the base or index slot
   if (segPrefix >= 0) seg = segPrefix;
   if (!(mode & Mode.flat) || mode & Mode.align || segPrefix == Seg.cs) plain = false; // CS is not writable
-  else if (seg >= Seg.fs && !(immCode == ImmCode.O)) {
+  else if (seg >= Seg.fs && (mem || immCode != ImmCode.O)) {
     const slot = PcpuOff.segBase + seg * 8;
     const reach = long || mode & (seg == Seg.fs ? Mode.flatFs : Mode.flatGs);
     if (!reach || asize != (long ? 8 : 4)) plain = false;
@@ -285,14 +291,13 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         else if (shape == Shape.EI) { form = mem ? Form.mi : Form.ri; a = rm; }
         else if (shape == Shape.ZI) { form = Form.ri; a = rm; }
         else if (shape == Shape.accI) { form = Form.ri; a = 0; }
-        if (template == Template.bitTest && form == Form.mi) form = Form.mr;
+        else if (immCode == ImmCode.O && mem) { form = load<u16>(row, Row.op) == Op.movoffs ? Form.rm : Form.mr; a = 0; }
         // operands are compared sign-extended
         if (w == 1 && immCode == ImmCode.Ib) store<i32>(u, <i32>(<i8>imm), RecOff.imm);
         break;
       case Template.shift:
-        if (immCode == ImmCode.CL || op == 2 || op == 3 || (op < 2 && w < 4)) break;
         imm &= w == 8 ? 63 : 31;
-        if (imm == 0) break;
+        if (imm == 0 || ((op == 2 || op == 3) && imm != 1)) break;
         store<i32>(u, <i32>imm, RecOff.imm);
         form = mem ? Form.mi : Form.ri;
         a = rm;
@@ -302,14 +307,27 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         break;
       case Template.lea: form = Form.rm; plain = true; break;
       case Template.unary:
+      case Template.shiftCl:
+      case Template.mulWide:
+      case Template.divide:
         form = mem ? Form.mr : Form.rr;
         a = rm;
         break;
+      case Template.doubleShift:
+        if (!(op & 2) && !(imm & (w == 8 ? 63 : 31))) break;
+        form = mem ? Form.mr : Form.rr;
+        if (!mem) { a = rm; c = reg; }
+        break;
+      case Template.swapBytes:
+        form = !mem ? Form.rr : flags & RowFlag.TORM ? Form.mr : Form.rm;
+        break;
+      case Template.flag: form = Form.rr; break;
       case Template.setcc:
         form = mem ? Form.mr : Form.rr;
         a = rm;
         break;
-      case Template.cmov: form = mem ? Form.rm : Form.rr; break;
+      case Template.cmov:
+      case Template.scan: form = mem ? Form.rm : Form.rr; break;
       case Template.imul:
         if (shape == Shape.GEI) form = mem ? Form.mi : Form.ri;
         else form = mem ? Form.rm : Form.rr;
@@ -359,7 +377,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     store<u8>(u, regOffset(c, fromWidth, rex), RecOff.rm);
     if (template == Template.setcc) w = 1;
     if (template == Template.setcc) store<u8>(u, byteReg(a, rex), RecOff.reg);
-    if (template == Template.alu || template == Template.mov || template == Template.imul || template == Template.push) {
+    if (immCode != ImmCode.O && (template == Template.alu || template == Template.mov || template == Template.imul || template == Template.push)) {
       store<u8>(u, <u8>(p - immAt), RecOff.immediate);
     }
     const usesMemory = mem && form != Form.rr && form != Form.ri;
@@ -404,7 +422,8 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   return <u32>len | ends;
 }
 
-@inline function HOT_CASES_at(desc: i32): u16 { return load<u16>(HOT_CASES + (<usize>desc << 1)); }
+/** The table has the first 32 templates. */
+@inline function HOT_CASES_at(desc: i32): u16 { return desc < 16384 ? load<u16>(HOT_CASES + (<usize>desc << 1)) : 0; }
 
 /** After a CMP or TEST with a handler of its own, a following Jcc is folded into it if the pair has one. */
 function fuse(previous: usize, branch: usize): void {

@@ -100,6 +100,11 @@ export function setCarry(c: u32): void {
   setCarryOverflow(c, overflow());
 }
 
+/** ZF := `z`; the other five keep their values. */
+export function setZero(z: u32): void {
+  setStatus((status() & ~(<u32>Flag.ZF)) | (z << 6));
+}
+
 /** CF and OF after ROL or ROR with zero-extended result `r` of `bits` bits. */
 export function rotateFlags(right: bool, r: u64, bits: i32): void {
   const top = <u32>(r >> (bits - 1)) & 1;

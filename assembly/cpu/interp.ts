@@ -11,11 +11,12 @@ import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR } from "./access";
 import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
-import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow } from "./flags";
+import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow, setZero } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { noteTarget } from "./jit/region";
 import { Cond, Host, Machine } from "./machine";
 import { PCPU } from "./pcpu";
+import { divide } from "./helpers/divide";
 import { setRsp, stackMask } from "./helpers/stack";
 import { performFlat } from "./perform";
 
@@ -56,6 +57,7 @@ export class Interp<K> extends Machine<u64> {
     if (!simple) sum += load<u64>(<usize>load<u8>(u, RecOff.index), PCPU) << load<u8>(u, RecOff.scale);
     return sum & load<u64>(u, RecOff.mask);
   }
+  @inline eaBy(u: usize, simple: bool, by: u64): u64 { return (this.ea(u, simple) + by) & load<u64>(u, RecOff.mask); }
   @inline hostR(lin: u64, w: i32, u: usize): Host {
     if (sizeof<K>() == 1) return tlbEntry(lin);
     if (sizeof<K>() == 2) return checkedHost(u, lin, w, false);
@@ -137,10 +139,32 @@ export class Interp<K> extends Machine<u64> {
   @inline shlBy(a: u64, n: i32): u64 { return a << n; }
   @inline shrBy(a: u64, n: i32): u64 { return a >> n; }
   @inline sarBy(a: u64, n: i32): u64 { return <u64>(<i64>a >> n); }
+  @inline shl(a: u64, n: u64): u64 { return a << n; }
+  @inline shr(a: u64, n: u64): u64 { return a >> n; }
+  @inline sar(a: u64, n: u64): u64 { return <u64>(<i64>a >> <i64>n); }
+  @inline ctz(x: u64): u64 { return ctz<u64>(x); }
+  @inline clz(x: u64): u64 { return clz<u64>(x); }
+  @inline popcnt(x: u64): u64 { return popcnt<u64>(x); }
+  @inline divU(a: u64, b: u64): u64 { return a / b; }
+  @inline divS(a: u64, b: u64): u64 { return <u64>(<i64>a / <i64>b); }
+  @inline hard(c: Cond, u: usize): bool { return c != 0; }
+  divideHard(u: usize, w: i32, signed: bool, x: u64): usize {
+    store<u32>(PCPU, <u32>u, PcpuOff.record);
+    divide(w, this.zext(x, w), signed);
+    return u + RecOff.SIZE;
+  }
   @inline negative(x: u64): Cond { return i32(<i64>x < 0); }
   @inline setCarry(x: u64): void {
     if (sizeof<K>() == 1) setCarryOverflow(<u32>x, overflowOrdered());
     else setCarry(<u32>x);
+  }
+  @inline setZero(x: u64): void { setZero(<u32>x); }
+  @inline setCarryOverflow(c: u64, o: u64): void { setCarryOverflow(<u32>c, <u32>o); }
+  @inline flagsKept(none: Cond): bool { return none != 0; }
+  @inline flagsChanged(none: Cond): void {}
+  @inline setDirection(down: bool): void {
+    const others = load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.DF);
+    store<u64>(PCPU, down ? others | Flag.DF : others, PcpuOff.rflags);
   }
   @inline rotateFlags(right: bool, r: u64, bits: i32): void { rotateFlags(right, r, bits); }
   @inline select(c: Cond, a: u64, b: u64): u64 { return select<u64>(a, b, c != 0); }

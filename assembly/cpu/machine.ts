@@ -24,6 +24,8 @@ export abstract class Machine<V> {
   abstract zext(x: V, w: i32): V;
   /** Linear address of the record's memory operand; `simple` ones have a base and a displacement only. */
   abstract ea(u: usize, simple: bool): V;
+  /** The same moved by `by` bytes. */
+  abstract eaBy(u: usize, simple: bool, by: V): V;
   /** Access to `w` bytes at `lin` for record `u`, in three steps: `s = hostR(lin, ...)` looks the place up,
    *  `if (faulted(s, lin, ...)) return fault(u)` leaves where there is none, `host(s, lin)` is its address. All of an
    *  instruction's accesses come before anything it changes: `fault` may also begin the instruction again elsewhere. An
@@ -48,10 +50,34 @@ export abstract class Machine<V> {
   abstract shlBy(a: V, n: i32): V;
   abstract shrBy(a: V, n: i32): V;
   abstract sarBy(a: V, n: i32): V;
+  /** The same by a value below 64. */
+  abstract shl(a: V, n: V): V;
+  abstract shr(a: V, n: V): V;
+  abstract sar(a: V, n: V): V;
+  /** Number of zeros below the lowest, above the highest bit: 64 of 0. Number of ones. */
+  abstract ctz(x: V): V;
+  abstract clz(x: V): V;
+  abstract popcnt(x: V): V;
+  /** Quotients of 64 bits; only after hard() has excluded what has none. */
+  abstract divU(a: V, b: V): V;
+  abstract divS(a: V, b: V): V;
+  /** What follows does not do where `c` holds: an emitter leaves to the interpreter there, before the instruction. */
+  abstract hard(c: Cond, u: usize): bool;
+  /** DIV and IDIV by `x` for all operands. */
+  abstract divideHard(u: usize, w: i32, signed: bool, x: V): usize;
   /** x < 0. */
   abstract negative(x: V): Cond;
   /** CF := x (0 or 1), the other five flags kept. */
   abstract setCarry(x: V): void;
+  /** ZF := x (0 or 1), the other five flags kept. */
+  abstract setZero(x: V): void;
+  /** CF := c, OF := o, the other flags kept. */
+  abstract setCarryOverflow(c: V, o: V): void;
+  /** Encloses changes of flags that do not happen where `none` holds: true if there is nothing to do. */
+  abstract flagsKept(none: Cond): bool;
+  abstract flagsChanged(none: Cond): void;
+  /** RFLAGS.DF. */
+  abstract setDirection(down: bool): void;
   /** CF and OF after a rotate of `bits` bits with zero-extended result `r`; the other flags kept. */
   abstract rotateFlags(right: bool, r: V, bits: i32): void;
   abstract select(c: Cond, a: V, b: V): V;

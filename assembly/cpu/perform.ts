@@ -5,10 +5,11 @@ import { Interp } from "./interp";
 import { Machine } from "./machine";
 import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
-import { Form, alu, bitTest, cmov, lea, mov, movx, setcc, unary, widen, xchg } from "./semantics/alu";
+import { Form, alu, cmov, lea, mov, movx, setcc, unary, widen, xchg } from "./semantics/alu";
+import { bitTest, flag, scan, swapBytes } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
-import { imul } from "./semantics/multiply";
-import { shift } from "./semantics/shift";
+import { divide, imul, mulWide } from "./semantics/multiply";
+import { doubleShift, shift, shiftCl } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
 import { lods, movs, stos } from "./semantics/string";
 
@@ -36,11 +37,18 @@ export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
     case Template.imul: return imul<M, V>(m, u, w, f);
     case Template.xchg: return xchg<M, V>(m, u, w);
     case Template.leave: return leave<M, V>(m, u, w);
-    case Template.bitTest: return bitTest<M, V>(m, u, w, f);
+    case Template.bitTest: return bitTest<M, V>(m, u, op, w, f);
     case Template.widen: return widen<M, V>(m, u, op, w);
     case Template.movs: return movs<M, V>(m, u, w);
     case Template.stos: return stos<M, V>(m, u, w);
     case Template.lods: return lods<M, V>(m, u, w);
+    case Template.shiftCl: return shiftCl<M, V>(m, u, op, w, f);
+    case Template.doubleShift: return doubleShift<M, V>(m, u, op, w, f);
+    case Template.mulWide: return mulWide<M, V>(m, u, op, w, f);
+    case Template.divide: return divide<M, V>(m, u, op, w, f);
+    case Template.scan: return scan<M, V>(m, u, op, w, f);
+    case Template.swapBytes: return swapBytes<M, V>(m, u, w, f);
+    case Template.flag: return flag<M, V>(m, u, op);
     default: return u + RecOff.SIZE; // NOP
   }
 }

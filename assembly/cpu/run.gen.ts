@@ -12,7 +12,8 @@ import { enterRegion } from "./jit/regions";
 import { PCPU } from "./pcpu";
 import { performFlat } from "./perform";
 import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
-import { alu, bitTest, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
+import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
+import { bitTest } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
@@ -115,7 +116,7 @@ function h106(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Int
 function h107(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
 function h108(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // unary inc 4 mrb
 function h109(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 6); } // unary dec 4 mrb
-function h110(u: usize): usize { return lateOrder() ? performFlat(u) : bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 6); } // bitTest  4 mrb
+function h110(u: usize): usize { return lateOrder() ? performFlat(u) : bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // bitTest bt 4 mib
 function h111(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
 function h112(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
 function h113(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri

@@ -1,4 +1,4 @@
-/** 64 x 64 -> 128 bit products and 128 / 64 bit quotients, for MUL, IMUL, DIV, IDIV, MULX. */
+/** 64 x 64 -> 128 bit products and 128 / 64 bit quotients, for IMUL, DIV, IDIV, MULX. */
 
 /** Upper 64 bits of a * b, unsigned. */
 export function mulHigh(a: u64, b: u64): u64 {

@@ -66,6 +66,13 @@ const enums = {
     movs: 26,
     stos: 27,
     lods: 28,
+    shiftCl: 29,
+    doubleShift: 30,
+    mulWide: 31,
+    divide: 32,
+    scan: 33,
+    swapBytes: 34,
+    flag: 35,
   },
 } as const;
 
@@ -73,6 +80,9 @@ const CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l
 const ALU = ["add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test"];
 const SHIFT = ["rol", "ror", "rcl", "rcr", "shl", "shr", "sal", "sar"];
 const UNARY = ["inc", "dec", "not", "neg"];
+const BIT_TEST = ["bt", "bts", "btr", "btc"];
+const SCAN = ["bsf", "bsr", "tzcnt", "lzcnt", "popcnt"];
+const FLAG = ["clc", "stc", "cmc", "cld", "std"];
 
 /** Template number and its operation (0..15) for a mnemonic of the integer group. */
 function templateOf(row: InsnSpec): readonly [number, number] {
@@ -81,6 +91,15 @@ function templateOf(row: InsnSpec): readonly [number, number] {
   if (ALU.includes(m)) return [T.alu, ALU.indexOf(m)];
   if (SHIFT.includes(m)) return [T.shift, SHIFT.indexOf(m)];
   if (UNARY.includes(m)) return [T.unary, UNARY.indexOf(m)];
+  if (/^(ro|sh|sa)[lr]_cl$/.test(m)) return [T.shiftCl, SHIFT.indexOf(m.slice(0, 3))];
+  if (/^sh[lr]d/.test(m)) return [T.doubleShift, (m[2] === "r" ? 1 : 0) | (m.endsWith("_cl") ? 2 : 0)];
+  if (BIT_TEST.includes(m.replace("_imm", ""))) return [T.bitTest, BIT_TEST.indexOf(m.replace("_imm", ""))];
+  if (SCAN.includes(m)) return [T.scan, SCAN.indexOf(m)];
+  if (FLAG.includes(m)) return [T.flag, FLAG.indexOf(m)];
+  if (m === "mul" || m === "imul1") return [T.mulWide, m === "mul" ? 0 : 1];
+  if (m === "div" || m === "idiv") return [T.divide, m === "div" ? 0 : 1];
+  if (m === "bswap" || m === "movbe") return [T.swapBytes, 0];
+  if (m === "movoffs" || m === "movoffs_store") return [T.mov, 0];
   const direct = row.operands.startsWith("J");
   if (m === "jmp") return [direct ? T.jmp : T.jmpInd, 0];
   if (m === "call") return [direct ? T.call : T.callInd, 0];
@@ -91,7 +110,6 @@ function templateOf(row: InsnSpec): readonly [number, number] {
   if (m === "movzx") return [T.movx, row.operands.endsWith("b") ? 0 : 1];
   if (m === "movsx") return [T.movx, row.operands.endsWith("b") ? 4 : 5];
   if (m === "movsxd") return [T.movx, 6];
-  if (m === "bt_imm") return [T.bitTest, 0];
   if (m === "cbw" || m === "cwd") return [T.widen, m === "cbw" ? 0 : 1];
   if (m === "xchg" || m === "xchg_rax") return [T.xchg, 0];
   for (const name of ["mov", "lea", "push", "pop", "ret", "imul", "nop", "leave", "movs", "stos", "lods"] as const) if (m === name) return [T[name], 0];
@@ -269,14 +287,14 @@ ${wrap(words, 8)}
 
 const FORMS = ["rr", "ri", "rm", "mr", "mi", "rmb", "mrb", "mib"];
 const OPERATIONS: Record<string, readonly string[]> = {
-  alu: ALU, shift: SHIFT, unary: UNARY, jcc: CC, cmpj: CC, testj: CC, setcc: CC, cmov: CC, movx: ["zb", "zw", "zd", "", "sb", "sw", "sd"],
+  alu: ALU, shift: SHIFT, unary: UNARY, jcc: CC, cmpj: CC, testj: CC, setcc: CC, cmov: CC, bitTest: BIT_TEST, movx: ["zb", "zw", "zd", "", "sb", "sw", "sd"],
 };
 /** Arguments of the semantic function after (m, u). */
 const CALLS: Record<string, (op: number | string, w: number, f: number) => string> = {
   alu: (op, w, f) => `${op}, ${w}, ${f}`, mov: (_, w, f) => `${w}, ${f}`, movx: (op, w, f) => `${op}, ${w}, ${f}`, lea: (_, w, f) => `${w}, ${f}`,
   unary: (op, w, f) => `${op}, ${w}, ${f}`, shift: (op, w, f) => `${op}, ${w}, ${f}`, push: (_, w, f) => `${w}, ${f}`, pop: (_, w) => `${w}`,
   setcc: (op, _, f) => `${op}, ${f}`, cmov: (op, w, f) => `${op}, ${w}, ${f}`, jcc: (op) => `${op}`, jmp: () => "", call: (_, w) => `${w}`, ret: (_, w) => `${w}`, callInd: (_, w, f) => `${w}, ${f}`, jmpInd: (_, w, f) => `${w}, ${f}`,
-  leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (_, w, f) => `${w}, ${f}`, movs: (_, w) => `${w}`, stos: (_, w) => `${w}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
+  leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (op, w, f) => `${op}, ${w}, ${f}`, movs: (_, w) => `${w}`, stos: (_, w) => `${w}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
 };
 /** What a handler has to ask before (assembly/cpu/flags.ts). */
 function guardOf(template: string, op: number): string | null {
@@ -339,7 +357,8 @@ import { enterRegion } from "./jit/regions";
 import { PCPU } from "./pcpu";
 import { performFlat } from "./perform";
 import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
-import { alu, bitTest, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
+import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
+import { bitTest } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";

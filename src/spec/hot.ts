@@ -40,7 +40,7 @@ export const HOT: readonly HotRow[] = [
   ["alu", ["test"], [1], ["rr", "mib"]],
   ["unary", ["inc", "dec"], [8, 4], ["rr"]],
   ["unary", ["inc", "dec"], [4], ["mrb"]],
-  ["bitTest", [""], [4], ["mrb"]],
+  ["bitTest", ["bt"], [4], ["mib"]],
   ["unary", ["not", "neg"], [4], ["rr"]],
   ["shift", ["shl", "shr", "sar"], [8, 4], ["ri"]],
   ["shift", ["rol", "ror"], [4], ["ri"]],

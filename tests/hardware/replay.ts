@@ -2,8 +2,10 @@
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { JitOff } from "../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../assembly/abi/layout";
 import type { Row } from "../cpu/integer/rows";
-import { BatchPc, type Under } from "../support/batch_pc";
+import { BatchPc, TRANSLATING, type Under } from "../support/batch_pc";
 import { readVectors, unpackResult } from "./case_vectors";
 import { type Case, describe, differences, ENVS } from "./native";
 
@@ -24,7 +26,10 @@ function formOf(row: Row, c: Case): string {
   return `${bits} ${row.key} ${sized ? (wide ? 8 : opsize ? 2 : 4) : ""} ${row.modrm ? (modrm >= 0xc0 ? "reg" : "mem") : ""}`;
 }
 
-export function replay(title: string, file: string, rows: readonly Row[], casesOf: (row: Row, env: number, count?: number) => Cases, exists: (row: Row, env: number) => boolean): void {
+export type Rows = readonly Row[];
+type CasesOf = (row: Row, env: number, count?: number) => Cases;
+
+export function replay(title: string, file: string, rows: Rows, casesOf: CasesOf, exists: (row: Row, env: number) => boolean): void {
   const { header, results } = readVectors(join(XENOLITH_ROOT, file));
   const hardware = suite(`${title} against ${header.cpu}`);
   const byKey = new Map<string, { at: number; cases: number }>();
@@ -74,5 +79,37 @@ export function replay(title: string, file: string, rows: readonly Row[], casesO
     console.log(`${title}: ${forms.size} instruction forms (${often} of them with 20 operands or more), ${count.cases} cases, ${count.faults} of them faults, ${count.wrong} mismatches`);
     assert.ok(often >= 2000);
   });
+  hardware.run();
+}
+
+/** Every `n`th case, in translated code: it runs as a block of a region. */
+export function replayTranslated(title: string, file: string, rows: Rows, casesOf: CasesOf, n: number): void {
+  const { header, results } = readVectors(join(XENOLITH_ROOT, file));
+  const hardware = suite(`${title}, translated, against ${header.cpu}`);
+  for (const env of [0, 1])
+    hardware(`${ENVS[env].name} code`, async () => {
+      const pc = await BatchPc.create(undefined, undefined, TRANSLATING);
+      pc.leadIn = true;
+      const byKey = new Map(rows.map((row) => [row.key, row]));
+      const wrong: string[] = [];
+      let [at, count, cases] = [0, 0, 0];
+      for (const [recorded, key, many, bytes] of header.rows) {
+        const row = byKey.get(key);
+        let next = at;
+        at += bytes;
+        if (recorded !== env || !row) continue;
+        for (const c of casesOf(row, env, many)) {
+          const [want, behind] = unpackResult(c, results, next);
+          next = behind;
+          if (count++ % n) continue;
+          cases++;
+          const found = differences(c, want, pc.run(c), c.defined);
+          if (found.length) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
+        }
+      }
+      const regions = pc.memory.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated);
+      assert.is(wrong.length, 0, `${wrong.length} wrong of ${cases}:\n${wrong.slice(0, 8).join("\n")}`);
+      assert.ok(regions > cases / 2, `${regions} regions for ${cases} cases`);
+    });
   hardware.run();
 }

@@ -11,6 +11,11 @@ import { LAYOUT, TestPc } from "./test_pc";
 const PML4 = 0x20000;
 const NX = 1n << 63n;
 const LEGACY_IDT = 0x1800;
+/** In front of the cases' code: eight instructions, a slice of TRANSLATING, that end with a jump to the case through TARGET. */
+const LEAD_IN = CODE - 0x1000;
+const TARGET = LEAD_IN + 64;
+/** The block behind the lead-in is translated and entered at once. */
+export const TRANSLATING = { threshold: 1, slice: 8 };
 
 interface Exports {
   switchTo(vcpu: number): void;
@@ -32,6 +37,8 @@ export class BatchPc {
   private readonly taken = new Uint8Array(CODE_SIZE / 16);
   /** Instructions performed so far. */
   executed = 0;
+  /** Cases begin with the lead-in (TRANSLATING): 64-bit code, and 32-bit code of flat segments. */
+  leadIn = false;
 
   private constructor(
     private readonly pc: TestPc,
@@ -68,6 +75,7 @@ export class BatchPc {
     guest.set64(pdpt, BigInt(pd) | 7n);
     guest.set64(PML4 + 0x5000, BigInt(pd) | 1n); // PDPT of legacy PAE paging
     for (let i = 0; i < 4; i++) guest.set64(pd + i * 8, i < 2 ? BigInt(i << 21) | 0x83n : BigInt(pt + (i - 2) * 0x1000) | 7n);
+    guest.set64(pt + ((LEAD_IN >> 12) & 511) * 8, BigInt(LEAD_IN) | 5n);
     for (let at = CODE; at < CODE + CODE_SIZE; at += 4096) guest.set64(pt + ((at >> 12) & 511) * 8, BigInt(at) | 5n);
     for (const [address, writable] of PAGES) guest.set64(pt + 0x1000 + ((address >> 12) & 511) * 8, BigInt(address) | (writable ? 7n : 5n) | NX);
     for (let v = 0; v < 32; v++) {
@@ -172,7 +180,7 @@ export class BatchPc {
     mem.u8.set(this.snapshot.subarray(0, 1024), base);
     for (let i = 0; i < 16; i++) mem.set64(base + i * 8, c.gpr[i]);
     mem.set32(base + PcpuOff.mode, mem.get32(base + PcpuOff.mode) | mode);
-    mem.set64(base + PcpuOff.rip, BigInt(c.rip));
+    mem.set64(base + PcpuOff.rip, BigInt(this.leadIn ? this.jumpTo(c) : c.rip));
     mem.set64(base + PcpuOff.rflags, BigInt((c.rflags & STATUS) | 2));
     let at = 0;
     for (const [to, length] of this.pieces) {
@@ -213,6 +221,14 @@ export class BatchPc {
       memory,
       fpu,
     };
+  }
+
+  private jumpTo(c: Case): number {
+    const { guest } = this.pc;
+    const from = ENVS[c.env].bits === 64 ? TARGET - LEAD_IN - 13 : TARGET;
+    guest.write(LEAD_IN, Uint8Array.of(...Array<number>(7).fill(0x90), 0xff, 0x25, from & 255, (from >> 8) & 255, (from >> 16) & 255, from >> 24)); // jmp [TARGET]
+    guest.set64(TARGET, BigInt(c.rip));
+    return LEAD_IN;
   }
 
   /** ST(i) is physical register TOP + i. */

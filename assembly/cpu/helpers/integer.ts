@@ -1,5 +1,5 @@
-/** Integer instructions that are not templates: wide multiply and divide, bit tests and scans, BCD, BMI, exchanges without
- *  LOCK, odd stack forms, LOOP and JCXZ. One function over Op; operands as operand.ts defines them. */
+/** Integer instructions that are not templates: rotates through carry, BCD, BMI, exchanges without LOCK, odd stack forms, LOOP
+ *  and JCXZ. One function over Op; operands as operand.ts defines them. */
 import { FlagsKind, Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Flag, Gpr, Vector } from "../../abi/x86";
@@ -14,9 +14,8 @@ import { aluFlags } from "./arith";
 import { badTargetChecked } from "../checked";
 import { checkedEa } from "./segment";
 import { ldN, setRsp, stN, stackMask } from "./stack";
-import { divWide, mulHigh, mulHighSigned, sextN, zextN } from "../wide";
-import { Shift } from "../semantics/shift";
-import { shiftValue, shldValue, shrdValue } from "./shift";
+import { mulHigh, sextN, zextN } from "../wide";
+import { rotateCarry } from "./shift";
 
 /** Register operand `n`, zero-extended from `w` bytes. */
 export function gpr(u: usize, n: i32, w: i32): u64 { return w == 1 ? <u64>load<u8>(byteRegister(u, n)) : getReg(n, w); }
@@ -32,123 +31,23 @@ function writeE(u: usize, w: i32, x: u64): void {
   else setGpr(u, rmField(u), w, x);
 }
 
-/** Shift or rotate of the E operand by `count`, which is masked here; a masked count of 0 still accesses memory. */
-function shiftE(u: usize, op: i32, count: i32): void {
+/** RCL and RCR of the E operand by `count`, which is masked here; a masked count of 0, of any shift, still accesses memory. */
+function rotateE(u: usize, right: bool, count: i32): void {
   const w = opSize(u), n = <u32>count & (w == 8 ? 63 : 31);
   if (isMem(u)) {
     const at = ea(u, w, true);
     probeW(at, w);
     const x = ldN(at, w);
-    if (n) stN(at, w, shiftValue(op, w, x, n));
+    if (n) stN(at, w, rotateCarry(right, w, x, n));
     return;
   }
   const x = gpr(u, rmField(u), w);
-  setGpr(u, rmField(u), w, n ? shiftValue(op, w, x, n) : x);
+  setGpr(u, rmField(u), w, n ? rotateCarry(right, w, x, n) : x);
 }
 
 function logicFlags(r: u64, w: i32): void {
   store<u64>(PCPU, sextN(r, w), PcpuOff.flagsRes);
   store<u32>(PCPU, FlagsKind.logic, PcpuOff.flagsKind);
-}
-
-/** CF = OF = `overflow`; SF ZF PF from the low half, AF clear. */
-function multiplyFlags(low: u64, w: i32, overflow: bool): void {
-  store<u64>(PCPU, sextN(low, w), PcpuOff.flagsRes);
-  store<u32>(PCPU, overflow ? 3 : 0, PcpuOff.flagsCarry);
-  store<u32>(PCPU, FlagsKind.shift, PcpuOff.flagsKind);
-}
-
-function multiply(w: i32, x: u64, signed: bool): void {
-  const a = getReg(Gpr.rax, w == 1 ? 2 : w) & (w == 1 ? 0xff : ~(<u64>0));
-  if (w == 8) {
-    const low = a * x, high = signed ? mulHighSigned(a, x) : mulHigh(a, x);
-    setReg(Gpr.rax, 8, low);
-    setReg(Gpr.rdx, 8, high);
-    multiplyFlags(low, 8, signed ? high != <u64>(<i64>low >> 63) : high != 0);
-    return;
-  }
-  const product = signed ? sextN(a, w) * sextN(x, w) : a * x;
-  if (w == 1) setReg(Gpr.rax, 2, product);
-  else {
-    setReg(Gpr.rax, w, product);
-    setReg(Gpr.rdx, w, product >> (<u64>w * 8));
-  }
-  multiplyFlags(product, w, signed ? sextN(product, w) != product : zextN(product, w) != product);
-}
-
-/** DIV and IDIV: #DE on a zero divisor or a quotient that does not fit; flags are undefined and kept. */
-function divide(w: i32, x: u64, signed: bool): void {
-  if (x == 0) fail(Vector.DE);
-  if (w == 8) {
-    let low = getReg(Gpr.rax, 8), high = getReg(Gpr.rdx, 8);
-    if (!signed) {
-      if (high >= x) fail(Vector.DE);
-      const q = divWide(high, low, x);
-      setReg(Gpr.rax, 8, q);
-      setReg(Gpr.rdx, 8, low - q * x);
-      return;
-    }
-    const negative = <i64>high < 0, d = <i64>x < 0 ? 0 - x : x;
-    if (negative) {
-      low = 0 - low;
-      high = ~high + u64(low == 0);
-    }
-    if (high >= d) fail(Vector.DE);
-    const q = divWide(high, low, d), r = low - q * d, minus = negative != (<i64>x < 0);
-    if (minus ? q > (<u64>1 << 63) : q >> 63 != 0) fail(Vector.DE);
-    setReg(Gpr.rax, 8, minus ? 0 - q : q);
-    setReg(Gpr.rdx, 8, negative ? 0 - r : r);
-    return;
-  }
-  const bits = <u64>w * 8;
-  const n = w == 1 ? getReg(Gpr.rax, 2) : (getReg(Gpr.rdx, w) << bits) | getReg(Gpr.rax, w);
-  let q: u64, r: u64;
-  if (signed) {
-    const wide = <i64>sextN(n, w * 2), d = <i64>sextN(x, w);
-    if (w == 4 && wide == i64.MIN_VALUE && d == -1) fail(Vector.DE);
-    const sq = wide / d;
-    if (<u64>sq != sextN(<u64>sq, w)) fail(Vector.DE);
-    q = <u64>sq;
-    r = <u64>(wide - sq * d);
-  } else {
-    q = n / x;
-    if (q != zextN(q, w)) fail(Vector.DE);
-    r = n - q * x;
-  }
-  if (w == 1) setReg(Gpr.rax, 2, (q & 0xff) | ((r & 0xff) << 8));
-  else {
-    setReg(Gpr.rax, w, q);
-    setReg(Gpr.rdx, w, r);
-  }
-}
-
-/** BT BTS BTR BTC. A register bit offset addresses memory beyond the operand, in units of the operand size. */
-function bitOp(u: usize, op: i32, immediate: bool): void {
-  const w = opSize(u), bits = <i64>w * 8;
-  let at: u64 = 0, x: u64, n: i64;
-  if (immediate) n = <i64>imm(u) & (bits - 1);
-  else n = <i64>sextN(getReg(regField(u), w), w);
-  if (isMem(u)) {
-    const write = op != 0;
-    if (immediate) at = ea(u, w, write);
-    else {
-      const delta = (n >> (w == 8 ? 6 : w == 4 ? 5 : 4)) * w;
-      at = bitAddress(u, delta, w, write);
-      n &= bits - 1;
-    }
-    if (write) probeW(at, w);
-    x = ldN(at, w);
-  } else {
-    n &= bits - 1;
-    x = getReg(rmField(u), w);
-  }
-  const bit = <u64>1 << <u64>n, was = u32((x & bit) != 0);
-  const r = op == 1 ? x | bit : op == 2 ? x & ~bit : x ^ bit;
-  if (op != 0) {
-    if (isMem(u)) stN(at, w, r);
-    else setReg(rmField(u), w, r);
-  }
-  setCarry(was);
 }
 
 /** Address of the operand moved by `delta` bytes, wrapped at the address size. */
@@ -276,83 +175,19 @@ function depositBits(x: u64, mask: u64): u64 {
 export function performInteger(u: usize): usize {
   const op = <i32>load<u16>(u, RecOff.op), w = opSize(u);
   switch (op) {
-    case Op.mul: multiply(w, readE(u, w), false); break;
-    case Op.imul1: multiply(w, readE(u, w), true); break;
-    case Op.div: divide(w, readE(u, w), false); break;
-    case Op.idiv: divide(w, readE(u, w), true); break;
-    case Op.bt: bitOp(u, 0, false); break;
-    case Op.bts: bitOp(u, 1, false); break;
-    case Op.btr: bitOp(u, 2, false); break;
-    case Op.btc: bitOp(u, 3, false); break;
-    case Op.bt_imm: bitOp(u, 0, true); break;
-    case Op.bts_imm: bitOp(u, 1, true); break;
-    case Op.btr_imm: bitOp(u, 2, true); break;
-    case Op.btc_imm: bitOp(u, 3, true); break;
-    case Op.rol: shiftE(u, Shift.rol, imm(u)); break;
-    case Op.ror: shiftE(u, Shift.ror, imm(u)); break;
-    case Op.rcl: shiftE(u, Shift.rcl, imm(u)); break;
-    case Op.rcr: shiftE(u, Shift.rcr, imm(u)); break;
+    case Op.rcl: rotateE(u, false, imm(u)); break;
+    case Op.rcr: rotateE(u, true, imm(u)); break;
+    case Op.rcl_cl: rotateE(u, false, load<u8>(PCPU, Gpr.rcx * 8)); break;
+    case Op.rcr_cl: rotateE(u, true, load<u8>(PCPU, Gpr.rcx * 8)); break;
+    case Op.rol:
+    case Op.ror:
     case Op.sal:
-    case Op.shl: shiftE(u, Shift.shl, imm(u)); break;
-    case Op.shr: shiftE(u, Shift.shr, imm(u)); break;
-    case Op.sar: shiftE(u, Shift.sar, imm(u)); break;
-    case Op.rol_cl: shiftE(u, Shift.rol, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.ror_cl: shiftE(u, Shift.ror, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.rcl_cl: shiftE(u, Shift.rcl, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.rcr_cl: shiftE(u, Shift.rcr, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.sal_cl:
-    case Op.shl_cl: shiftE(u, Shift.shl, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.shr_cl: shiftE(u, Shift.shr, load<u8>(PCPU, Gpr.rcx * 8)); break;
-    case Op.sar_cl: shiftE(u, Shift.sar, load<u8>(PCPU, Gpr.rcx * 8)); break;
+    case Op.shl:
+    case Op.shr:
+    case Op.sar:
     case Op.shld:
-    case Op.shrd:
-    case Op.shld_cl:
-    case Op.shrd_cl: {
-      const left = op == Op.shld || op == Op.shld_cl, cl = op == Op.shld_cl || op == Op.shrd_cl;
-      const n = <u32>(cl ? <i32>load<u8>(PCPU, Gpr.rcx * 8) : imm(u)) & (w == 8 ? 63 : 31);
-      const at = isMem(u) ? ea(u, w, true) : 0;
-      if (isMem(u)) probeW(at, w);
-      const x = isMem(u) ? ldN(at, w) : getReg(rmField(u), w), y = getReg(regField(u), w);
-      const r = n == 0 ? x : left ? shldValue(w, x, y, n) : shrdValue(w, x, y, n);
-      if (isMem(u)) { if (n) stN(at, w, r); }
-      else setReg(rmField(u), w, r);
-      break;
-    }
-    case Op.bsf:
-    case Op.bsr: {
-      const x = readE(u, w);
-      // a zero source leaves the destination as it was (AMD APM; SDM calls it undefined)
-      if (x) setReg(regField(u), w, op == Op.bsf ? ctz<u64>(x) : 63 - clz<u64>(x));
-      setStatus((status() & ~Flag.ZF) | (x ? 0 : Flag.ZF));
-      break;
-    }
-    case Op.tzcnt:
-    case Op.lzcnt: {
-      const x = readE(u, w), bits = <u64>w * 8;
-      const r = x == 0 ? bits : op == Op.tzcnt ? ctz<u64>(x) : clz<u64>(x) - (64 - bits);
-      setReg(regField(u), w, r);
-      setStatus((status() & ~(Flag.ZF | Flag.CF)) | (r == 0 ? Flag.ZF : 0) | (x == 0 ? Flag.CF : 0));
-      break;
-    }
-    case Op.popcnt: {
-      const x = readE(u, w);
-      setReg(regField(u), w, popcnt<u64>(x));
-      setStatus(x ? 0 : Flag.ZF);
-      break;
-    }
-    case Op.bswap: {
-      const n = rmField(u);
-      if (w == 8) setReg(n, 8, bswap<u64>(getReg(n, 8)));
-      else if (w == 4) setReg(n, 4, <u64>bswap<u32>(<u32>getReg(n, 4)));
-      else setReg(n, 2, 0); // undefined; processors give zero
-      break;
-    }
+    case Op.shrd: rotateE(u, false, 0); break;
     case Op.movnti: stN(ea(u, w, true), w, getReg(regField(u), w)); break;
-    case Op.movbe: {
-      if (load<u8>(u, RecOff.flags) & RecFlag.toRm) stN(ea(u, w, true), w, swapBytes(getReg(regField(u), w), w));
-      else setReg(regField(u), w, swapBytes(ldN(ea(u, w, false), w), w));
-      break;
-    }
     case Op.adcx: carryAdd(u, w, Flag.CF); break;
     case Op.adox: carryAdd(u, w, Flag.OF); break;
     case Op.movoffs: setGpr(u, Gpr.rax, w, ldN(moffs(u, w, false), w)); break;
@@ -408,11 +243,6 @@ export function performInteger(u: usize): usize {
       break;
     }
     case Op.lahf: store<u8>(PCPU, <u8>((status() & 0xd5) | 2), 1); break;
-    case Op.cmc: setCarry(carry() ^ 1); break;
-    case Op.clc: setCarry(0); break;
-    case Op.stc: setCarry(1); break;
-    case Op.cld: store<u64>(PCPU, load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.DF), PcpuOff.rflags); break;
-    case Op.std: store<u64>(PCPU, load<u64>(PCPU, PcpuOff.rflags) | Flag.DF, PcpuOff.rflags); break;
     case Op.xlat: {
       const a = addressSize(u), offset = zextN(load<u64>(PCPU, Gpr.rbx * 8) + <u64>load<u8>(PCPU, 0), a);
       store<u8>(PCPU, <u8>ld8(checkedEa(load<u8>(u, RecOff.seg), offset, 1, false)), 0);
@@ -492,8 +322,6 @@ export function performInteger(u: usize): usize {
 }
 
 function readVex(u: usize, w: i32): u64 { return isMem(u) ? ldN(ea(u, w, false), w) : getReg(rmField(u), w); }
-function swapBytes(x: u64, w: i32): u64 { return w == 8 ? bswap<u64>(x) : w == 4 ? <u64>bswap<u32>(<u32>x) : <u64>bswap<u16>(<u16>x); }
-
 function moffs(u: usize, w: i32, write: bool): u64 { return checkedEa(load<u8>(u, RecOff.seg), load<u64>(u, RecOff.imm), w, write); }
 
 /** CMPXCHG8B and CMPXCHG16B without LOCK. */

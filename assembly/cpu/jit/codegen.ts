@@ -3,6 +3,7 @@
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
+import { Flag } from "../../abi/x86";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
@@ -51,6 +52,9 @@ export function emit64(n: i32): void {
       emitCond(<i32>imm(n));
       byte(Wasm.select);
       break;
+    case Node.ctz: emit64(argA(n)); byte(Wasm.i64ctz); break;
+    case Node.clz: emit64(argA(n)); byte(Wasm.i64clz); break;
+    case Node.popcnt: emit64(argA(n)); byte(Wasm.i64popcnt); break;
     default:
       emit64(argA(n));
       emit64(argB(n));
@@ -71,6 +75,8 @@ function wide(kind: i32): i32 {
     case Node.shl: return 10;
     case Node.shr: return 12;
     case Node.sar: return 11;
+    case Node.divS: return 3;
+    case Node.divU: return 4;
     default: giveUp(); return 0;
   }
 }
@@ -100,24 +106,24 @@ export function emit32(n: i32): void {
       byte(Wasm.i32add + wide(kind));
       break;
     case Node.word: loadWord(<u32>imm(n)); break;
-    case Node.shl: {
-      const count = imm(argB(n));
-      if (count > 31) { i32const(0); return; }
+    case Node.shl:
+      if (isConst(argB(n)) && imm(argB(n)) > 31) { i32const(0); return; }
+      if (!isShort(argB(n))) { emit64(n); byte(Wasm.i32wrap); return; }
       emit32(argA(n));
-      i32const(<i32>count);
+      emit32(argB(n));
       byte(Wasm.i32shl);
       break;
-    }
     case Node.shr:
     case Node.sar: {
       // the bits from above matter unless the operand is an extension of at most 32 bits
-      const a = argA(n), count = imm(argB(n)), kindA = op(a);
+      const a = argA(n), kindA = op(a);
       const narrow = (kindA == (kind == Node.shr ? Node.zext : Node.sext) || (kind == Node.shr && kindA == Node.local32)) && width(a) <= 4;
-      if (!narrow) { emit64(n); byte(Wasm.i32wrap); return; }
-      if (count > 31) {
-        if (kind == Node.shr) { i32const(0); return; }
-        emit32(a); i32const(31);
-      } else { emit32(a); i32const(<i32>count); }
+      const far = isConst(argB(n)) && imm(argB(n)) > 31;
+      if (!narrow || (!far && !isShort(argB(n)))) { emit64(n); byte(Wasm.i32wrap); return; }
+      if (far && kind == Node.shr) { i32const(0); return; }
+      emit32(a);
+      if (far) i32const(31);
+      else emit32(argB(n));
       byte(kind == Node.shr ? Wasm.i32shr_u : Wasm.i32shr_s);
       break;
     }
@@ -133,6 +139,11 @@ export function emit32(n: i32): void {
     default: emit64(n); byte(Wasm.i32wrap); return;
   }
   keep32(n);
+}
+
+/** A count below 32. */
+function isShort(n: i32): bool {
+  return isConst(n) ? <u64>imm(n) < 32 : op(n) == Node.and && isConst(argB(n)) && <u64>imm(argB(n)) < 32;
 }
 
 /** Both operands are extensions of the same kind from at most 32 bits. */
@@ -241,6 +252,7 @@ function weigh(n: i32, is64: bool, left: i32): i32 {
   switch (op(n)) {
     case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: return left;
     case Node.sext: case Node.zext: return weigh(argA(n), false, left);
+    case Node.ctz: case Node.clz: case Node.popcnt: return weigh(argA(n), true, left);
     case Node.fromCond: return weigh(argA(n), false, left);
     case Node.bit: return weigh(argA(n), false, left);
     case Node.shr: case Node.sar: return weigh(argA(n), true, left);
@@ -490,6 +502,23 @@ export function emitEffects(): void {
         flagOperands(e);
         call(Import.carry);
         localSet(t);
+        break;
+      case Effect.hard:
+        emitCond(load<i32>(e, EffectOff.a));
+        hint(false);
+        byte(Wasm.if_);
+        byte(WasmType.void_);
+        i32const(load<i32>(e, EffectOff.u));
+        localSet(Local.result);
+        leave(1);
+        byte(Wasm.end);
+        break;
+      case Effect.direction:
+        i32const(0);
+        loadWord(PcpuOff.rflags);
+        i32const(w ? Flag.DF : ~Flag.DF);
+        byte(w ? Wasm.i32or : Wasm.i32and);
+        access(Wasm.i32store, <u32>PCPU + PcpuOff.rflags);
         break;
       case Effect.canonical: {
         const a = load<i32>(e, EffectOff.a);

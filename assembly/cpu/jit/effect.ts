@@ -13,6 +13,8 @@ export const enum Effect {
   store = 4, // node a to w bytes at host h; may leave after record u
   cond = 5, // condition cc of the flags, to local t
   carry = 6, // CF, to local t
+  hard = 8, // leaves to the interpreter at record u if condition a holds
+  direction = 9, // RFLAGS.DF := w
   canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
   sse = 16, // SSE record u; memory operand at host h, general register as node a; general or flags result to local t; flags: Sse
   sseStore = 17, // the same, storing to host h; may leave after it

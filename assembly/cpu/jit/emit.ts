@@ -40,6 +40,18 @@ function put(r: usize, w: i32, x: i32): void {
   }
 }
 
+function unary(kind: i32, x: i32): i32 {
+  use(x);
+  return make(kind, 8, x, 0, 0);
+}
+
+/** Not folded: what a divisor may be is known after hard(). */
+function quotient(kind: i32, a: i32, b: i32): i32 {
+  use(a);
+  use(b);
+  return make(kind, 8, a, b, 0);
+}
+
 /** Bytes of which `n` is the sign extension. */
 function signWidth(n: i32): i32 {
   switch (op(n)) {
@@ -121,6 +133,10 @@ export class Emit extends Machine<i32> {
     giveUp();
     return sum;
   }
+  eaBy(u: usize, simple: bool, by: i32): i32 {
+    const sum = binary(Node.add, this.ea(u, simple), by);
+    return load<i64>(u, RecOff.mask) == -1 ? sum : extend(Node.zext, sum, 4);
+  }
   hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u); }
   hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u); }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
@@ -174,7 +190,13 @@ export class Emit extends Machine<i32> {
   }
   cond(cc: i32): Cond {
     const k = known();
-    if (k >= 0) {
+    const zero = (k & RawKind.zero) != 0;
+    if (k >= 0 && zero && cc >> 1 == 2) {
+      const z = binary(Node.shr, cur(Slot.flagsCarry), constant(2));
+      use(z);
+      return make(Node.bit, 8, z, 0, (cc & 1) << 8);
+    }
+    if (k >= 0 && !(zero && (cc >> 1 == 3 || cc >> 1 == 7))) {
       const kind = base(k), w = 1 << ((k >> WLOG_SHIFT) & 3), group = cc >> 1;
       const carried = (k & (FlagsKind.overlay | RawKind.carry)) != 0, overlaid = (k & FlagsKind.overlay) != 0;
       const zs = group == 2 || group == 4;
@@ -213,18 +235,58 @@ export class Emit extends Machine<i32> {
   shlBy(a: i32, n: i32): i32 { return binary(Node.shl, a, constant(n)); }
   shrBy(a: i32, n: i32): i32 { return binary(Node.shr, a, constant(n)); }
   sarBy(a: i32, n: i32): i32 { return binary(Node.sar, a, constant(n)); }
+  shl(a: i32, n: i32): i32 { return binary(Node.shl, a, n); }
+  shr(a: i32, n: i32): i32 { return binary(Node.shr, a, n); }
+  sar(a: i32, n: i32): i32 { return binary(Node.sar, a, n); }
+  ctz(x: i32): i32 { return unary(Node.ctz, x); }
+  clz(x: i32): i32 { return unary(Node.clz, x); }
+  popcnt(x: i32): i32 { return unary(Node.popcnt, x); }
+  divU(a: i32, b: i32): i32 { return quotient(Node.divU, a, b); }
+  divS(a: i32, b: i32): i32 { return quotient(Node.divS, a, b); }
+  hard(c: Cond, u: usize): bool {
+    mayLeave();
+    use(c);
+    effect(Effect.hard, 0, c, 0, 0, u);
+    return false;
+  }
+  divideHard(u: usize, w: i32, signed: bool, x: i32): usize { return 0; }
   negative(x: i32): Cond { return compareNode(8, x, constant(0)); }
   setCarry(x: i32): void {
-    const old = binary(Node.and, cur(Slot.flagsCarry), constant(2));
+    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~1));
     setCur(Slot.flagsCarry, binary(Node.or, old, binary(Node.and, x, constant(1))));
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.carry)));
+  }
+  setZero(x: i32): void {
+    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~4));
+    setCur(Slot.flagsCarry, binary(Node.or, old, binary(Node.shl, binary(Node.and, x, constant(1)), constant(2))));
+    setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.zero)));
+  }
+  setCarryOverflow(c: i32, o: i32): void {
+    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~3));
+    const two = binary(Node.or, c, binary(Node.shl, o, constant(1)));
+    const k = knownKind();
+    setCur(Slot.flagsCarry, k && !(k & RawKind.zero) ? two : binary(Node.or, old, two));
+    setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(FlagsKind.overlay)));
+  }
+  flagsKept(none: Cond): bool {
+    for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) store<u32>(J + (<usize>(slot - Slot.flagsRes) << 2), cur(slot), JitOff.kept);
+    return false;
+  }
+  flagsChanged(none: Cond): void {
+    for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) {
+      const old = load<i32>(J + (<usize>(slot - Slot.flagsRes) << 2), JitOff.kept);
+      if (cur(slot) != old) setCur(slot, this.select(none, old, cur(slot)));
+    }
+  }
+  setDirection(down: bool): void {
+    mayLeave(); // nothing before it that looks at the flag is still to be computed
+    effect(Effect.direction, <i32>down, 0, 0, 0, 0);
   }
   rotateFlags(right: bool, r: i32, bits: i32): void {
     const one = constant(1), top = binary(Node.and, binary(Node.shr, r, constant(bits - 1)), one);
     const c = right ? top : binary(Node.and, r, one);
     const o = binary(Node.xor, right ? binary(Node.and, binary(Node.shr, r, constant(bits - 2)), one) : c, top);
-    setCur(Slot.flagsCarry, binary(Node.or, c, binary(Node.shl, o, one)));
-    setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(FlagsKind.overlay)));
+    this.setCarryOverflow(c, o);
   }
   select(c: Cond, a: i32, b: i32): i32 {
     use(a);

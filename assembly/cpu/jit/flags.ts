@@ -2,7 +2,7 @@
  *  bits 8 and 9 of the kind are its logarithm), so that code that nobody asks for flags does not extend them. ADD and SUB
  *  leave their operands only, INC and DEC their result. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
-import { carry, condition, setCarry, setCarryOverflow, setStatus } from "../flags";
+import { carry, condition, setCarry, setCarryOverflow, setStatus, setZero } from "../flags";
 import { PCPU } from "../pcpu";
 import { knownKind } from "./slots";
 
@@ -11,6 +11,7 @@ export const enum RawKind {
   order = 16, // a base kind: the result is the flags themselves, as in RFLAGS
   raw = 0x1000,
   carry = 0x2000, // CF is bit 0 of flagsCarry, the others as the rest of the kind says
+  zero = 0x4000, // ZF is bit 2 of flagsCarry, the others as the rest of the kind says
 }
 export const WLOG_SHIFT: i32 = 8;
 
@@ -36,6 +37,7 @@ export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
       setStatus(<u32>r);
       if (kind & FlagsKind.overlay) setCarryOverflow(<u32>c & 1, <u32>c >> 1 & 1);
       if (kind & RawKind.carry) setCarry(<u32>c & 1);
+      if (kind & RawKind.zero) setZero((<u32>c >> 2) & 1);
       return;
     }
     a = sext(a, wlog);
@@ -57,6 +59,7 @@ export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
     store<u32>(PCPU, load<u32>(PCPU, PcpuOff.flagsKind) | FlagsKind.overlay, PcpuOff.flagsKind);
   }
   if (kind & RawKind.carry) setCarry(<u32>c & 1);
+  if (kind & RawKind.zero) setZero((<u32>c >> 2) & 1);
 }
 
 /** Called by emitted code: a condition, or CF, of flags it cannot tell at compile time. */

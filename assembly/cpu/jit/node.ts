@@ -11,12 +11,14 @@ export const enum Node {
   const_ = 1, // imm
   local = 2, // a: i64 local, unchanged until the end of the piece
   local32 = 3, // a: i32 local, zero-extended
-  add = 4, sub = 5, and = 6, or = 7, xor = 8, mul = 9, shl = 10, shr = 11, sar = 12, // a, b; counts are constants
+  add = 4, sub = 5, and = 6, or = 7, xor = 8, mul = 9, shl = 10, shr = 11, sar = 12, // a, b; counts are below 64
   sext = 13, zext = 14, // a, width
   ltu = 15, eq = 16, // a, b: 0 or 1
   select = 17, // a, b, imm: condition
   fromCond = 18, // a: condition
   word = 19, // imm: offset of a word of the pCPU block that does not change during the piece
+  divU = 20, divS = 21, // a, b: only behind the effect that leaves where there is no quotient
+  ctz = 22, clz = 23, popcnt = 27, // a
   /* Conditions, i32. */
   compare = 24, // a, b, width, imm: condition code as after CMP a, b
   bit = 25, // a: its bit imm

@@ -9,6 +9,7 @@ import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { Alu, Form } from "../semantics/alu";
+import { BitTest } from "../semantics/bits";
 import { J, jget, jset } from "./buffer";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
@@ -116,11 +117,14 @@ function noteRegisters(u: usize): void {
   let used: u32 = 0, written: u32 = 0;
   const t = templateOf(u), form = <i32>load<u16>(u, RecOff.desc) & 7, op = (<i32>load<u16>(u, RecOff.desc) >> 5) & 15;
   const reg = <u32>load<u8>(u, RecOff.reg), rm = <u32>load<u8>(u, RecOff.rm);
-  if (t != Template.jcc && t != Template.jmp && t != Template.nop) {
+  if (t != Template.jcc && t != Template.jmp && t != Template.nop && t != Template.flag) {
     used |= bit(reg) | bit(rm);
     if (form != Form.rr && form != Form.ri) used |= bit(load<u8>(u, RecOff.base)) | bit(load<u8>(u, RecOff.index));
     const toMemory = form == Form.mr || form == Form.mi || form == Form.mrb || form == Form.mib;
-    if (!(t == Template.alu && op >= Alu.cmp) && !(toMemory && t != Template.imul)) written |= bit(reg);
+    const reads = (t == Template.alu && op >= Alu.cmp) || (t == Template.bitTest && op == BitTest.bt) || t == Template.mulWide || t == Template.divide;
+    if (!reads && !(toMemory && t != Template.imul)) written |= bit(reg);
+    if (t == Template.shiftCl || t == Template.doubleShift) used |= 1 << 1;
+    if (t == Template.mulWide || t == Template.divide) written |= 1 | 1 << 2;
     if (t == Template.xchg) written |= bit(rm);
     if (t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave) written |= 1 << 4;
     if (t == Template.leave) { written |= 1 << 5; }
@@ -242,7 +246,9 @@ export function flagsLive(n: u32): bool {
     switch (d >> 9) {
       case Template.alu:
         return op == Alu.adc || op == Alu.sbb;
-      case Template.imul: return false;
+      case Template.imul:
+      case Template.mulWide: return false;
+      case Template.doubleShift: return (op & 2) != 0;
       case Template.shift:
         if (op > 3) return false;
         return true;
@@ -254,6 +260,7 @@ export function flagsLive(n: u32): bool {
       case Template.movx:
       case Template.xchg:
       case Template.widen:
+      case Template.swapBytes:
       case Template.nop: break;
       default: return true;
     }

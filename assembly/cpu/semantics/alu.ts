@@ -179,17 +179,3 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   else m.setReg(16, w, m.sarBy(m.regS(0, w), 63));
   return u + RecOff.SIZE;
 }
-
-/** BT with an immediate: CF is the bit, ZF is kept, the others are undefined and kept. */
-@inline export function bitTest<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
-  let x: V;
-  if (f == Form.ri) x = m.reg(fa(u), w);
-  else {
-    const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
-    if (m.faulted(s, at, w, u)) return m.fault(u);
-    const h = m.host(s, at);
-    x = m.load(h, w);
-  }
-  m.setCarry(m.and(m.shrBy(x, <i32>imm32(u) & (w * 8 - 1)), m.imm(1)));
-  return u + RecOff.SIZE;
-}

@@ -62,6 +62,9 @@ flags("INC and DEC of known values", async () => {
   assert.is(Number(out.regs.rcx & 0xffffn), 0);
 });
 
+/** A count that is 0 in some rounds. */
+const COUNT = "lea ecx, [r12 + r13 * 8]";
+
 /** Instructions on A (and D) of width w. */
 const KINDS: readonly ((a: string, d: string, w: number) => string)[] = [
   (a, d) => `add ${a}, ${d}`,
@@ -88,6 +91,22 @@ const KINDS: readonly ((a: string, d: string, w: number) => string)[] = [
   (a) => `cmp ${a}, 100`,
   (a) => `add ${a}, -1\ninc ${a}`,
   (a) => `shl ${a}, 1\ninc ${a}`,
+  (a) => `${COUNT}\nadd ${a}, 77\nshl ${a}, cl`,
+  (a, d) => `${COUNT}\ncmp ${a}, ${d}\nsar ${a}, cl`,
+  (a) => `${COUNT}\ninc ${a}\nror ${a}, cl`,
+  (a) => `${COUNT}\nadc ${a}, 3\nrcr ${a}, 1`,
+  (a) => `rcl ${a}, 1\nrcl ${a}, 1`,
+  (_, d) => `mul ${d}`,
+  (_, d) => `imul ${d}`,
+  (a, d, w) => (w === 1 ? `cmp ${a}, ${d}\ncmc` : `sub ${a}, ${d}\nbsf ${a}, ${d}`),
+  (a, d, w) => (w === 1 ? `cmp ${a}, ${d}\nstc` : `add ${a}, ${d}\ntzcnt ${a}, ${d}`),
+  (a, d, w) => (w === 1 ? `sbb ${a}, ${d}\nclc` : `add ${a}, ${d}\nlzcnt ${a}, ${d}\nrol ${a}, 3`),
+  (a, d, w) => (w === 1 ? `cmp ${a}, ${d}\nrol ${a}, 9` : `dec ${a}\nbsr ${a}, ${d}\ncmc`),
+  (a, d, w) => (w === 1 ? `ror ${a}, 8` : `popcnt ${a}, ${d}`),
+  (a, d, w) => (w === 1 ? `neg ${a}\nrcl ${a}, 1` : `popcnt ${a}, ${d}\nror ${a}, 1\nbsf ${a}, ${d}`),
+  (a, d, w) => (w === 1 ? `add ${a}, ${d}\nrcr ${a}, 1` : `${COUNT}\nadd ${a}, 1\nshld ${a}, ${d}, cl`),
+  (a, d, w) => (w === 1 ? `sub ${a}, ${d}\nshr ${a}, 9` : `shrd ${a}, ${d}, 7`),
+  (a, d, w) => (w === 1 ? `inc ${a}\nror ${a}, 7` : `sub ${a}, ${d}\nbtc ${a}, ${d}`),
 ];
 
 for (const w of [1, 2, 4, 8] as const)
