@@ -139,7 +139,7 @@ function lookBetween(u: usize): usize {
   const handler = endLook(), previous = u - RecOff.SIZE;
   const own = ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, RecOff.off));
   const next = ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(previous, RecOff.off) + load<u8>(previous, RecOff.len));
-  const block = handler <= <u32>Handler.straddle || handler == Handler.goto || handler == Handler.dead;
+  const block = handler <= <u32>Handler.straddle || handler == Handler.goto || handler == Handler.dead || handler == Handler.region;
   if (load<i32>(PCPU, PcpuOff.exit)) {
     store<u64>(PCPU, block ? own : next, PcpuOff.rip);
     store<u32>(PCPU, 0, PcpuOff.record);
