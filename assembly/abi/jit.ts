@@ -70,7 +70,9 @@ export const enum JitOff {
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
   bodyEnd = 0x2a000,
-  module = 0x2a000, // 47 KiB: the finished module
+  module = 0x2a000, // 46 KiB: the finished module
+  x87 = 0x35a00, // 320 B: x87 instructions of the region (cpu/jit/x87)
+  x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there

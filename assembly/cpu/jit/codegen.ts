@@ -298,7 +298,7 @@ function leaveIf(extra: u32): void {
 }
 
 /** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. The address stays in `lin`, as i32 also in Local.lin. */
-function probe(a: i32, w: i32, table: u32): u32 {
+export function probe(a: i32, w: i32, table: u32): u32 {
   let lin: u32 = Local.lin;
   const narrow = (op(a) == Node.zext && width(a) <= 4) || op(a) == Node.local32;
   if (narrow) {
@@ -336,7 +336,7 @@ function probe(a: i32, w: i32, table: u32): u32 {
 }
 
 /** [] -> [i32]: host address after a hit. */
-function hitHost(table: u32): void {
+export function hitHost(table: u32): void {
   localGet(Local.lin);
   localGet(Local.entry);
   access(Wasm.i32load, table + TlbOff.addend);
@@ -344,7 +344,7 @@ function hitHost(table: u32): void {
 }
 
 /** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. */
-function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
+export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
   if (lin) localGet(lin);
   else { localGet(Local.lin); byte(Wasm.i64extend_u); }
   i32const(w);

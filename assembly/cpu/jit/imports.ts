@@ -12,7 +12,9 @@ export const enum Import {
   cond = 8, // [i32 cc, i32 kind, i64 r, a, b, c] -> [i32]
   carry = 9, // [i32 kind, i64 r, a, b, c] -> [i64]
   keep = 10, // [i32 kind, i64 r, a, b, c] -> []
-  COUNT = 11,
+  x87Enter = 11, // [i32 state, i32 now, i32 head] -> [i32]
+  x87Leave = 12, // [i32 state, i32 changed, i32 rounded and opcode] -> []
+  COUNT = 13,
 }
 
 /** Which of the module's types each has. */
@@ -24,6 +26,8 @@ export function typeOf(n: i32): i32 {
     case Import.cond: return 4;
     case Import.carry: return 5;
     case Import.keep: return 6;
+    case Import.x87Enter: return 8;
+    case Import.x87Leave: return 9;
     default: return 2;
   }
 }

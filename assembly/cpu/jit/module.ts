@@ -72,13 +72,13 @@ function branchHints(): void {
 /** Puts the module around the code at JitOff.body that ends at `end`; returns its length, 0 if it does not fit. */
 export function assemble(end: usize): u32 {
   const body = J + JitOff.body, size = end - body;
-  if (size + 4096 + (<usize>jget(JitOff.hintCount) << 3) > <usize>(JitOff.targets - JitOff.module)) return 0;
+  if (size + 4096 + (<usize>jget(JitOff.hintCount) << 3) > <usize>(JitOff.x87 - JitOff.module)) return 0;
   jset(JitOff.at, <u32>(J + JitOff.module));
   unsigned32(0x6d736100);
   unsigned32(1);
   byte(Section.types);
   let s = open();
-  byte(8);
+  byte(10);
   functionType(0, 0, false, WasmType.i32);
   functionType(1, 1, true, WasmType.i32);
   functionType(1, 0, false, WasmType.i32);
@@ -87,6 +87,8 @@ export function assemble(end: usize): u32 {
   functionType(1, 4, false, WasmType.i64);
   functionType(1, 4, false, 0);
   functionType(2, 1, true, WasmType.i32);
+  functionType(3, 0, false, WasmType.i32);
+  functionType(3, 0, false, 0);
   close(s);
 
   byte(Section.imports);

@@ -3,10 +3,10 @@
  *  interpreter saw it go. */
 import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
-import { RecOff } from "../../abi/record";
+import { RecFlag, RecOff } from "../../abi/record";
 import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
-import { Template } from "../opcodes.gen";
+import { Op, Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
@@ -15,6 +15,7 @@ import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
 import { isRestless } from "./regions";
 import { noteSse, sseProperties } from "./sse";
+import { noX87, takesX87 } from "./x87";
 
 const MAX_BLOCKS: u32 = 60;
 const MAX_INSNS: u32 = 600;
@@ -135,6 +136,15 @@ function noteRegisters(u: usize): void {
   jset(JitOff.written, jget(JitOff.written) | (written & 0xffff));
 }
 
+/** The address of an x87 operand, and AX. */
+function noteX87(u: usize): void {
+  let used: u32 = 0, written: u32 = 0;
+  if (load<u8>(u, RecOff.flags) & RecFlag.mem) used = bit(load<u8>(u, RecOff.base)) | bit(load<u8>(u, RecOff.index));
+  else if (load<u16>(u, RecOff.op) == Op.fnstsw_ax) written = 1;
+  jset(JitOff.used, jget(JitOff.used) | used | written);
+  jset(JitOff.written, jget(JitOff.written) | written);
+}
+
 /** Bit of the slot of a register-file offset. */
 function bit(offset: u32): u32 {
   if (offset < <u32>PcpuOff.zero) return 1 << (offset >> 3);
@@ -146,6 +156,7 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);
   jset(JitOff.retCount, 0);
   jset(JitOff.insns, 0);
+  noX87();
   jset(JitOff.shared, 0);
   jset(JitOff.used, 0);
   jset(JitOff.written, 0);
@@ -162,7 +173,9 @@ export function discover(head: usize, ripBase: u64): bool {
       const sse = sseProperties(u);
       if (sse) noteSse(u, sse);
       else if (isTemplate(u)) noteRegisters(u);
-      if (sse || isTemplate(u)) templates++;
+      const x87 = takesX87(u, head);
+      if (x87) noteX87(u);
+      if (sse || x87 || isTemplate(u)) templates++;
       else others++;
     }
     const u = terminator(h);

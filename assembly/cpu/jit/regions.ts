@@ -43,6 +43,7 @@ function forgive(): void {
   jset(JitOff.samples, samples);
   if (samples & 0xffff) return;
   for (let i: usize = 0; i < 1024; i++) store<u8>(J + i, load<u8>(J + i, JitOff.restless) >> 1, JitOff.restless);
+  memory.fill(J + JitOff.x87Fruitless, 0, 128);
 }
 
 /** A slice of the interpreter ended at the block `head`. */
@@ -112,6 +113,11 @@ function forget(n: u32): void {
   }
 }
 
+/** The region that is entered at `head` is to be made anew, now that more is known. */
+export function retranslate(head: usize): void {
+  if (load<u16>(head, RecOff.handler) == Handler.region) forget(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
+}
+
 /** A block that belongs to regions is overwritten. */
 export function dropRegionsOf(head: usize): void {
   const line = restlessAt(load<u32>(head, BlockOff.maddr)), times = load<u8>(line, JitOff.restless);
@@ -135,6 +141,7 @@ export function dropRegions(): void {
   memory.fill(regionAt(0), 0, RegionOff.TABLES);
   memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
   memory.fill(J + JitOff.restless, 0, 1024);
+  memory.fill(J + JitOff.x87Fruitless, 0, 128);
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
   jset(JitOff.leave, 1);

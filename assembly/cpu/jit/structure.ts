@@ -32,6 +32,8 @@ import { flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
+import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
+import { translateX87 } from "./x87_insns";
 
 const NONE: u32 = 0xff;
 
@@ -92,6 +94,7 @@ function saveState(): void {
   for (let slot: u32 = Slot.flagsRes; slot < <u32>Slot.flagsKind; slot++) localGet(slot);
   call(Import.keep);
   byte(Wasm.end);
+  saveX87();
 }
 
 /** The function's code without its declarations. */
@@ -103,7 +106,9 @@ export function emitRegion(): void {
   jset(JitOff.count32, 0);
   jset(JitOff.cold, 0);
   beginXmm();
+  beginX87();
   loadState();
+  loadX87();
   byte(Wasm.block);
   byte(WasmType.void_);
   byte(Wasm.block);
@@ -262,6 +267,7 @@ function emitCold(u: usize): void {
   call(Import.cold);
   localTee(Local.next);
   loadState();
+  afterColdX87(u);
   i32const(<i32>(u + RecOff.SIZE));
   byte(Wasm.i32ne);
   loadWord(PcpuOff.JIT + JitOff.leave);
@@ -316,7 +322,7 @@ function translateRecord(u: usize): void {
   completeStores(first, u);
 }
 
-function nextPiece(): void {
+export function nextPiece(): void {
   const kind = knownKind();
   endPiece(true);
   beginPiece(kind);
@@ -357,6 +363,7 @@ function emitBlock(n: u32): void {
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
+  beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const records = recordsOf(head);
   for (let k: u32 = 1; k <= records; k++) {
@@ -369,6 +376,7 @@ function emitBlock(n: u32): void {
       } else translateRecord(u);
       if (jget(JitOff.term) || (jget(JitOff.nodeCount) < 1600 && jget(JitOff.effectCount) < 900 && jget(JitOff.snapNext) < 5000)) continue;
     }
+    if (translateX87(u)) continue;
     const kind = knownKind();
     endPiece(true);
     if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
@@ -385,6 +393,7 @@ function emitBlock(n: u32): void {
 
 function emitTerminator(n: u32, b: usize, head: usize): void {
   const u = <usize>load<u32>(b, JitBlock.term), term = jget(JitOff.term);
+  endBlockX87(n);
   if (!term && (!u || load<u16>(u, RecOff.handler) != Handler.goto)) {
     giveUp();
     return;

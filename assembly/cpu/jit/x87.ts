@@ -1,0 +1,114 @@
+/** x87 instructions in translated code: as arithmetic on doubles in wasm locals, one for each physical register, with TOP and the tags
+ *  known while translating. That is exact where x87_runtime's conditions hold; each instruction leaves to the interpreter, with nothing
+ *  changed yet, where its operands or its result are not normal doubles or zeros. A block expects the state the first edge to it
+ *  had and compares the state word, a local, where the edges differ.
+ *
+ *  What hardware keeps for a handler (FIP, FDP) and C1 are locals too, which nobody computes unless the region is left. */
+import { JitBlock } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
+import { Handler } from "../handler";
+import { Group, Op } from "../opcodes.gen";
+import { PCPU } from "../pcpu";
+import { J, Wasm, WasmType, access, byte, call, i32const, jget, jset, localGet, localSet } from "./buffer";
+import { Import } from "./imports";
+import { blockOf, succ } from "./graph";
+import { fresh } from "./slots";
+import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned } from "./x87_pieces";
+import { Hand, State, inDoubles, stateNow } from "./x87_runtime";
+
+export function noX87(): void { jset(X.on, 0); }
+
+/** Whether record `u` of the region that begins at `head` is done here. */
+export function takesX87(u: usize, head: usize): bool {
+  if (!isX87(u) || opOf(u) > Op.fcomip) return false;
+  if (!jget(X.on) && inDoubles(head)) jset(X.on, 1);
+  return jget(X.on) != 0;
+}
+
+export function beginX87(): void {
+  if (!jget(X.on)) return;
+  memory.fill(J + X.wanted, 0, 128);
+  for (let n: usize = 0; n < 64; n++) store<u16>(J + (n << 1), <u16>UNKNOWN, X.out);
+  jset(X.base, fresh(<u8>F.TYPE));
+  for (let i: u32 = 1; i <= <u32>L.s; i++) fresh(<u8>F.TYPE);
+  fresh(<u8>F.TYPE_I64);
+  fresh(<u8>F.TYPE_I64);
+  for (let i: u32 = L.state; i <= <u32>L.op; i++) fresh(<u8>F.TYPE_I32);
+}
+
+/** `from`: the only block that leads to block `n`, -1 if there may be several. */
+export function beginBlockX87(n: u32, from: i32): void {
+  if (!jget(X.on)) return;
+  const wanted = load<u16>(J + (<usize>n << 1), X.wanted);
+  jset(X.expect, wanted ? wanted : stateNow());
+  jset(X.state, from < 0 ? UNKNOWN : load<u16>(J + (<usize>from << 1), X.out));
+  jset(X.changed, 0);
+  jset(X.rounded, UNKNOWN_ROUNDING);
+  jset(X.control, 0);
+}
+
+export function endBlockX87(n: u32): void {
+  if (!jget(X.on)) return;
+  const b = blockOf(n), s = state(), next = s & State.active ? s : jget(X.expect);
+  store<u16>(J + (<usize>n << 1), <u16>s, X.out);
+  for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) {
+    const to = succ(b, k);
+    if (to != 0xff && !load<u16>(J + (<usize>to << 1), X.wanted)) store<u16>(J + (<usize>to << 1), <u16>next, X.wanted);
+  }
+}
+
+/** [] -> []: the registers are where the interpreter keeps them. */
+export function loadX87(): void {
+  if (!jget(X.on)) return;
+  i32const(0);
+  localSet(localOf(L.state));
+}
+
+/** [] -> []: brings them there. */
+export function saveX87(): void {
+  if (!jget(X.on)) return;
+  localGet(localOf(L.state));
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  for (let i: u32 = 0; i <= <u32>L.b; i++) {
+    i32const(0);
+    localGet(localOf(i));
+    access(F.f64store, <u32>PCPU + Hand.values + (i << 3));
+  }
+  for (let i: u32 = 0; i < 2; i++) {
+    i32const(0);
+    localGet(localOf(L.ip + i));
+    access(Wasm.i64store, <u32>PCPU + Hand.ip + (i << 3));
+  }
+  localGet(localOf(L.state));
+  localGet(localOf(L.changed));
+  localGet(localOf(L.rounded));
+  localGet(localOf(L.op));
+  i32const(8);
+  byte(Wasm.i32shl);
+  byte(Wasm.i32or);
+  call(Import.x87Leave);
+  byte(Wasm.end);
+}
+
+/** [] -> []: after the helper of record `u`, for which everything was saved. Those of integer instructions leave the registers alone. */
+export function afterColdX87(u: usize): void {
+  if (!jget(X.on)) return;
+  const group = <i32>load<u8>(u, RecOff.desc + 1), op = opOf(u);
+  const cold = load<u16>(u, RecOff.handler) == Handler.cold;
+  const keeps = !cold || group == Group.integer || group == Group.string || group == Group.locked
+    || (group == Group.x87 && (op == Op.fnstcw || op == Op.fnstsw_ax || op == Op.fnstsw_m16 || op == Op.fwait));
+  jset(X.changed, 0);
+  if (keeps) {
+    i32const(0);
+    localSet(localOf(L.changed));
+    return;
+  }
+  loadX87();
+  if (group == Group.x87) {
+    const before = state() & State.active ? state() : jget(X.expect);
+    jset(X.expect, op == Op.fninit || op == Op.fnsave ? State.active : turned(before, stackEffect(op)));
+    if (op == Op.fldcw) jset(X.control, jget(X.control) ^ 1);
+  }
+  jset(X.state, 0);
+}

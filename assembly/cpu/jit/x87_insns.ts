@@ -1,0 +1,396 @@
+/** The x87 instructions that are translated, by Op. Each is exact or leaves to the interpreter before it changes anything; those whose operands
+ *  are not in use, which is known here, and all that are missing are performed by their helper. */
+import { PcpuOff } from "../../abi/layout";
+import { RecFlag, RecOff } from "../../abi/record";
+import { Fsw } from "../helpers/x87_state";
+import { Op } from "../opcodes.gen";
+import { PCPU } from "../pcpu";
+import { J, Wasm, access, byte, i32const, jget, jset, localGet, localSet, loadWord } from "./buffer";
+import { emitCond, emitEffects } from "./codegen";
+import { Emit } from "./emit";
+import { RawKind, WLOG_SHIFT } from "./flags";
+import { constant, local, local32, use } from "./node";
+import { Slot, setCur, temp32, temp64 } from "./slots";
+import { F, Format, Kind, L, X, abnormal, abnormalSingle, activate, begin, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, pointer, pops, readOperand, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
+import { Rounded, State } from "./x87_runtime";
+
+/** True if the record was translated; else it is a cold one like any other. */
+export function translateX87(u: usize): bool {
+  if (!jget(X.on) || !isX87(u) || jget(X.control)) return false;
+  const flags = <i32>load<u8>(u, RecOff.flags);
+  if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
+  const op = opOf(u);
+  if (op >= Op.fadd_m32 && op <= Op.fdivr_st) {
+    const n = op - Op.fadd_m32;
+    return n % 5 < 4 ? withMemory(u, n / 5, n % 5) : withRegister(u, n / 5);
+  }
+  switch (op) {
+    case Op.fwait: return (state() & State.active) != 0;
+    case Op.fadd_sti: return arithmetic(u, Kind.add, rm(u), 0, 0);
+    case Op.faddp_sti: return arithmetic(u, Kind.add, rm(u), 0, 1);
+    case Op.fmul_sti: return arithmetic(u, Kind.mul, rm(u), 0, 0);
+    case Op.fmulp_sti: return arithmetic(u, Kind.mul, rm(u), 0, 1);
+    case Op.fsub_sti: return arithmetic(u, Kind.sub, rm(u), 0, 0);
+    case Op.fsubp_sti: return arithmetic(u, Kind.sub, rm(u), 0, 1);
+    case Op.fsubr_sti: return arithmetic(u, Kind.subr, rm(u), 0, 0);
+    case Op.fsubrp_sti: return arithmetic(u, Kind.subr, rm(u), 0, 1);
+    case Op.fdiv_sti: return arithmetic(u, Kind.div, rm(u), 0, 0);
+    case Op.fdivp_sti: return arithmetic(u, Kind.div, rm(u), 0, 1);
+    case Op.fdivr_sti: return arithmetic(u, Kind.divr, rm(u), 0, 0);
+    case Op.fdivrp_sti: return arithmetic(u, Kind.divr, rm(u), 0, 1);
+    case Op.fld_m32: return loadMemory(u, Format.single);
+    case Op.fld_m64: return loadMemory(u, Format.double);
+    case Op.fild_i16: return loadMemory(u, Format.int16);
+    case Op.fild_i32: return loadMemory(u, Format.int32);
+    case Op.fild_i64: return loadMemory(u, Format.int64);
+    case Op.fld_sti: return loadRegister(u);
+    case Op.fld1: return loadConstant(u, 0x3ff0000000000000);
+    case Op.fldz: return loadConstant(u, 0);
+    case Op.fst_m64: return storeDouble(u, 0);
+    case Op.fstp_m64: return storeDouble(u, 1);
+    case Op.fst_m32: return storeSingle(u, 0);
+    case Op.fstp_m32: return storeSingle(u, 1);
+    case Op.fist_i16: return storeInteger(u, Format.int16, false, 0);
+    case Op.fistp_i16: return storeInteger(u, Format.int16, false, 1);
+    case Op.fist_i32: return storeInteger(u, Format.int32, false, 0);
+    case Op.fistp_i32: return storeInteger(u, Format.int32, false, 1);
+    case Op.fistp_i64: return storeInteger(u, Format.int64, false, 1);
+    case Op.fisttp_i16: return storeInteger(u, Format.int16, true, 1);
+    case Op.fisttp_i32: return storeInteger(u, Format.int32, true, 1);
+    case Op.fisttp_i64: return storeInteger(u, Format.int64, true, 1);
+    case Op.fst_sti: return storeRegister(u, 0);
+    case Op.fstp_sti: case Op.fstp1_sti: return storeRegister(u, 1);
+    case Op.fxch: return exchange(u);
+    case Op.fchs: return unary(u, F.f64neg, Rounded.not);
+    case Op.fabs: return unary(u, F.f64abs, Rounded.not);
+    case Op.fsqrt: return unary(u, F.f64sqrt, Rounded.root);
+    case Op.frndint: return unary(u, F.f64nearest, Rounded.integer);
+    case Op.ftst: return compareZero(u);
+    case Op.fucom: return compare(u, rm(u), 0);
+    case Op.fucomp: return compare(u, rm(u), 1);
+    case Op.fcompp: case Op.fucompp: return compare(u, 1, 2);
+    case Op.fcomi: case Op.fucomi: return compareToFlags(u, 0);
+    case Op.fcomip: case Op.fucomip: return compareToFlags(u, 1);
+    case Op.fcmovb: return moveIf(u, 2);
+    case Op.fcmovnb: return moveIf(u, 3);
+    case Op.fcmove: return moveIf(u, 4);
+    case Op.fcmovne: return moveIf(u, 5);
+    case Op.fcmovbe: return moveIf(u, 6);
+    case Op.fcmovnbe: return moveIf(u, 7);
+    case Op.fcmovu: return moveIf(u, 10);
+    case Op.fcmovnu: return moveIf(u, 11);
+    case Op.fnstsw_ax: return statusToAx();
+    default: return false;
+  }
+}
+
+/** The state the instruction finds, whether its registers are in use being known before any code is written. */
+function peek(): void { if (!(state() & State.active)) jset(X.state, jget(X.expect)); }
+
+/** Runs `activate` unless ST(0), ST(i) are not both in use: then the helper has a stack fault to make of it. */
+function ready(u: usize, i: u32, mayLeave: bool): bool {
+  const known = state();
+  peek();
+  const there = used(0) && used(i);
+  jset(X.state, known);
+  if (!there) return false;
+  activate(u);
+  if (mayLeave) begin();
+  else emitEffects();
+  return true;
+}
+
+/** The same for a push: ST(7) is free. */
+function readyToPush(u: usize, mayLeave: bool): bool {
+  const known = state();
+  peek();
+  const full = used(7);
+  jset(X.state, known);
+  if (full) return false;
+  activate(u);
+  if (mayLeave) begin();
+  else emitEffects();
+  return true;
+}
+
+function withMemory(u: usize, kind: i32, format: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  const lin = readOperand(u, format);
+  if (kind == Kind.com || kind == Kind.comp) conditions(u, st(0), L.t, kind - Kind.com);
+  else operate(u, kind, st(0), L.t, 0);
+  pointer(lin);
+  return true;
+}
+
+function withRegister(u: usize, kind: i32): bool {
+  return kind == Kind.com || kind == Kind.comp ? compare(u, rm(u), kind - Kind.com) : arithmetic(u, kind, 0, rm(u), 0);
+}
+
+function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
+  if (!ready(u, to | from, true)) return false;
+  operate(u, kind, st(to), st(from), n);
+  return true;
+}
+
+/** Register `to` := `to` op local `from`, or the reverse. */
+function operate(u: usize, kind: i32, to: u32, from: u32, n: i32): void {
+  const reversed = kind == Kind.subr || kind == Kind.divr, left = reversed ? from : to, right = reversed ? to : from;
+  const op = kind == Kind.add ? F.f64add : kind == Kind.mul ? F.f64mul : kind >= Kind.div ? F.f64div : F.f64sub;
+  localGet(localOf(left));
+  localGet(localOf(right));
+  byte(op);
+  localSet(localOf(L.s));
+  localGet(localOf(L.s));
+  byte(F.i64reinterpret);
+  abnormal(2); // the least normal double may be one too small rounded up
+  openIf();
+  zeroOr(L.s, u, 1);
+  if (kind == Kind.mul) {
+    localGet(localOf(left));
+    f64const(0);
+    byte(F.f64ne);
+    localGet(localOf(right));
+    f64const(0);
+    byte(F.f64ne);
+    byte(Wasm.i32and);
+    openIf();
+    interpret(u, 2);
+    byte(Wasm.end);
+  } else if (kind >= Kind.div) zeroOr(left, u, 1);
+  byte(Wasm.end);
+  copy(left, L.a);
+  localGet(localOf(right));
+  if (op == F.f64sub) byte(F.f64neg);
+  localSet(localOf(L.b));
+  localGet(localOf(L.s));
+  setRegister(to);
+  rounded(kind == Kind.mul ? Rounded.product : kind >= Kind.div ? Rounded.quotient : Rounded.sum);
+  pops(n);
+  done(u);
+}
+
+function unary(u: usize, op: i32, how: u32): bool {
+  const rounds = how != <u32>Rounded.not;
+  if (!ready(u, 0, rounds)) return false;
+  const k = st(0);
+  localGet(localOf(k));
+  byte(op);
+  if (rounds) {
+    localSet(localOf(L.s));
+    if (op == F.f64sqrt) {
+      localGet(localOf(L.s));
+      localGet(localOf(L.s));
+      byte(F.f64ne);
+      interpretIf(u);
+    }
+    copy(k, L.a);
+    localGet(localOf(L.s));
+  }
+  setRegister(k);
+  rounded(how);
+  done(u);
+  return true;
+}
+
+function push(): void { setState(turned(state(), -1)); }
+
+function loadMemory(u: usize, format: i32): bool {
+  if (!readyToPush(u, true)) return false;
+  pointer(readOperand(u, format));
+  push();
+  localGet(localOf(L.t));
+  setRegister(st(0));
+  rounded(Rounded.not);
+  done(u);
+  return true;
+}
+
+function loadConstant(u: usize, bits: i64): bool {
+  if (!readyToPush(u, false)) return false;
+  push();
+  f64const(bits);
+  setRegister(st(0));
+  rounded(Rounded.not);
+  done(u);
+  return true;
+}
+
+function loadRegister(u: usize): bool {
+  const known = state();
+  peek();
+  const there = used(rm(u));
+  jset(X.state, known);
+  if (!there || !readyToPush(u, false)) return false;
+  const from = st(rm(u));
+  push();
+  localGet(localOf(from));
+  setRegister(st(0));
+  rounded(Rounded.not);
+  done(u);
+  return true;
+}
+
+function storeDouble(u: usize, n: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  writeOperand(u, 8, localOf(st(0)), F.f64store, n, Rounded.not);
+  return true;
+}
+
+function storeSingle(u: usize, n: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  const v = temp32();
+  localGet(localOf(st(0)));
+  byte(F.f32demote);
+  byte(F.i32reinterpret);
+  localSet(v);
+  localGet(v);
+  abnormalSingle(2);
+  openIf();
+  zeroOr(st(0), u, 1);
+  byte(Wasm.end);
+  writeOperand(u, 4, v, Wasm.i32store, n, Rounded.single);
+  return true;
+}
+
+function storeInteger(u: usize, format: i32, chop: bool, n: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  const w = widthOf(format), v = format == Format.int64 ? temp64() : temp32();
+  localGet(localOf(st(0)));
+  byte(chop ? F.f64trunc : F.f64nearest);
+  localSet(localOf(L.s));
+  // -2^(8w - 1) <= s < 2^(8w - 1), both doubles
+  localGet(localOf(L.s));
+  f64const(<i64>(0xbff + w * 8 - 1) << 52);
+  byte(F.f64ge);
+  localGet(localOf(L.s));
+  f64const(<i64>(0x3ff + w * 8 - 1) << 52);
+  byte(F.f64lt);
+  byte(Wasm.i32and);
+  byte(Wasm.i32eqz);
+  interpretIf(u);
+  localGet(localOf(L.s));
+  byte(F.saturating);
+  byte(format == Format.int64 ? F.saturate64 : F.saturate32);
+  localSet(v);
+  writeOperand(u, w, v, w == 8 ? Wasm.i64store : w == 4 ? Wasm.i32store : Wasm.i32store16, n, chop ? Rounded.not : Rounded.integer);
+  return true;
+}
+
+function storeRegister(u: usize, n: i32): bool {
+  if (!ready(u, 0, false)) return false;
+  const to = st(rm(u));
+  if (to != st(0)) {
+    localGet(localOf(st(0)));
+    setRegister(to);
+  }
+  const now = state() | (1 << to), after = n ? turned(now, n) : now;
+  if (after != state()) setState(after);
+  rounded(Rounded.not);
+  done(u);
+  return true;
+}
+
+function exchange(u: usize): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const a = st(0), b = st(rm(u));
+  if (a != b) {
+    copy(a, L.t);
+    localGet(localOf(b));
+    setRegister(a);
+    localGet(localOf(L.t));
+    setRegister(b);
+  }
+  rounded(Rounded.not);
+  done(u);
+  return true;
+}
+
+/** C3, C2, C0 go to the status word itself. */
+function conditions(u: usize, a: u32, b: u32, n: i32): void {
+  i32const(0);
+  i32const(0);
+  access(Wasm.i32load16u, <u32>PCPU + PcpuOff.fsw);
+  i32const(0xffff & ~Fsw.CONDITION);
+  byte(Wasm.i32and);
+  localGet(localOf(a));
+  localGet(localOf(b));
+  byte(F.f64lt);
+  i32const(8);
+  byte(Wasm.i32shl);
+  byte(Wasm.i32or);
+  localGet(localOf(a));
+  localGet(localOf(b));
+  byte(F.f64eq);
+  i32const(14);
+  byte(Wasm.i32shl);
+  byte(Wasm.i32or);
+  access(F.i32store16, <u32>PCPU + PcpuOff.fsw);
+  rounded(Rounded.not);
+  pops(n);
+  done(u);
+}
+
+function compare(u: usize, i: u32, n: i32): bool {
+  if (!ready(u, i, false)) return false;
+  conditions(u, st(0), st(i), n);
+  return true;
+}
+
+function compareZero(u: usize): bool {
+  if (!ready(u, 0, false)) return false;
+  f64const(0);
+  localSet(localOf(L.t));
+  conditions(u, st(0), L.t, 0);
+  return true;
+}
+
+/** The result is in RFLAGS. */
+function compareToFlags(u: usize, n: i32): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const a = st(0), b = st(rm(u)), t = temp64();
+  localGet(localOf(a));
+  localGet(localOf(b));
+  byte(F.f64lt);
+  localGet(localOf(a));
+  localGet(localOf(b));
+  byte(F.f64eq);
+  i32const(6);
+  byte(Wasm.i32shl);
+  byte(Wasm.i32or);
+  byte(Wasm.i64extend_u);
+  localSet(t);
+  setCur(Slot.flagsRes, local(t));
+  setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
+  pops(n);
+  done(u);
+  return true;
+}
+
+function moveIf(u: usize, cc: i32): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const to = st(0), from = st(rm(u)), c = changetype<Emit>(J).cond(cc);
+  use(c);
+  emitEffects();
+  localGet(localOf(from));
+  localGet(localOf(to));
+  emitCond(c);
+  byte(Wasm.select);
+  setRegister(to);
+  done(u);
+  return true;
+}
+
+/** FNSTSW AX after a comparison. */
+function statusToAx(): bool {
+  if (!(state() & State.active) || jget(X.rounded) != <u32>Rounded.not) return false;
+  emitEffects();
+  const t = temp32();
+  loadWord(PcpuOff.fsw);
+  i32const(0xffff & ~(Fsw.TOP | Fsw.C1));
+  byte(Wasm.i32and);
+  i32const(<i32>(state() >> State.TOP_SHIFT & 7) << 11);
+  byte(Wasm.i32or);
+  localSet(t);
+  changetype<Emit>(J).setReg(0, 2, local32(t));
+  return true;
+}

@@ -1,0 +1,99 @@
+/** x87 registers as translated code holds them, and how they get there and back (x87.ts). Between `jitX87Enter` and `jitX87Leave` every
+ *  register in use is a double, normal or zero, in a local; TOP and the tags are known; all exceptions are masked, PE is set already,
+ *  results round to the nearest of 53 bits. So no instruction that stays within doubles changes anything of the status word but the
+ *  condition codes, and whether C1 is 1 can be told later from the last instruction's operands. */
+import { JitOff } from "../../abi/jit";
+import { PcpuOff } from "../../abi/layout";
+import { Cr0 } from "../../abi/x86";
+import { fromDouble, roundToInteger, toSingle } from "../helpers/x87_convert";
+import { add80, div80, mul80, sqrt80 } from "../helpers/x87_soft80";
+import { controlWord, flagged, Fsw, put, registerAt, resultSe, seAt, sigAt, statusWord, Work } from "../helpers/x87_state";
+import { PCPU } from "../pcpu";
+import { J } from "./buffer";
+import { retranslate } from "./regions";
+
+/** Where values are handed over, offsets from PCPU: f64[8], then the operands C1 follows from, FIP, FDP. */
+export const enum Hand { values = PcpuOff.x87 + 64, a = PcpuOff.x87 + 128, b = PcpuOff.x87 + 136, ip = PcpuOff.x87 + 144, dp = PcpuOff.x87 + 152 }
+
+/** State word of the locals: TOP and the tags, 0 while the registers are where the interpreter keeps them. */
+export const enum State { active = 0x8000, TOP_SHIFT = 8, TAGS = 0xff }
+
+/** What C1 follows from. */
+export const enum Rounded { not = 0, sum = 1, product = 2, quotient = 3, root = 4, single = 5, integer = 6, same = 7 }
+
+/** Control word: all masked, round to nearest, 53 bits. */
+const FIELDS: u32 = 0xf3f;
+const DOUBLES: u32 = 0x23f;
+
+/** Regions whose registers could not be had as doubles so often do without from then on. */
+const FRUITLESS: u8 = 32;
+
+@inline function fruitlessAt(head: usize): usize { return J + JitOff.x87Fruitless + <usize>((<u32>head >> 5) & 127); }
+
+/** Worth trying in a region that begins at `head`, as things are now. */
+export function inDoubles(head: usize): bool {
+  return (controlWord() & FIELDS) == DOUBLES && load<u8>(fruitlessAt(head)) < FRUITLESS;
+}
+
+/** State word of the registers as they are. */
+export function stateNow(): u32 { return State.active | (((statusWord() >> 11) & 7) << State.TOP_SHIFT) | load<u8>(PCPU, PcpuOff.ftag); }
+
+@inline function isDouble(se: u32, sig: u64): bool {
+  const exp = se & 0x7fff;
+  return exp - (0x3fff - 1021) < 2045 ? <i64>sig < 0 && (sig & 0x7ff) == 0 : (exp | sig) == 0;
+}
+
+/** Gives the registers as doubles if all of `want` is so; 0 if not. `now` is the state they are in. */
+export function jitX87Enter(want: u32, now: u32, head: usize): u32 {
+  if (now == 0 && enter(want)) return 1;
+  const at = fruitlessAt(head), times = load<u8>(at);
+  if (times < FRUITLESS) store<u8>(at, times + 1);
+  else retranslate(head);
+  return 0;
+}
+
+function enter(want: u32): bool {
+  if (load<u32>(PCPU, PcpuOff.cr0) & (Cr0.EM | Cr0.TS)) return false;
+  if ((controlWord() & FIELDS) != DOUBLES || (statusWord() & (Fsw.ES | Fsw.PE)) != Fsw.PE || stateNow() != want) return false;
+  for (let k: u32 = 0; k < 8; k++) {
+    if (!(want >> k & 1)) continue;
+    const at = registerAt(k), se = seAt(at), sig = sigAt(at);
+    if (!isDouble(se, sig)) return false;
+    const bits = sig ? (<u64>((se & 0x7fff) - (0x3fff - 1023)) << 52) | (sig << 1 >> 12) : 0;
+    store<u64>(PCPU + (<usize>k << 3), bits | (<u64>(se & 0x8000) << 48), Hand.values);
+  }
+  store<u64>(PCPU, load<u64>(PCPU, PcpuOff.fip), Hand.ip);
+  store<u64>(PCPU, load<u64>(PCPU, PcpuOff.fdp), Hand.dp);
+  return true;
+}
+
+/** Back to where the interpreter keeps them: registers `changed`, status as `state` and Rounded say. */
+export function jitX87Leave(state: u32, changed: u32, roundedAndOpcode: u32): void {
+  const rounded = roundedAndOpcode & 0xff;
+  for (let k: u32 = 0; k < 8; k++) {
+    if (!(changed >> k & 1)) continue;
+    const sig = fromDouble(load<u64>(PCPU + (<usize>k << 3), Hand.values));
+    put(registerAt(k), resultSe(), sig);
+  }
+  const c1 = rounded == Rounded.not ? 0 : rounded == Rounded.same ? statusWord() & Fsw.C1 : roundedUp(rounded);
+  store<u16>(PCPU, <u16>((statusWord() & ~(Fsw.TOP | Fsw.C1)) | ((state >> State.TOP_SHIFT & 7) << 11) | c1), PcpuOff.fsw);
+  store<u8>(PCPU, <u8>state, PcpuOff.ftag);
+  store<u16>(PCPU, <u16>(roundedAndOpcode >> 8), PcpuOff.fop);
+  store<u64>(PCPU, load<u64>(PCPU, Hand.ip), PcpuOff.fip);
+  store<u64>(PCPU, load<u64>(PCPU, Hand.dp), PcpuOff.fdp);
+}
+
+function roundedUp(rounded: u32): u32 {
+  const a = fromDouble(load<u64>(PCPU, Hand.a)), aSe = resultSe();
+  const b = fromDouble(load<u64>(PCPU, Hand.b)), bSe = resultSe();
+  store<u32>(PCPU, 0, Work.exc);
+  switch (<i32>rounded) {
+    case Rounded.sum: add80(aSe, a, bSe, b, 0); break;
+    case Rounded.product: mul80(aSe, a, bSe, b); break;
+    case Rounded.quotient: div80(aSe, a, bSe, b); break;
+    case Rounded.root: sqrt80(aSe, a); break;
+    case Rounded.single: toSingle(aSe, a); break;
+    default: roundToInteger(aSe, a);
+  }
+  return flagged() & Fsw.C1;
+}
