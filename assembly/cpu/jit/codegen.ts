@@ -9,6 +9,7 @@ import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64c
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
+import { emitOrder, emitOrdered } from "./sse_order";
 import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
 import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
 
@@ -43,6 +44,7 @@ export function emit64(n: i32): void {
       break;
     case Node.zext: emit32(n); byte(Wasm.i64extend_u); return;
     case Node.word: emit32(n); byte(Wasm.i64extend_u); return;
+    case Node.order: emitOrder(n); byte(Wasm.i64extend_u); break;
     case Node.ltu:
     case Node.eq: emitTruth(n); byte(Wasm.i64extend_u); break;
     case Node.fromCond: emitCond(argA(n)); byte(Wasm.i64extend_u); break;
@@ -172,6 +174,7 @@ export function emitCond(n: i32): void {
   if (t32(n)) { localGet(t32(n)); return; }
   switch (op(n)) {
     case Node.compare: emitCompare(n); break;
+    case Node.ordered: emitOrdered(n); break;
     case Node.bit:
       emit32(argA(n));
       i32const(1);
@@ -250,7 +253,7 @@ function weigh(n: i32, is64: bool, left: i32): i32 {
   left--;
   if (left <= 0 || t64(n) || (!is64 && t32(n))) return left;
   switch (op(n)) {
-    case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: return left;
+    case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: case Node.order: case Node.ordered: return left;
     case Node.sext: case Node.zext: return weigh(argA(n), false, left);
     case Node.ctz: case Node.clz: case Node.popcnt: return weigh(argA(n), true, left);
     case Node.fromCond: return weigh(argA(n), false, left);

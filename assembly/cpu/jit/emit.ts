@@ -9,6 +9,7 @@ import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, op, raw, use, width } from "./node";
+import { orderCondition } from "./sse_order";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
 /** How a block ends. */
@@ -201,6 +202,8 @@ export class Emit extends Machine<i32> {
       const carried = (k & (FlagsKind.overlay | RawKind.carry)) != 0, overlaid = (k & FlagsKind.overlay) != 0;
       const zs = group == 2 || group == 4;
       if (kind == RawKind.order) {
+        const flags = cur(Slot.flagsRes), direct = op(flags) == Node.order && (!carried || (group & 1) == 0 || group == 5) ? orderCondition(flags, cc) : 0;
+        if (direct) return direct;
         const bits = orderBits(group, carried);
         if (bits) return compareNode(cc & 1 ? 4 : 5, binary(Node.and, cur(Slot.flagsRes), constant(bits)), constant(0));
       }

@@ -12,7 +12,9 @@ import { Effect, EffectOff, effect, snapshot } from "./effect";
 import { Emit } from "./emit";
 import { RawKind, WLOG_SHIFT } from "./flags";
 import { constant, local, local32, use } from "./node";
-import { Slot, setCur, temp32, temp64 } from "./slots";
+import { VectorType } from "./simd";
+import { Slot, fresh, setCur, temp32, temp64 } from "./slots";
+import { orderNode } from "./sse_order";
 import { Known } from "./xmm";
 
 /** Properties of an operation; the size of its memory operand is in the low bits. */
@@ -131,6 +133,11 @@ export function sseMayLeave(u: usize, p: u32): bool {
   return isMem(u) || (p & Sse.CHECKED) != 0 || (wanted(p) & ~jget(JitOff.sseKnown)) != 0;
 }
 
+function setOrder(flags: i32): void {
+  setCur(Slot.flagsRes, flags);
+  setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
+}
+
 /** Effects of record `u`. If it may leave, a piece begins with it. */
 export function translateSse(u: usize, p: u32): void {
   const m = changetype<Emit>(J), want = wanted(p), size = <i32>(p & Sse.SIZE), toGpr = (p & (Sse.REG_GPR | Sse.FLAGS)) != 0;
@@ -159,12 +166,16 @@ export function translateSse(u: usize, p: u32): void {
     source = m.reg(rm, 8);
     use(source);
   }
+  if ((p & (Sse.FLAGS | Sse.CHECKED)) == (Sse.FLAGS | Sse.CHECKED)) {
+    const type = <u8>(size == 8 ? VectorType.f64 : VectorType.f32), a = fresh(type), b = fresh(type);
+    store<u32>(effect(Effect.sse, size, <i32>b, host, a, u), p, EffectOff.flags);
+    setOrder(orderNode(a, b, size == 8));
+    return;
+  }
   const long = p & Sse.FLAGS ? true : opSize(u) == 8 && (gprStore || (p & (Sse.CHECKED | Sse.REG_GPR)) == (Sse.CHECKED | Sse.REG_GPR));
   if (toGpr || gprStore) t = long ? temp64() : temp32();
   const e = effect(Effect.sse, long ? 8 : 4, source, host, t, u);
   store<u32>(e, p, EffectOff.flags);
-  if (p & Sse.FLAGS) {
-    setCur(Slot.flagsRes, local(t));
-    setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
-  } else if (t) m.setReg(gprStore ? rm : <usize>load<u8>(u, RecOff.reg) << 3, 8, long ? local(t) : local32(t));
+  if (p & Sse.FLAGS) setOrder(local(t));
+  else if (t) m.setReg(gprStore ? rm : <usize>load<u8>(u, RecOff.reg) << 3, 8, long ? local(t) : local32(t));
 }

@@ -122,14 +122,21 @@ function leaveIfDenormal(u: usize, x: u32, wide: bool): void {
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
 }
-/** [] -> []: leaves if it is denormal or a NaN. */
-function leaveIfDisordered(u: usize, x: u32, wide: bool): void {
+/** [] -> []: leaves if it is denormal or a NaN, of which only signaling ones count if `quiet`. */
+function leaveIfDisordered(u: usize, x: u32, wide: bool, quiet: bool): void {
   notNormal(x, wide);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   denormal(x, wide);
   isNan(x, wide);
+  if (quiet) {
+    head(x, wide);
+    i32const(wide ? 0x00080000 : 0x00400000);
+    byte(Wasm.i32and);
+    byte(Wasm.i32eqz);
+    byte(Wasm.i32and);
+  }
   byte(Wasm.i32or);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
@@ -186,31 +193,24 @@ function root(u: usize, h: u32, wide: bool): void {
 
 /** [] -> []: leaves if an operand in `a` or `b` is denormal or a NaN; of registers known to be plain nothing is asked. */
 function leaveUnlessOrdered(u: usize, h: u32, a: u32, b: u32, wide: bool): void {
-  if (!plainLow(regOf(u), wide)) leaveIfDisordered(u, a, wide);
-  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, b, wide);
+  if (!plainLow(regOf(u), wide)) leaveIfDisordered(u, a, wide, false);
+  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, b, wide, false);
   markLow(regOf(u), wide);
   if (!h) markLow(rmOf(u), wide);
 }
 
-/** UCOMIS, COMIS: CF and ZF to `t`. */
-function order(u: usize, h: u32, t: u32, wide: bool): void {
-  const a = slotA(wide), b = slotB(wide);
+/** UCOMIS, COMIS: what is compared goes to `a` and `b`. */
+function order(u: usize, h: u32, a: u32, b: u32, wide: bool, quiet: bool): void {
   lowV(u, wide);
   localSet(a);
   lowW(u, h, wide);
   localSet(b);
-  leaveUnlessOrdered(u, h, a, b, wide);
-  localGet(a);
-  localGet(b);
-  byte(wide ? Float.f64lt : Float.f32lt);
-  localGet(a);
-  localGet(b);
-  byte(wide ? Float.f64eq : Float.f32eq);
-  i32const(6);
-  byte(Wasm.i32shl);
-  byte(Wasm.i32or);
-  byte(Wasm.i64extend_u);
-  localSet(t);
+  if (!quiet) {
+    leaveUnlessOrdered(u, h, a, b, wide);
+    return;
+  }
+  if (!plainLow(regOf(u), wide)) leaveIfDisordered(u, a, wide, true);
+  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, b, wide, true);
 }
 
 /* Vectors. */
@@ -393,8 +393,10 @@ export function emitSseFloat(u: usize, e: usize, op: i32): void {
     case Op.subps: packedArithmetic(u, h, Arith.sub, false); break;
     case Op.mulps: packedArithmetic(u, h, Arith.mul, false); break;
     case Op.divps: packedArithmetic(u, h, Arith.div, false); break;
-    case Op.ucomisd: case Op.comisd: order(u, h, t, true); break;
-    case Op.ucomiss: case Op.comiss: order(u, h, t, false); break;
+    case Op.ucomisd: order(u, h, t, load<i32>(e, EffectOff.a), true, true); break;
+    case Op.ucomiss: order(u, h, t, load<i32>(e, EffectOff.a), false, true); break;
+    case Op.comisd: order(u, h, t, load<i32>(e, EffectOff.a), true, false); break;
+    case Op.comiss: order(u, h, t, load<i32>(e, EffectOff.a), false, false); break;
     case Op.minsd: extreme(u, h, false, true, true); break;
     case Op.maxsd: extreme(u, h, true, true, true); break;
     case Op.minss: extreme(u, h, false, true, false); break;
