@@ -52,6 +52,7 @@ export const enum JitOff {
   sseKnown = 232, // u32 Known: what the block has asked already
   plain64 = 236, // u32, bit per f64 element that is neither denormal nor NaN
   plain32 = 240, // u32, the same of the low f32
+  mostInsns = 244, // u32, instructions a region may have
   check = 248, // u32 Check: whether translated code is checked against the interpreter, and what of that goes on
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)

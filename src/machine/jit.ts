@@ -10,6 +10,10 @@ const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "l
 
 const JUMP = IMPORTS.indexOf("jumpCached");
 
+/** The host's optimizing compiler takes 2 ms for each KB of a function below 4 KB, 20 ms for each of one above 16 KB, and 10 MiB of memory
+ *  that its allocator keeps (docs/performance.md). Below this hot nests of loops would be cut. */
+const MOST_INSNS = 400;
+
 /** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation, and making and
  *  instantiating a module takes the host the time of some 65 (docs/performance.md). */
 const THRESHOLD = 64;
@@ -17,6 +21,8 @@ const THRESHOLD = 64;
 export interface JitTuning {
   /** Everything translated is checked against the interpreter as it runs; a difference ends the domain. Slow. */
   readonly check?: boolean;
+  /** Instructions a region may have. */
+  readonly insns?: number;
   /* For tests that want translations early. */
   readonly threshold?: number;
   /** Instructions between two looks at requests and interrupts (8000). */
@@ -64,6 +70,7 @@ export class Jit {
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
     this.memory.set32(jit + JitOff.threshold, tuning.threshold ?? THRESHOLD);
+    this.memory.set32(jit + JitOff.mostInsns, tuning.insns ?? MOST_INSNS);
     if (tuning.check) {
       this.memory.set32(jit + JitOff.checkAt, this.memory.get32(pcpuBase(this.pcpu) + PcpuOff.codeBase) + Region.CODE_SIZE - CheckOff.SIZE);
       this.memory.set32(jit + JitOff.check, Check.idle);

@@ -18,7 +18,6 @@ import { noteSse, sseProperties } from "./sse";
 import { noX87, takesX87 } from "./x87";
 
 const MAX_BLOCKS: u32 = 60;
-const MAX_INSNS: u32 = 600;
 const MAX_RETURNS: u32 = 8;
 /** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
 const MAX_SHARED: u32 = 12;
@@ -66,7 +65,7 @@ function add(head: usize, ripBase: u64): u8 {
     if (headOf(b) == head && load<u64>(b, JitBlock.ripBase) == ripBase) return <u8>i;
   }
   const insns = jget(JitOff.insns) + recordsOf(head);
-  if (count == MAX_BLOCKS || insns > MAX_INSNS || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
+  if (count == MAX_BLOCKS || insns > jget(JitOff.mostInsns) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;
