@@ -18,3 +18,5 @@
 @external("env", "random") export declare function random(): u32;
 /** Compiles the module at `address` and puts its function "f" into slot `slot` of the core's table; 0 if that cannot be done. */
 @external("env", "jitInstall") export declare function jitInstall(address: u32, length: u32, slot: u32): u32;
+/** Empties `count` slots of the table from `slot` on: nobody will call what is there. */
+@external("env", "jitDrop") export declare function jitDrop(slot: u32, count: u32): void;

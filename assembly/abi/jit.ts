@@ -123,6 +123,7 @@ export const enum JitBlockFlag {
 export const enum RegionOff {
   entries = 0, // u32, 0: free
   blocks = 4, // u32
+  used = 8, // u32, 1: a slice ended in it since a place was last looked for here
   list = 16, // u32[60], heads of all blocks
   SIZE = 256,
   MAX = 1024,

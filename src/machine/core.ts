@@ -95,6 +95,7 @@ export class Core {
         host.notice(code, a >>> 0, b >>> 0);
       },
       random: () => host.random(),
+      jitDrop: (slot: number, count: number) => jit.drop(slot, count),
       jitInstall: (at: number, length: number, slot: number) => (jit.install(at >>> 0, length, slot) ? 1 : 0),
     };
     const jit = new Jit(memory, pcpu);

@@ -14,9 +14,14 @@ const JUMP = IMPORTS.indexOf("jumpCached");
  *  that its allocator keeps (docs/performance.md). Below this hot nests of loops would be cut. */
 const MOST_INSNS = 400;
 
-/** Slices that have to end at a block before its region is translated. A slice is about 20 us of interpretation, and making and
- *  instantiating a module takes the host the time of some 65 (docs/performance.md). */
-const THRESHOLD = 64;
+/** Slices that have to end at a block before its region is translated: until then interpreting it has taken as long as a translation does and
+ *  what it spares afterwards, so translating never costs more than twice what the best choice would have. */
+const THRESHOLD = 48; // until costs were measured
+const THRESHOLDS = { least: 16, most: 512 } as const;
+const SLICE_US = 20; // of interpretation
+const SPARED = 0.6; // of it, by a translation
+/** What the host adds at the first call, when it compiles, and the translator before. */
+const US_PER_KB = 100;
 
 export interface JitTuning {
   /** Everything translated is checked against the interpreter as it runs; a difference ends the domain. Slow. */
@@ -57,6 +62,8 @@ export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatisti
 export class Jit {
   private functions: WebAssembly.ExportValue[] = [];
   private table: WebAssembly.Table | undefined;
+  private costUs = 0; // of one translation, the mean of the last few
+  private adapts = false;
 
   constructor(
     private readonly memory: MachineMemory,
@@ -70,6 +77,7 @@ export class Jit {
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
     this.memory.set32(jit + JitOff.threshold, tuning.threshold ?? THRESHOLD);
+    this.adapts = tuning.threshold === undefined;
     this.memory.set32(jit + JitOff.mostInsns, tuning.insns ?? MOST_INSNS);
     if (tuning.check) {
       this.memory.set32(jit + JitOff.checkAt, this.memory.get32(pcpuBase(this.pcpu) + PcpuOff.codeBase) + Region.CODE_SIZE - CheckOff.SIZE);
@@ -81,8 +89,22 @@ export class Jit {
     this.memory.set32(jit + JitOff.memory, shared ? JitMemory.shared : JitMemory.unshared);
   }
 
+  /** Nobody will call these again: what the host keeps about them can go. */
+  drop(slot: number, count: number): void {
+    for (let n = 0; n < count; n++) this.table?.set(slot + n, null);
+  }
+
+  /** A translation took this long; how hot code has to be for the next one. */
+  private adapt(tookUs: number): void {
+    // a thread that was preempted meanwhile measures anything
+    this.costUs += (Math.min(tookUs, 4 * (this.costUs || tookUs)) - this.costUs) / (this.costUs ? 16 : 1);
+    const slices = Math.round(this.costUs / SLICE_US / SPARED);
+    this.memory.set32(pcpuBase(this.pcpu) + PcpuOff.JIT + JitOff.threshold, Math.min(Math.max(slices, THRESHOLDS.least), THRESHOLDS.most));
+  }
+
   /** False if the host will not make code now: a content security policy, or its limits. */
   install(at: number, length: number, slot: number): boolean {
+    const began = performance.now();
     try {
       const module = new WebAssembly.Module(this.memory.u8.slice(at, at + length));
       // a table of its own: one shared by all would keep every instance alive that ever imported it
@@ -90,6 +112,7 @@ export class Jit {
       this.functions.forEach((body, i) => t.set(i, body));
       const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] } });
       this.table?.set(slot, instance.exports.f as () => number);
+      if (this.adapts) this.adapt((performance.now() - began) * 1000 + (length / 1024) * US_PER_KB);
       return true;
     } catch {
       return false;

@@ -93,6 +93,7 @@ export function env(memory: WebAssembly.Memory, overrides: Record<string, Callab
     mmioWrite: () => {},
     intAck: () => 0,
     jitInstall: () => 0,
+    jitDrop: () => {},
     nowNs: () => 0,
     notice: () => {},
   };

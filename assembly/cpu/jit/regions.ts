@@ -5,7 +5,7 @@
 import { Check, EntryOff, JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { jitInstall } from "../../env";
+import { jitDrop, jitInstall } from "../../env";
 import { BlockOff } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
@@ -26,6 +26,10 @@ import { emitRegion } from "./structure";
 
 /** Regions that may die over the same bytes before they are left to the interpreter. */
 const RESTLESS: u8 = 4;
+/** Samples of a block that cannot be translated. */
+const REFUSED: u32 = 0x10000;
+/** Slots that are looked at for one that was not in use lately. */
+const LOOKS: u32 = 64;
 
 /** Table of regions, in front of the record cache: heads() begins behind it (code_cache). */
 @inline function regionAt(n: u32): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + <usize>n * RegionOff.SIZE; }
@@ -48,15 +52,21 @@ function forgive(): void {
 
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
-  if (jget(JitOff.memory) == JitMemory.off || load<u16>(head, RecOff.handler) != Handler.head) return;
+  if (jget(JitOff.memory) == JitMemory.off) return;
+  const handler = load<u16>(head, RecOff.handler);
+  if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
+  if (handler != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
   forgive();
   const n = load<u32>(head, BlockOff.samples) + 1;
+  if (n > REFUSED) return;
   store<u32>(head, n, BlockOff.samples);
   // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
   const threshold = jget(JitOff.threshold);
-  if (n == (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 1 : threshold)) translate(head);
+  if (n < (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 1 : threshold)) return;
+  translate(head);
+  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, REFUSED, BlockOff.samples);
 }
 
 function translate(head: usize): void {
@@ -92,9 +102,13 @@ function translate(head: usize): void {
   jset(JitOff.bytes, jget(JitOff.bytes) + length);
 }
 
-/** A slot for a new region; when all are taken the oldest go. */
+/** A slot for a new region; when all are taken the oldest go, those that were in use lately only at a second look. */
 function freeRegion(): u32 {
-  const n = jget(JitOff.nextRegion);
+  let n = jget(JitOff.nextRegion);
+  for (let looks: u32 = 0; looks < LOOKS && load<u32>(regionAt(n), RegionOff.used); looks++) {
+    store<u32>(regionAt(n), 0, RegionOff.used);
+    n = n + 1 == RegionOff.MAX ? 0 : n + 1;
+  }
   jset(JitOff.nextRegion, n + 1 == RegionOff.MAX ? 0 : n + 1);
   forget(n);
   if (n >= jget(JitOff.regions)) jset(JitOff.regions, n + 1);
@@ -103,7 +117,10 @@ function freeRegion(): u32 {
 
 function forget(n: u32): void {
   const r = regionAt(n), entries = load<u32>(r, RegionOff.entries);
+  if (!entries) return;
   store<u32>(r, 0, RegionOff.entries);
+  store<u32>(r, 0, RegionOff.used);
+  jitDrop(jget(JitOff.table) + n, 1);
   for (let k: u32 = 0; k < entries; k++) {
     const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
     store<u64>(entryOff(e), 1);
@@ -138,6 +155,8 @@ export function dropRegionsOf(head: usize): void {
 
 /** All records are dropped. */
 export function dropRegions(): void {
+  const regions = jget(JitOff.regions);
+  if (regions) jitDrop(jget(JitOff.table), regions);
   memory.fill(regionAt(0), 0, RegionOff.TABLES);
   memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
   memory.fill(J + JitOff.restless, 0, 1024);

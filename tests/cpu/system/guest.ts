@@ -72,6 +72,7 @@ export class Guest {
     let guest: Guest;
     const jit = new Jit(new MachineMemory(memory), 0);
     const imports = env(memory, {
+      jitDrop: (slot: number, count: number) => jit.drop(slot, count),
       jitInstall: (at: number, length: number, slot: number) => (jit.install(at >>> 0, length, slot) ? 1 : 0),
       nowNs: () => guest.now,
       random: () => 0x12345678,
