@@ -12,9 +12,9 @@ import { type AcpiTables, apicId, genericAddress, HEADER, table, TableSet, write
 import * as aml from "./aml";
 import { LAPIC_START } from "./memory_map";
 
-const IOAPIC_ID = 1;
+export const IOAPIC_ID = 1;
 /** Line 0 is at this pin, the first one belongs to the 8259s. */
-const TIMER_PIN = 2;
+export const TIMER_PIN = 2;
 const CENTURY = 0x32; // in the CMOS memory
 const RESET_VALUE = 0xfe; // to the keyboard controller: pulse the reset line
 

@@ -5,7 +5,7 @@
  *  0                RAM, 640 KiB; the last KiB is reserved as firmware's own
  *  0xa0000          nothing: no display, no option ROMs
  *  0xc0000          with firmware RAM that ends with its last 256 KiB or what there is; for a kernel nothing but a page of stubs
- *                   at 0xff000 (pc_firmware.ts)
+ *                   at 0xff000 (pc_firmware.ts), with what it searches for: ACPI's root pointer, MP tables
  *  0x100000         RAM: kernel where it wants to be; above it sections, modules, boot information
  *  0xfc000000       ACPI tables for a kernel
  *  0xfec00000       I/O APIC      0xfee00000 local APIC      0xfeff8000 special pages
@@ -27,7 +27,8 @@ import { DomainError } from "./errors";
 import { type HvmRam, layOut, type Layout, MIB, type MultibootBoot, pageUp, type PvhBoot } from "./hvm_layout";
 import { type LinuxBoot, layOutLinux } from "./linux_boot";
 import { ACPI_START, HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
-import { lowMemory, RSDP_GPA, STUB_GPA, stubPage } from "./pc_firmware";
+import { buildMpTable } from "./mp_table";
+import { lowMemory, MP_GPA, RSDP_GPA, STUB_GPA, stubPage } from "./pc_firmware";
 import { createPcPage } from "./pc_page";
 
 export type HvmBoot = MultibootBoot | PvhBoot | LinuxBoot | { readonly kind: "firmware"; readonly rom: Uint8Array };
@@ -51,6 +52,8 @@ export interface HvmDomain {
 export const FIRMWARE_LEAST = 0x1_0000;
 export const FIRMWARE_MOST = 0x100_0000;
 
+/** The bare PC has one processor. */
+const VCPUS = 1;
 const BASE_RAM = 0xa_0000;
 const EBDA = 0x9_fc00;
 /** From here to 1 MiB firmware has RAM. */
@@ -86,7 +89,7 @@ export function firmwarePages(romBytes: number): number {
 export function buildHvm(mem: MachineMemory, domid: number, domain: number, config: HvmConfig): HvmDomain {
   const { memoryMiB, boot } = config;
   const romBytes = boot.kind === "firmware" ? boot.rom.length : 0;
-  const acpi = boot.kind === "firmware" ? undefined : buildPcAcpi(ACPI_START, 1); // firmware makes its own
+  const acpi = boot.kind === "firmware" ? undefined : buildPcAcpi(ACPI_START, VCPUS); // firmware makes its own
   const memoryMap = hvmMemoryMap(memoryMiB * MIB, romBytes, acpi?.tables.length);
   const lowRam = Math.min(memoryMiB * MIB, LOW_RAM_END);
   const highRam = memoryMiB * MIB - lowRam;
@@ -113,6 +116,7 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
     pages.add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
     guest.write(STUB_GPA, stubPage());
     guest.write(RSDP_GPA, acpi.rsdp);
+    guest.write(MP_GPA, buildMpTable(MP_GPA, VCPUS));
     pages.add(ACPI_START, pageUp(acpi.tables.length));
     guest.write(ACPI_START, acpi.tables);
     guest.write(0, lowMemory(EBDA));

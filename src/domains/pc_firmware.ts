@@ -6,6 +6,8 @@
 export const STUB_GPA = 0xf_f000;
 /** In that page: ACPI's root pointer, where a search finds it. */
 export const RSDP_GPA = STUB_GPA + 0x100;
+/** And the MP tables. */
+export const MP_GPA = STUB_GPA + 0x200;
 const STUB_SEGMENT = 0xf000;
 const STUB_OFFSET = STUB_GPA - STUB_SEGMENT * 16;
 const RESET = 0xff0;

@@ -26,6 +26,16 @@ for (const [guest, name] of [[amd64, "amd64"], [i386, "686-pae"]] as const)
       });
     });
 
+(i386 ? test : test.skip)("without ACPI Debian's 686-pae kernel finds its interrupts in the MP tables", async () => {
+  await withGuest({ type: "hvm", kernel: i386?.kernel, ramdisk: i386?.ramdisk, cmdline: "console=ttyS0 acpi=off nopv" }, async (console) => {
+    await console.expect(/Intel MultiProcessor Specification v1\.4.*MPTABLE: OEM ID: XENOLITH.*guest:\/root# /s, 300);
+    await console.batch();
+    assert.match((await console.run("cat /proc/interrupts", 60)).text, /4: +\d+ .*IO-APIC.* ttyS0/);
+    console.type("reboot -f\n");
+    assert.is(await console.stopped(60), "reboot");
+  });
+});
+
 (amd64 && xen ? test : test.skip)("Xen builds a PV dom0, which boots to a shell", async () => {
   const modules = [
     { file: amd64?.kernel ?? "", cmdline: "vmlinuz console=hvc0" },
