@@ -46,6 +46,8 @@ function propertiesOf(u: usize): u32 {
     case Op.movd: case Op.pinsrd: return (opSize(u) == 8 ? 8 : 4) | Sse.RM_GPR;
     case Op.movd_store: case Op.pextrd: return (opSize(u) == 8 ? 8 : 4) | Sse.RM_GPR | Sse.STORE;
     case Op.pinsrw: return 2 | Sse.RM_GPR;
+    case Op.pinsrb: return 1 | Sse.RM_GPR;
+    case Op.pextrb: return 1 | Sse.RM_GPR | Sse.STORE;
     case Op.movmskps: case Op.movmskpd: case Op.pmovmskb: case Op.pextrw: return 16 | Sse.REG_GPR;
     case Op.movaps:
     case Op.andps: case Op.andnps: case Op.orps: case Op.xorps:
@@ -53,15 +55,19 @@ function propertiesOf(u: usize): u32 {
     case Op.unpcklps: case Op.unpckhps: case Op.punpcklqdq: case Op.punpckhqdq:
     case Op.pshufd: case Op.pshuflw: case Op.pshufhw: case Op.shufps: case Op.shufpd: case Op.palignr:
     case Op.pmulld: case Op.pcmpeqq: case Op.pcmpgtq: case Op.packusdw: case Op.pminsb: case Op.pminsd: case Op.pminuw: case Op.pminud:
-    case Op.pmaxsb: case Op.pmaxsd: case Op.pmaxuw: case Op.pmaxud: return Sse.VECTOR;
+    case Op.pmaxsb: case Op.pmaxsd: case Op.pmaxuw: case Op.pmaxud:
+    case Op.pblendw: case Op.blendps: case Op.blendpd: case Op.pmuldq: return Sse.VECTOR;
     case Op.psrlw_imm: case Op.psraw_imm: case Op.psllw_imm: case Op.psrld_imm: case Op.psrad_imm: case Op.pslld_imm: case Op.psrlq_imm:
     case Op.psllq_imm: case Op.psrldq_imm: case Op.pslldq_imm: return Sse.IMM_RM | 16;
     case Op.pmovzxbw: case Op.pmovzxwd: case Op.pmovzxdq: case Op.pmovsxbw: case Op.pmovsxwd: case Op.pmovsxdq: return 8;
+    case Op.pmovzxbd: case Op.pmovzxwq: case Op.pmovsxbd: case Op.pmovsxwq: return 4;
     case Op.ptest: return Sse.VECTOR | Sse.FLAGS;
     case Op.addsd: case Op.subsd: case Op.mulsd: case Op.divsd: case Op.sqrtsd: case Op.cvtsd2ss: return 8 | Sse.CHECKED | Sse.SETTLED;
     case Op.addss: case Op.subss: case Op.mulss: case Op.divss: case Op.sqrtss: return 4 | Sse.CHECKED | Sse.SETTLED;
     case Op.addpd: case Op.subpd: case Op.mulpd: case Op.divpd: case Op.addps: case Op.subps: case Op.mulps: case Op.divps:
-    case Op.cvttps2dq: case Op.cvttpd2dq: return Sse.VECTOR | Sse.CHECKED | Sse.SETTLED;
+    case Op.haddpd: case Op.haddps: case Op.hsubpd: case Op.hsubps: case Op.addsubpd: case Op.addsubps:
+    case Op.sqrtpd: case Op.sqrtps: case Op.cvtpd2ps:
+    case Op.cvttps2dq: case Op.cvttpd2dq: case Op.cvtps2dq: case Op.cvtpd2dq: return Sse.VECTOR | Sse.CHECKED | Sse.SETTLED;
     case Op.cvtdq2ps: return Sse.VECTOR | Sse.SETTLED;
     case Op.cvtdq2pd: return 8;
     case Op.minsd: case Op.maxsd: case Op.cmpsd: return 8 | Sse.CHECKED;
@@ -72,14 +78,16 @@ function propertiesOf(u: usize): u32 {
     case Op.cvtsi2sd: return opSize(u) == 8 ? 8 | Sse.RM_GPR | Sse.SETTLED : 4 | Sse.RM_GPR;
     case Op.cvtsi2ss: return (opSize(u) == 8 ? 8 : 4) | Sse.RM_GPR | Sse.SETTLED;
     case Op.cvttsd2si: case Op.cvtsd2si: return 8 | Sse.REG_GPR | Sse.CHECKED | Sse.SETTLED;
-    case Op.cvttss2si: return 4 | Sse.REG_GPR | Sse.CHECKED | Sse.SETTLED;
+    case Op.roundsd: return 8 | Sse.CHECKED | Sse.SETTLED;
+    case Op.roundss: return 4 | Sse.CHECKED | Sse.SETTLED;
+    case Op.roundpd: case Op.roundps: return Sse.VECTOR | Sse.CHECKED | Sse.SETTLED;
+    case Op.cvttss2si: case Op.cvtss2si: return 4 | Sse.REG_GPR | Sse.CHECKED | Sse.SETTLED;
     case Op.cvtps2pd: return 8 | Sse.CHECKED;
     default: break;
   }
   if (op < Op.punpcklbw || op > Op.pabsd) return 0;
   switch (op) {
-    case Op.phaddw: case Op.phaddd: case Op.phaddsw: case Op.phsubw: case Op.phsubd: case Op.phsubsw: case Op.pmaddubsw:
-    case Op.psignb: case Op.psignw: case Op.psignd: case Op.pmulhrsw: case Op.psadbw: return 0;
+    case Op.psignb: case Op.psignw: case Op.psignd: case Op.pmulhrsw: return 0;
     default: return Sse.VECTOR;
   }
 }

@@ -41,9 +41,10 @@ function toInteger(u: usize, h: u32, t: u32, wide: bool, truncate: bool): void {
 }
 
 /** [] -> []: V becomes W as integers; leaves unless all are below 2^31. */
-function toIntegers(u: usize, h: u32, wide: bool): void {
+function toIntegers(u: usize, h: u32, wide: bool, truncate: bool): void {
   const a = scratch(Scratch.a), limit: u64 = wide ? 0x41e0000000000000 : 0x4f0000004f000000;
   getW(u, h, 16);
+  if (!truncate) simd(wide ? Simd.f64x2nearest : Simd.f32x4nearest);
   localSet(a);
   magnitude(a, wide);
   vector(limit, limit);
@@ -70,6 +71,27 @@ function demote(u: usize, h: u32): void {
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
   setLow(u, r, false);
+}
+
+/** CVTPD2PS: zeros, and what is above the smallest normal number of f32 and not rounded to infinity. */
+function demoteTwo(u: usize, h: u32): void {
+  const a = scratch(Scratch.a);
+  getW(u, h, 16);
+  localSet(a);
+  magnitude(a, true);
+  vector(0x3810000000000000, 0x3810000000000000);
+  simd(Simd.f64x2gt);
+  magnitude(a, true);
+  vector(0x47effffff0000000, 0x47effffff0000000);
+  simd(Simd.f64x2lt);
+  simd(Simd.and);
+  zeroes(a, true);
+  simd(Simd.or);
+  notAll(true);
+  leaveToHelperIf(u, 0);
+  localGet(a);
+  simd(Simd.f32x4demote);
+  setV(u);
 }
 
 /** CVTSS2SD: exact, unless the operand is none of the plain numbers. */
@@ -122,8 +144,12 @@ export function emitConversion(u: usize, op: i32, h: u32, t: u32, source: i32): 
     case Op.cvtsd2ss: demote(u, h); break;
     case Op.cvtss2sd: promote(u, h); break;
     case Op.cvtps2pd: promoteTwo(u, h); break;
-    case Op.cvttps2dq: toIntegers(u, h, false); break;
-    case Op.cvttpd2dq: toIntegers(u, h, true); break;
+    case Op.cvtss2si: toInteger(u, h, t, false, false); break;
+    case Op.cvttps2dq: toIntegers(u, h, false, true); break;
+    case Op.cvttpd2dq: toIntegers(u, h, true, true); break;
+    case Op.cvtps2dq: toIntegers(u, h, false, false); break;
+    case Op.cvtpd2dq: toIntegers(u, h, true, false); break;
+    case Op.cvtpd2ps: demoteTwo(u, h); break;
     case Op.cvtdq2ps: getW(u, h, 16); simd(Simd.f32x4convert_i32x4_s); setV(u); break;
     default: giveUp();
   }

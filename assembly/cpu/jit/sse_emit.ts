@@ -77,6 +77,7 @@ export function emitSseStoreValue(u: usize): void {
       if (opSize(u) == 8) simdLane(Simd.store64lane, immediateOf(u) & 1);
       else simdLane(Simd.store32lane, immediateOf(u) & 3);
       break;
+    case Op.pextrb: simdLane(Simd.store8lane, immediateOf(u) & 15); break;
     default: simdAccess(Simd.store, 0);
   }
 }
@@ -144,6 +145,16 @@ function unpack(size: i32, high: bool): void {
 function bytesFrom(n: i32): void {
   const low = 0x0706050403020100 + <u64>n * 0x0101010101010101;
   shuffle(low, low + 0x0808080808080808);
+}
+/** [v128, v128] -> [v128]: elements of `size` bytes of the second where a bit of `n` is set. */
+function blend(n: i32, size: i32): void {
+  let low: u64 = 0, high: u64 = 0;
+  for (let i = 0; i < 16; i++) {
+    const from = <u64>(n >> (i / size) & 1 ? i + 16 : i);
+    if (i < 8) low |= from << <u64>(i << 3);
+    else high |= from << <u64>((i - 8) << 3);
+  }
+  shuffle(low, high);
 }
 function zeros(): void { vector(0, 0); }
 /** [] -> [v128, v128]: W, and W. */
@@ -220,6 +231,13 @@ function move(u: usize, op: i32, h: u32): void {
     case Op.pmovsxbw: getW(u, h, 8); simd(Simd.i16x8extend_low_s); break;
     case Op.pmovsxwd: getW(u, h, 8); simd(Simd.i32x4extend_low_s); break;
     case Op.pmovsxdq: getW(u, h, 8); simd(Simd.i64x2extend_low_s); break;
+    case Op.pmovzxbd: getW(u, h, 4); simd(Simd.i16x8extend_low_u); simd(Simd.i32x4extend_low_u); break;
+    case Op.pmovzxwq: getW(u, h, 4); simd(Simd.i32x4extend_low_u); simd(Simd.i64x2extend_low_u); break;
+    case Op.pmovsxbd: getW(u, h, 4); simd(Simd.i16x8extend_low_s); simd(Simd.i32x4extend_low_s); break;
+    case Op.pmovsxwq: getW(u, h, 4); simd(Simd.i32x4extend_low_s); simd(Simd.i64x2extend_low_s); break;
+    case Op.pblendw: getV(u); getW(u, h, 16); blend(n, 2); break;
+    case Op.blendps: getV(u); getW(u, h, 16); blend(n, 4); break;
+    case Op.blendpd: getV(u); getW(u, h, 16); blend(n, 8); break;
     case Op.cvtdq2pd:
       getW(u, h, 8);
       simd(Simd.f64x2convert_i32x4_s);
@@ -294,6 +312,15 @@ function general(u: usize, op: i32, e: usize): void {
       else lane(Simd.i32x4extract, op == Op.pextrd ? n & 3 : 0);
       localSet(load<u32>(e, EffectOff.t));
       return;
+    case Op.pextrb:
+      getV(u);
+      lane(Simd.i8x16extract_u, n & 15);
+      localSet(load<u32>(e, EffectOff.t));
+      return;
+    case Op.pinsrb:
+      if (h) { localGet(h); getV(u); simdLane(Simd.load8lane, n & 15); }
+      else { getV(u); emit32(source); lane(Simd.i8x16replace, n & 15); }
+      break;
     case Op.movd:
       if (h) getW(u, h, long ? 8 : 4);
       else {

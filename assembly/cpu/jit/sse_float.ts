@@ -259,13 +259,11 @@ function leaveIfDenormals(u: usize, a: u32, b: u32, knownA: bool, knownB: bool, 
   leaveToHelperIf(u, 0);
 }
 
-function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
-  const a = scratch(Scratch.a), b = scratch(Scratch.b), r = scratch(Scratch.r), n = regOf(u), m = rmOf(u);
-  const knownA = wide && plainBoth(n), knownB = wide && !h && plainBoth(m);
-  getV(u);
-  localTee(a);
-  getW(u, h, 16);
-  localTee(b);
+/** [] -> []: V becomes the operation's result of scratch a and b. */
+function packedResult(u: usize, op: i32, wide: bool, knownA: bool, knownB: bool): void {
+  const a = scratch(Scratch.a), b = scratch(Scratch.b), r = scratch(Scratch.r);
+  localGet(a);
+  localGet(b);
   simd((wide ? Simd.f64x2add : Simd.f32x4add) + op);
   localSet(r);
   leaveIfDenormals(u, a, b, knownA, knownB, wide);
@@ -287,9 +285,100 @@ function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   byte(Wasm.end);
   localGet(r);
   setV(u);
-  if (!wide) return;
-  markBoth(n);
-  if (!h) markBoth(m);
+  if (wide) markBoth(regOf(u));
+}
+
+function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
+  const n = regOf(u), m = rmOf(u);
+  const knownA = wide && plainBoth(n), knownB = wide && !h && plainBoth(m);
+  getV(u);
+  localSet(scratch(Scratch.a));
+  getW(u, h, 16);
+  localSet(scratch(Scratch.b));
+  packedResult(u, op, wide, knownA, knownB);
+  if (wide && !h) markBoth(m);
+}
+
+/** HADD, HSUB: neighbours of the concatenation of V and W. */
+function horizontal(u: usize, h: u32, op: i32, wide: bool): void {
+  const w = scratch(Scratch.m);
+  getW(u, h, 16);
+  localSet(w);
+  for (let odd = 0; odd < 2; odd++) {
+    getV(u);
+    localGet(w);
+    if (wide) shuffle(odd ? 0x0f0e0d0c0b0a0908 : 0x0706050403020100, odd ? 0x1f1e1d1c1b1a1918 : 0x1716151413121110);
+    else shuffle(odd ? 0x0f0e0d0c07060504 : 0x0b0a090803020100, odd ? 0x1f1e1d1c17161514 : 0x1b1a191813121110);
+    localSet(scratch(odd ? Scratch.b : Scratch.a));
+  }
+  packedResult(u, op, wide, false, false);
+}
+
+/** ADDSUB: a sum whose even second operands have the other sign. */
+function alternating(u: usize, h: u32, wide: bool): void {
+  getV(u);
+  localSet(scratch(Scratch.a));
+  getW(u, h, 16);
+  if (wide) vector(0x8000000000000000, 0);
+  else vector(0x80000000, 0x80000000);
+  simd(Simd.xor);
+  localSet(scratch(Scratch.b));
+  packedResult(u, Arith.add, wide, false, false);
+}
+
+/** SQRT of all elements, which are normal and positive, or zeros. */
+function roots(u: usize, h: u32, wide: bool): void {
+  const a = scratch(Scratch.a);
+  getW(u, h, 16);
+  localTee(a);
+  least(wide);
+  simd(wide ? Simd.f64x2ge : Simd.f32x4ge);
+  localGet(a);
+  infinite(wide);
+  simd(wide ? Simd.f64x2lt : Simd.f32x4lt);
+  simd(Simd.and);
+  zeroes(a, wide);
+  simd(Simd.or);
+  notAll(wide);
+  leaveToHelperIf(u, 0);
+  localGet(a);
+  simd(wide ? Simd.f64x2sqrt : Simd.f32x4sqrt);
+  setV(u);
+  if (wide) markBoth(regOf(u));
+}
+
+/** What ROUND does by its immediate, RC being nearest: 0 up, 1 down, 2 to zero, 3 to nearest, as WebAssembly's scalar operations follow each other. */
+@inline function roundingOf(n: i32): i32 {
+  return n & 4 ? 3 : (n & 3) == 0 ? 3 : (n & 3) == 1 ? 1 : (n & 3) == 2 ? 0 : 2;
+}
+
+/** ROUND of the low element. */
+function round(u: usize, h: u32, wide: bool): void {
+  const a = slotA(wide), r = slotR(wide);
+  lowW(u, h, wide);
+  localTee(a);
+  byte((wide ? Float.f64ceil : Float.f32ceil) + roundingOf(immediateOf(u)));
+  localSet(r);
+  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, a, wide, false);
+  setLow(u, r, wide);
+}
+
+/** ROUND of all. */
+function roundAll(u: usize, h: u32, wide: bool): void {
+  const a = scratch(Scratch.a), how = roundingOf(immediateOf(u));
+  getW(u, h, 16);
+  localSet(a);
+  denormals(a, wide);
+  localGet(a);
+  localGet(a);
+  simd(wide ? Simd.f64x2ne : Simd.f32x4ne);
+  simd(Simd.or);
+  simd(Simd.anyTrue);
+  leaveToHelperIf(u, 0);
+  localGet(a);
+  if (!wide) simd(Simd.f32x4ceil + how);
+  else simd(how == 0 ? Simd.f64x2ceil : how == 1 ? Simd.f64x2floor : how == 2 ? Simd.f64x2trunc : Simd.f64x2nearest);
+  setV(u);
 }
 
 /** [v128] -> []: V, or only its low element. */
@@ -405,6 +494,18 @@ export function emitSseFloat(u: usize, e: usize, op: i32): void {
     case Op.maxpd: extreme(u, h, true, false, true); break;
     case Op.minps: extreme(u, h, false, false, false); break;
     case Op.maxps: extreme(u, h, true, false, false); break;
+    case Op.haddpd: horizontal(u, h, Arith.add, true); break;
+    case Op.haddps: horizontal(u, h, Arith.add, false); break;
+    case Op.hsubpd: horizontal(u, h, Arith.sub, true); break;
+    case Op.hsubps: horizontal(u, h, Arith.sub, false); break;
+    case Op.addsubpd: alternating(u, h, true); break;
+    case Op.addsubps: alternating(u, h, false); break;
+    case Op.sqrtpd: roots(u, h, true); break;
+    case Op.sqrtps: roots(u, h, false); break;
+    case Op.roundsd: round(u, h, true); break;
+    case Op.roundss: round(u, h, false); break;
+    case Op.roundpd: roundAll(u, h, true); break;
+    case Op.roundps: roundAll(u, h, false); break;
     case Op.cmpsd: compare(u, h, true, true); break;
     case Op.cmpss: compare(u, h, true, false); break;
     case Op.cmppd: compare(u, h, false, true); break;

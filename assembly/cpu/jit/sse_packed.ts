@@ -1,6 +1,6 @@
 /** Code of packed operations: V op W, both whole. */
 import { Op } from "../opcodes.gen";
-import { Wasm, byte, giveUp, i64const, localGet, localSet } from "./buffer";
+import { Wasm, byte, giveUp, i32const, i64const, localGet, localSet, localTee } from "./buffer";
 import { Simd, lane, shuffle, simd, vector } from "./simd";
 import { getV, getW } from "./sse_emit";
 import { Scratch, scratch } from "./xmm";
@@ -85,15 +85,16 @@ export function packedOperation(u: usize, op: i32, h: u32): void {
     case Op.pabsb: getW(u, h, 16); simd(Simd.i8x16abs); break;
     case Op.pabsw: getW(u, h, 16); simd(Simd.i16x8abs); break;
     case Op.pabsd: getW(u, h, 16); simd(Simd.i32x4abs); break;
-    case Op.pmuludq:
-      getV(u);
-      vector(0xffffffff, 0xffffffff);
-      simd(Simd.and);
-      getW(u, h, 16);
-      vector(0xffffffff, 0xffffffff);
-      simd(Simd.and);
-      simd(Simd.i64x2mul);
-      break;
+    case Op.pmuludq: evenProduct(u, h, Simd.i64x2extmul_low_u); break;
+    case Op.pmuldq: evenProduct(u, h, Simd.i64x2extmul_low_s); break;
+    case Op.phaddw: neighbours(u, h, Simd.i16x8add, 2); break;
+    case Op.phaddd: neighbours(u, h, Simd.i32x4add, 4); break;
+    case Op.phaddsw: neighbours(u, h, Simd.i16x8add_sat_s, 2); break;
+    case Op.phsubw: neighbours(u, h, Simd.i16x8sub, 2); break;
+    case Op.phsubd: neighbours(u, h, Simd.i32x4sub, 4); break;
+    case Op.phsubsw: neighbours(u, h, Simd.i16x8sub_sat_s, 2); break;
+    case Op.psadbw: differences(u, h); break;
+    case Op.pmaddubsw: mixedProducts(u, h); break;
     case Op.pmulhw: highProduct(u, h, Simd.i32x4extmul_low_s); break;
     case Op.pmulhuw: highProduct(u, h, Simd.i32x4extmul_low_u); break;
     case Op.psrlw: shift(u, h, Simd.i16x8shr_u, 15, true); break;
@@ -106,6 +107,74 @@ export function packedOperation(u: usize, op: i32, h: u32): void {
     case Op.psrad: shift(u, h, Simd.i32x4shr_s, 31, false); break;
     default: giveUp();
   }
+}
+
+/** [] -> [v128]: products of the even dwords. */
+function evenProduct(u: usize, h: u32, code: i32): void {
+  for (let i = 0; i < 2; i++) {
+    const x = scratch(Scratch.m);
+    if (i) getW(u, h, 16);
+    else getV(u);
+    localTee(x);
+    localGet(x);
+    shuffle(0x0b0a090803020100, 0x0b0a090803020100);
+  }
+  simd(code);
+}
+
+/** [] -> [v128]: even elements of V and W, and the odd ones beside them. */
+function neighbours(u: usize, h: u32, code: i32, size: i32): void {
+  getV(u);
+  getW(u, h, 16);
+  if (size == 2) shuffle(0x0d0c090805040100, 0x1d1c191815141110);
+  else shuffle(0x0b0a090803020100, 0x1b1a191813121110);
+  getV(u);
+  getW(u, h, 16);
+  if (size == 2) shuffle(0x0f0e0b0a07060302, 0x1f1e1b1a17161312);
+  else shuffle(0x0f0e0d0c07060504, 0x1f1e1d1c17161514);
+  simd(code);
+}
+
+/** [] -> [v128]: PSADBW. */
+function differences(u: usize, h: u32): void {
+  const quads = scratch(Scratch.m);
+  getV(u);
+  getW(u, h, 16);
+  simd(Simd.i8x16max_u);
+  getV(u);
+  getW(u, h, 16);
+  simd(Simd.i8x16min_u);
+  simd(Simd.i8x16sub);
+  simd(Simd.i16x8extadd_u);
+  simd(Simd.i32x4extadd_u);
+  localTee(quads);
+  vector(0xffffffff, 0xffffffff);
+  simd(Simd.and);
+  localGet(quads);
+  i32const(32);
+  simd(Simd.i64x2shr_u);
+  simd(Simd.i64x2add);
+}
+
+/** [] -> [v128]: PMADDUBSW. */
+function mixedProducts(u: usize, h: u32): void {
+  getV(u);
+  vector(0x00ff00ff00ff00ff, 0x00ff00ff00ff00ff);
+  simd(Simd.and);
+  getW(u, h, 16);
+  i32const(8);
+  simd(Simd.i16x8shl);
+  i32const(8);
+  simd(Simd.i16x8shr_s);
+  simd(Simd.i16x8mul);
+  getV(u);
+  i32const(8);
+  simd(Simd.i16x8shr_u);
+  getW(u, h, 16);
+  i32const(8);
+  simd(Simd.i16x8shr_s);
+  simd(Simd.i16x8mul);
+  simd(Simd.i16x8add_sat_s);
 }
 
 /** [] -> [v128]: upper halves of the products of words. The instruction for the high elements is next to `low`. */

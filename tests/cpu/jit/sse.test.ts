@@ -45,23 +45,24 @@ const FLOAT = [
   ...scalars.flatMap((op) => ["sd", "ss"].map((type) => `${op}${type} xmm0, W`)),
   ...["add", "sub", "mul", "div", "min", "max"].flatMap((op) => ["pd", "ps"].map((type) => `${op}${type} xmm0, W`)),
   ...["sd", "ss", "pd", "ps"].flatMap((type) => [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `cmp${type} xmm0, W, ${n}`)),
-  ...["ucomisd", "comisd", "ucomiss", "comiss", "cvtss2sd", "cvtsd2ss", "cvtps2pd", "cvttps2dq", "cvttpd2dq", "cvtdq2ps", "cvtdq2pd"].map((op) => `${op} xmm0, W`),
-  ...["cvttsd2si", "cvtsd2si", "cvttss2si"].flatMap((op) => [`${op} eax, W`, `${op} rax, W`]),
+  ...["ucomisd", "comisd", "ucomiss", "comiss", "cvtss2sd", "cvtsd2ss", "cvtps2pd", "cvttps2dq", "cvttpd2dq", "cvtps2dq", "cvtpd2dq", "cvtpd2ps", "cvtdq2ps", "cvtdq2pd", "sqrtpd", "sqrtps", "haddpd", "haddps", "hsubpd", "hsubps", "addsubpd", "addsubps"].map((op) => `${op} xmm0, W`),
+  ...["sd", "ss", "pd", "ps"].flatMap((type) => [0, 1, 2, 3, 4, 9].map((n) => `round${type} xmm0, W, ${n}`)),
+  ...["cvttsd2si", "cvtsd2si", "cvttss2si", "cvtss2si"].flatMap((op) => [`${op} eax, W`, `${op} rax, W`]),
   ...["cvtsi2sd", "cvtsi2ss"].flatMap((op) => [`${op} xmm0, eax`, `${op} xmm0, rax`, `${op} xmm0, dword [rsi]`, `${op} xmm0, qword [rsi]`]),
 ];
 const imm = (op: string, ...values: number[]) => values.map((n) => `${op} xmm0, W, ${n}`);
 const shifts = ["psrlw", "psraw", "psllw", "psrld", "psrad", "pslld", "psrlq", "psllq"];
 const OTHER = [
-  ..."movups movaps movss movsd movq movddup movsldup movshdup andps andnpd orps xorpd pand pandn por pxor unpcklps unpckhps unpcklpd unpckhpd punpcklbw punpcklwd punpckldq punpckhbw punpckhwd punpckhdq punpcklqdq punpckhqdq packsswb packuswb packssdw packusdw pcmpgtb pcmpgtw pcmpgtd pcmpgtq pcmpeqb pcmpeqw pcmpeqd pcmpeqq paddb paddw paddd paddq psubb psubw psubd psubq paddsb paddsw paddusb paddusw psubsb psubsw psubusb psubusw pmullw pmulld pmaddwd pmulhw pmulhuw pmuludq pavgb pavgw pminub pminsb pminsw pminuw pminsd pminud pmaxub pmaxsb pmaxsw pmaxuw pmaxsd pmaxud pshufb pabsb pabsw pabsd pmovzxbw pmovzxwd pmovzxdq pmovsxbw pmovsxwd pmovsxdq ptest"
+  ..."movups movaps movss movsd movq movddup movsldup movshdup andps andnpd orps xorpd pand pandn por pxor unpcklps unpckhps unpcklpd unpckhpd punpcklbw punpcklwd punpckldq punpckhbw punpckhwd punpckhdq punpcklqdq punpckhqdq packsswb packuswb packssdw packusdw pcmpgtb pcmpgtw pcmpgtd pcmpgtq pcmpeqb pcmpeqw pcmpeqd pcmpeqq paddb paddw paddd paddq psubb psubw psubd psubq paddsb paddsw paddusb paddusw psubsb psubsw psubusb psubusw pmullw pmulld pmaddwd pmulhw pmulhuw pmuludq pavgb pavgw pminub pminsb pminsw pminuw pminsd pminud pmaxub pmaxsb pmaxsw pmaxuw pmaxsd pmaxud pshufb pabsb pabsw pabsd pmovzxbw pmovzxwd pmovzxdq pmovsxbw pmovsxwd pmovsxdq pmovzxbd pmovzxwq pmovsxbd pmovsxwq pmuldq phaddw phaddd phaddsw phsubw phsubd phsubsw pmaddubsw psadbw ptest"
     .split(" ").map((op) => `${op} xmm0, W`),
   ...shifts.flatMap((op) => [`${op} xmm0, W`, ...[0, 1, 7, 15, 16, 31, 32, 63, 64, 255].map((n) => `${op} xmm0, ${n}`)]),
   ...["psrldq", "pslldq"].flatMap((op) => [0, 1, 8, 15, 16, 200].map((n) => `${op} xmm0, ${n}`)),
   ...imm("pshufd", 0, 0x1b, 0x4e, 0xe4, 0x93), ...imm("pshuflw", 0, 0x1b, 0x93), ...imm("pshufhw", 0, 0x1b, 0x93), ...imm("shufps", 0, 0x1b, 0x4e, 0xe4, 0x93),
-  ...imm("shufpd", 0, 1, 2, 3), ...imm("palignr", 0, 1, 8, 15, 16, 17, 24, 31, 32, 255),
+  ...imm("shufpd", 0, 1, 2, 3), ...imm("pblendw", 0, 0x5a, 0xff), ...imm("blendps", 0, 5, 10), ...imm("blendpd", 1, 2), ...imm("palignr", 0, 1, 8, 15, 16, 17, 24, 31, 32, 255),
   "movhlps xmm0, xmm1", "movlhps xmm0, xmm1", "movlps xmm0, [rsi]", "movhps xmm0, [rsi]", "movlps [rdi], xmm0", "movhps [rdi], xmm0", "movss [rdi], xmm0", "movsd [rdi], xmm0",
   "movq [rdi], xmm0", "movaps [rdi], xmm0", "movups [rdi + 3], xmm0", "movntps [rdi], xmm0", "movdqa xmm1, xmm0", "movd xmm0, eax", "movq xmm0, rax", "movd eax, xmm1", "movq rax, xmm1", "movd [rdi], xmm0",
   "movd xmm0, [rsi]", "movss xmm1, xmm0", "movmskps eax, xmm1", "movmskpd eax, xmm1", "pmovmskb eax, xmm1", "pextrw eax, xmm1, 5", "pinsrw xmm0, eax, 3", "pinsrw xmm0, [rsi], 6",
-  "pinsrd xmm0, eax, 2", "pinsrq xmm0, rax, 1", "pinsrd xmm0, [rsi], 3", "pinsrq xmm0, [rsi], 0", "pextrd eax, xmm1, 3", "pextrq rax, xmm1, 1", "pextrd [rdi], xmm0, 1", "pextrq [rdi], xmm0, 1",
+  "pinsrd xmm0, eax, 2", "pinsrq xmm0, rax, 1", "pinsrd xmm0, [rsi], 3", "pinsrq xmm0, [rsi], 0", "pinsrb xmm0, eax, 7", "pinsrb xmm0, [rsi], 9", "pextrb eax, xmm1, 11", "pextrb [rdi], xmm0, 2", "pextrd eax, xmm1, 3", "pextrq rax, xmm1, 1", "pextrd [rdi], xmm0, 1", "pextrq [rdi], xmm0, 1",
 ];
 /** MXCSR: as after a start; PE noted; everything noted; DAZ and FTZ; each rounding. */
 const MODES = [0x1f80, 0x1fa0, 0x1fbf, 0x9fe0, 0x3fa0, 0x5fa0, 0x7fa0];
