@@ -21,6 +21,7 @@ import { PcPage, pcPage, serialRings } from "./pc_page";
 const MIB_PAGES = 256;
 /** The I/O APIC knows 8-bit destinations; this one is all processors. */
 const BROADCAST = 0xff;
+const X2APIC_ENABLED = 1 << 10; // IA32_APIC_BASE.EXTD
 
 export interface PcParts {
   readonly memory: MachineMemory;
@@ -98,11 +99,14 @@ class Host implements PcHost {
 
   /** SDM Vol.3A "Determining IPI Destination". */
   private isDestination(vcpu: number, id: number, { logical, destination }: ApicMessage): boolean {
-    if (destination === BROADCAST) return true;
-    if (!logical) return destination === 2 * id;
+    if (!logical) return destination === BROADCAST || destination === 2 * id;
     const { memory } = this.parts;
     const pcpu = memory.load(vcpu + VcpuOff.pcpu);
-    const apic = (pcpu >= 0 ? pcpuBase(pcpu) : vcpu + VcpuOff.image) + PcpuOff.apic;
+    const state = pcpu >= 0 ? pcpuBase(pcpu) : vcpu + VcpuOff.image;
+    // an x2APIC sees 8 bits as the lowest of 32: members of cluster 0 ("Determining IPI Destination in x2APIC Mode")
+    if (memory.get32(state + PcpuOff.apicBase) & X2APIC_ENABLED) return 2 * id < 16 && (destination & (1 << (2 * id))) !== 0;
+    if (destination === BROADCAST) return true;
+    const apic = state + PcpuOff.apic;
     const mine = memory.get32(apic + ApicOff.ldr) >>> 24;
     if (memory.get32(apic + ApicOff.dfr) >>> 28 === 15) return (destination & mine) !== 0;
     return destination >> 4 === mine >> 4 && (destination & mine & 15) !== 0;

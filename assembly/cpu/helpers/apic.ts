@@ -411,7 +411,10 @@ export function apicWriteRegister(reg: u32, value: u32): void {
       startCount();
       break;
     case Reg.timerDivide: writeDivide(value & 11); break;
-    case Reg.selfIpi: apicPost(value & 0xff); break;
+    case Reg.selfIpi: // there is no such register but in x2APIC mode
+      if (x2apicMode()) apicPost(value & 0xff);
+      else apicError(Esr.illegalRegister);
+      break;
     default: apicError(Esr.illegalRegister);
   }
 }
@@ -434,10 +437,22 @@ function writeSvr(value: u32): void {
   for (let i = 0; i < 7; i++) store<u32>(APIC + (i << 2), lvt(i) | MASKED, ApicOff.lvt); // disabling masks every entry
 }
 
+/** Delivery status and remote IRR, which writes leave alone. */
+const LVT_STATUS: u32 = 1 << 12 | 1 << 14;
+
+/** Writable bits of an LVT entry: vector, delivery mode, polarity, trigger, mask, timer mode. */
+function lvtBits(index: i32): u32 {
+  switch (index) {
+    case Lvt.timer: return 0x700ff;
+    case Lvt.lint0:
+    case Lvt.lint1: return 0x1a7ff;
+    case Lvt.error: return 0x100ff;
+    default: return 0x107ff;
+  }
+}
+
 function writeLvt(index: i32, value: u32): void {
-  // Writable bits: vector, delivery mode, polarity, trigger, mask, timer mode.
-  const writable: u32 = index == Lvt.timer ? 0x700ff : index == Lvt.lint0 || index == Lvt.lint1 ? 0x1a7ff : index == Lvt.error ? 0x100ff : 0x107ff;
-  let entry = value & writable;
+  let entry = value & lvtBits(index);
   if (!softwareEnabled()) entry |= MASKED;
   if (index == Lvt.timer) setTimerLvt(entry);
   else store<u32>(APIC + (<usize>index << 2), entry, ApicOff.lvt);
@@ -487,8 +502,8 @@ export function x2apicWritable(reg: u32, value: u64): bool {
     case Reg.icrLow: return !(low & 0xfff32000);
     case Reg.timerInitial: return true;
     case Reg.timerDivide: return !(low & ~11);
-    case Reg.cmci: return true;
-    default: return reg >= <u32>Reg.lvtTimer && reg <= <u32>Reg.lvtError;
+    case Reg.cmci: return !(low & ~(lvtBits(Lvt.cmci) | LVT_STATUS));
+    default: return reg >= <u32>Reg.lvtTimer && reg <= <u32>Reg.lvtError && !(low & ~(lvtBits(reg - Reg.lvtTimer) | LVT_STATUS));
   }
 }
 
