@@ -12,6 +12,7 @@ export const enum JitOff {
   nextRegion = 32, // u32, slot to try next
   threshold = 36, // u32, slices that have to end at a block before its region is translated
   slice = 40, // i32, instructions between two looks at requests and interrupts
+  endedAt = 44, // u32, head of the block the last slice ended at, for profiles
   /* The region being translated. */
   at = 64, // u32, next byte of the buffer being written
   bad = 68, // u32, 1: give this region up

@@ -125,6 +125,7 @@ export function start(): usize {
 
 /** A block head found the slice used up. */
 export function endSlice(u: usize): usize {
+  store<u32>(PCPU + PcpuOff.JIT, <u32>u, JitOff.endedAt);
   sample(u);
   if (load<u16>(u) == Handler.head || load<u16>(u) == Handler.region) store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + load<u16>(u, BlockOff.count), PcpuOff.left);
   else store<i32>(PCPU, load<i32>(PCPU, PcpuOff.left) + 1, PcpuOff.left);

@@ -15,9 +15,11 @@ export interface RunCommand {
   readonly settings: readonly string[];
   /** Hot code is translated; "check": and compared with the interpreter. */
   readonly jit: boolean | "check";
+  /** File for a profile. */
+  readonly profile?: string;
 }
 
-export const HELP = `usage: xenolith run [--no-jit | --check-jit] FILE [key=value ...]
+export const HELP = `usage: xenolith run [--no-jit | --check-jit] [--profile OUT] FILE [key=value ...]
 
 Runs one Xen domain in the foreground with its console on this terminal.
 
@@ -34,6 +36,8 @@ domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go
 --no-jit interprets all code instead of translating what is hot.
 --check-jit compares whatever is translated with the interpreter as it runs, on one thread and slowly.
 A difference ends the domain like a crash, and the log says what it was.
+--profile OUT writes where the guest's time went, for the viewer at speedscope.app, with the kernel's symbols
+where it has any.
 
 Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input; with debug_exit=1, for a guest that
 writes N to port 0xF4, 2N+1.
@@ -45,7 +49,11 @@ writes N to port 0xF4, 2N+1.
 export function parseArguments(args: readonly string[]): Command {
   const [verb, ...words] = args;
   let jit: RunCommand["jit"] = true;
-  for (; words[0] === "--no-jit" || words[0] === "--check-jit"; words.shift()) jit = words[0] === "--check-jit" ? "check" : false;
+  let profile: string | undefined;
+  for (; words[0] === "--no-jit" || words[0] === "--check-jit" || words[0] === "--profile"; words.shift()) {
+    if (words[0] !== "--profile") jit = words[0] === "--check-jit" ? "check" : false;
+    else if ((profile = words.splice(1, 1)[0]) === undefined) throw new UsageError("run: --profile needs the name of a file to write");
+  }
   const [file, ...rest] = words;
   if (verb === "--help" || verb === "-h" || verb === "help") return { kind: "help" };
   if (verb === "--version" || verb === "-V" || verb === "version") return { kind: "version" };
@@ -53,7 +61,7 @@ export function parseArguments(args: readonly string[]): Command {
   if (verb !== "run") throw new UsageError(`${verb}: no such command; xenolith --help lists them`);
   if (file === "--help" || file === "-h") return { kind: "help" };
   if (file === undefined) throw new UsageError("run: a file is missing: xenolith run FILE [key=value ...]");
-  return { kind: "run", file, settings: rest.map(checkSetting), jit };
+  return { kind: "run", file, settings: rest.map(checkSetting), jit, ...(profile !== undefined && { profile }) };
 }
 
 function checkSetting(text: string): string {

@@ -1,5 +1,5 @@
 /** `xenolith run`: one domain in the foreground. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { isBzImage } from "../domains/bzimage";
 import { FIRMWARE_LEAST, FIRMWARE_MOST } from "../domains/build_hvm";
@@ -12,6 +12,7 @@ import { hasMultibootHeader } from "../domains/multiboot";
 import { Machine } from "../domains/toolstack";
 import { xenNotes } from "../domains/xen_notes";
 import type { RunCommand } from "./arguments";
+import { kernelSymbols, speedscope } from "./profile";
 import { Terminal } from "./terminal";
 
 /** Of the program, by how the domain stopped. */
@@ -77,13 +78,13 @@ function inFile<T>(file: string, body: () => T): T {
   }
 }
 
-export async function run({ file, settings, jit }: RunCommand): Promise<number> {
+export async function run({ file, settings, jit, profile }: RunCommand): Promise<number> {
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
   const boot = inFile(file, () => bootFile(config));
   const room = boot.firmware ? FIRMWARE_MOST / 2 ** 20 + 1 : 0;
-  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit: jit === "check" ? { check: true } : jit, log });
+  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit: jit === "check" ? { check: true } : jit, profile: profile !== undefined, log });
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {
@@ -118,6 +119,10 @@ export async function run({ file, settings, jit }: RunCommand): Promise<number> 
     await output;
     status ??= guestStatus === undefined ? EXIT_STATUS[reason] : guestStatus & 0xff;
     if (status !== 0 && guestStatus === undefined && reason !== "destroyed") log(`xenolith: domain ${config.name}: ${reason}`);
+    if (profile !== undefined && machine.profile) {
+      const symbols = typeof boot.kernel === "string" ? await kernelSymbols(boot.kernel) : [];
+      await writeFile(profile, JSON.stringify(speedscope(machine.profile, symbols, config.name)));
+    }
     if (jit === "check") log(`xenolith: ${machine.jit.checked} entries of translated code checked, ${machine.jit.unchecked} not`);
     return status;
   } finally {

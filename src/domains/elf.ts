@@ -7,6 +7,7 @@ export const enum Pt {
   NOTE = 4,
 }
 export const enum Sht {
+  SYMTAB = 2,
   NOTE = 7,
   NOBITS = 8,
 }

@@ -12,6 +12,7 @@ import type { Clock } from "../machine/clock";
 import { Core, type CoreHost } from "../machine/core";
 import { pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
+import { Profiler } from "../machine/profile";
 import { type Hypercalls, type Runstate, Scheduler } from "../machine/scheduler";
 import type { PcpuFactory, PcpuParts } from "../machine/vcpu_worker";
 import { createPc } from "./pc_host";
@@ -25,7 +26,7 @@ export type ExtraDevicesOf = (domid: number) => ExtraDevices | undefined;
 
 export const makePcpu: PcpuFactory = (parts) => makePcpuWith(parts, () => undefined);
 
-export async function makePcpuWith({ memory, module, pcpu, clock, jit, log: unlimited }: PcpuParts, extra: ExtraDevicesOf): Promise<Scheduler> {
+export async function makePcpuWith({ memory, module, pcpu, clock, jit, onProfile, log: unlimited }: PcpuParts, extra: ExtraDevicesOf): Promise<Scheduler> {
   const log = limited(unlimited, clock);
   const base = pcpuBase(pcpu);
   const ports = new DomainPorts(memory, clock, pcpu, log, extra);
@@ -55,7 +56,9 @@ export async function makePcpuWith({ memory, module, pcpu, clock, jit, log: unli
     ports,
     log,
   );
-  return new Scheduler(memory, core, hypervisor, clock);
+  const scheduler = new Scheduler(memory, core, hypervisor, clock);
+  if (onProfile) scheduler.profiler = new Profiler(core, onProfile);
+  return scheduler;
 }
 
 const LOW = 0xffffffffn;

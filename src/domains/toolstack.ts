@@ -5,6 +5,7 @@ import { freeFrameCount } from "../machine/frames";
 import { type JitStatistics, jitStatistics, type JitTuning } from "../machine/jit";
 import { Hardware, MachineError, machineBytes } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
+import { Profile } from "../machine/profile";
 import { type Asset, hostPlatform, type Platform } from "../machine/platform";
 import { loadKernel } from "./bzimage";
 import { type DomainConfig as CheckedConfig, configFromObject } from "./config";
@@ -26,6 +27,8 @@ export interface MachineOptions {
   /** Hot code is translated to WebAssembly. Default: true, and it goes without where the host forbids making code. `{ check: true }`
    *  compares it with the interpreter as it runs, on a machine without threads; a difference ends the domain. */
   readonly jit?: boolean | JitTuning;
+  /** Notes where the processors' time goes, see `Machine.profile`. */
+  readonly profile?: boolean;
   /** The core, where it is not beside this module: xenolith.shared.wasm with threads, xenolith.wasm without. */
   readonly wasm?: Asset | { readonly shared: Asset; readonly unshared: Asset };
   /** The module of the worker threads, where it is not beside this one. */
@@ -75,6 +78,8 @@ export class Machine {
   /** Whether processors have threads of their own. */
   readonly threads: boolean;
   readonly xenstore: Xenstore;
+  /** Where the processors' time went, if that was asked for; complete for domains that have stopped. */
+  readonly profile: Profile | null;
   private readonly live = new Map<number, Domain>();
   private readonly names = new Set(["Domain-0"]); // what domain 0 is called under Xen
   private readonly extra = new Map<number, ExtraDevices>();
@@ -93,6 +98,7 @@ export class Machine {
     const check = typeof options.jit === "object" && options.jit.check === true;
     if (options.threads && check) throw new MachineError("jit: what is translated can be checked on a machine without threads only");
     this.threads = options.threads ?? (this.platform.canShare && !check);
+    this.profile = options.profile ? new Profile() : null;
     this.xenstore = new Xenstore({ log: this.log });
   }
 
@@ -111,6 +117,7 @@ export class Machine {
       worker: options.worker ?? new URL("./worker.js", import.meta.url),
       makePcpu: threads ? makePcpu : (parts) => makePcpuWith(parts, (domid) => machine.extra.get(domid)),
       jit: options.jit ?? true,
+      onProfile: machine.profile ? (report) => machine.profile?.add(report) : undefined,
       onLog: (domid, line) => machine.log(`(d${domid}) ${line}`),
       onControl: () => machine.control(),
       onPcpuLost: (pcpu, error) => {

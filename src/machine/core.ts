@@ -67,6 +67,7 @@ export class Core {
     readonly memory: MachineMemory,
     readonly pcpu: number,
     readonly exports: CoreExports,
+    private readonly jit: Jit,
   ) {
     this.base = pcpuBase(pcpu);
     this.run0 = exports.run;
@@ -100,7 +101,7 @@ export class Core {
     };
     const jit = new Jit(memory, pcpu);
     const instance = await WebAssembly.instantiate(module, { env });
-    const core = new Core(memory, pcpu, instance.exports as unknown as CoreExports);
+    const core = new Core(memory, pcpu, instance.exports as unknown as CoreExports, jit);
     core.exports.initPcpu();
     const { jit: wanted = true } = options;
     if (wanted) jit.enable(instance.exports, wanted === true ? {} : wanted);
@@ -128,6 +129,11 @@ export class Core {
       if (thrown !== UNWIND) throw thrown;
       return false;
     }
+  }
+
+  /** What was translated since the last call of this. */
+  translations(): { count: number; bytes: number; ns: number } {
+    return this.jit.takeTranslations();
   }
 
   /** System time at which the loaded vCPU's local APIC timer expires, Infinity for never. */

@@ -17,7 +17,7 @@ const MOST_INSNS = 400;
 /** Slices that have to end at a block before its region is translated: until then interpreting it has taken as long as a translation does and
  *  what it spares afterwards, so translating never costs more than twice what the best choice would have. */
 const THRESHOLD = 48; // until costs were measured
-const THRESHOLDS = { least: 16, most: 512 } as const;
+const THRESHOLDS = { least: 16, most: 128 } as const;
 const SLICE_US = 20; // of interpretation
 const SPARED = 0.6; // of it, by a translation
 /** What the host adds at the first call, when it compiles, and the translator before. */
@@ -62,8 +62,9 @@ export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatisti
 export class Jit {
   private functions: WebAssembly.ExportValue[] = [];
   private table: WebAssembly.Table | undefined;
-  private costUs = 0; // of one translation, the mean of the last few
+  private costUs = THRESHOLD * SLICE_US * SPARED; // of one translation, by the quicker ones of late
   private adapts = false;
+  private done = { count: 0, bytes: 0, ns: 0 };
 
   constructor(
     private readonly memory: MachineMemory,
@@ -94,10 +95,17 @@ export class Jit {
     for (let n = 0; n < count; n++) this.table?.set(slot + n, null);
   }
 
+  /** What was installed since the last time somebody asked. */
+  takeTranslations(): { count: number; bytes: number; ns: number } {
+    const { done } = this;
+    this.done = { count: 0, bytes: 0, ns: 0 };
+    return done;
+  }
+
   /** A translation took this long; how hot code has to be for the next one. */
   private adapt(tookUs: number): void {
-    // a thread that was preempted meanwhile measures anything
-    this.costUs += (Math.min(tookUs, 4 * (this.costUs || tookUs)) - this.costUs) / (this.costUs ? 16 : 1);
+    // a thread that was preempted meanwhile measures anything: what is less counts for more
+    this.costUs = tookUs > this.costUs ? this.costUs * 1.03 : this.costUs + (tookUs - this.costUs) / 8;
     const slices = Math.round(this.costUs / SLICE_US / SPARED);
     this.memory.set32(pcpuBase(this.pcpu) + PcpuOff.JIT + JitOff.threshold, Math.min(Math.max(slices, THRESHOLDS.least), THRESHOLDS.most));
   }
@@ -112,7 +120,11 @@ export class Jit {
       this.functions.forEach((body, i) => t.set(i, body));
       const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] } });
       this.table?.set(slot, instance.exports.f as () => number);
-      if (this.adapts) this.adapt((performance.now() - began) * 1000 + (length / 1024) * US_PER_KB);
+      const tookMs = performance.now() - began;
+      this.done.count++;
+      this.done.bytes += length;
+      this.done.ns += tookMs * 1e6;
+      if (this.adapts) this.adapt(tookMs * 1000 + (length / 1024) * US_PER_KB);
       return true;
     } catch {
       return false;

@@ -7,6 +7,7 @@ import type { JitTuning } from "./jit";
 import { kick, pcpuBase, ringPcpu } from "./kick";
 import { MachineMemory } from "./memory";
 import type { Asset, PcpuThread, Platform } from "./platform";
+import type { ProfileReport } from "./profile";
 import { relocate } from "./relocate";
 import { enqueueVcpu, queueLength, type Scheduler } from "./scheduler";
 import type { PcpuFactory, WorkerMessage, WorkerStart } from "./vcpu_worker";
@@ -27,6 +28,8 @@ export interface HardwareOptions {
   readonly makePcpu: PcpuFactory;
   /** Whether, and how eagerly, hot code is translated. */
   readonly jit?: boolean | JitTuning;
+  /** Takes reports of where the pCPUs' time goes. */
+  readonly onProfile?: (report: ProfileReport) => void;
   /** A line a pCPU has for the hypervisor log. */
   readonly onLog: (domid: number, line: string) => void;
   /** The control doorbell has rung. Called outside hypercalls and locks, never re-entered. */
@@ -138,12 +141,12 @@ export class Hardware {
   }
 
   private async startPcpu(pcpu: number): Promise<Pcpu> {
-    const { platform, threads, makePcpu, onLog, onPcpuLost, jit = true } = this.options;
+    const { platform, threads, makePcpu, onLog, onPcpuLost, onProfile, jit = true } = this.options;
     if (jit) await platform.heedHints();
     const module = await this.compile(pcpu);
     if (!threads) {
       const { memory, clock } = this;
-      const scheduler = await makePcpu({ memory, module, pcpu, clock, jit, log: onLog });
+      const scheduler = await makePcpu({ memory, module, pcpu, clock, jit, onProfile, log: onLog });
       scheduler.betweenExits = () => this.serveControl();
       this.schedulers.push(scheduler);
       return { scheduler };
@@ -160,6 +163,7 @@ export class Hardware {
           ready = true;
           resolve();
         } else if (message.type === "log") onLog(message.domid, message.line);
+        else if (message.type === "profile") onProfile?.(message.report);
         else if (message.type === "ring") this.options.onControl();
         else lost(new Error(message.message));
       });
@@ -169,6 +173,7 @@ export class Hardware {
         pcpu,
         clock: this.origin,
         jit,
+        profile: onProfile !== undefined,
         ringByMessage: "waitAsync" in Atomics ? 0 : CONTROL,
       };
       thread.post(start);

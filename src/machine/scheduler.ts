@@ -11,6 +11,7 @@ import type { Core } from "./core";
 import { describeDifference } from "./jit_check";
 import { pcpuBase, ringControl } from "./kick";
 import { type MachineMemory, PAGE_SIZE } from "./memory";
+import { type Profiler, SAMPLE_NS } from "./profile";
 
 /** What a hypercall wants of its vCPU afterwards. */
 export type Outcome = "continue" | "block" | "yield" | "shutdown" | "pause";
@@ -53,6 +54,7 @@ export class Scheduler {
   private readonly apicDeadline = new Map<number, number>();
   /** Run between exits of the core, outside all locks: single-threaded hosts serve their control port here. */
   betweenExits: (() => void) | null = null;
+  profiler: Profiler | null = null;
 
   constructor(
     private readonly memory: MachineMemory,
@@ -141,6 +143,7 @@ export class Scheduler {
   private unload(vcpu: number): void {
     const { memory, core } = this;
     this.apicDeadline.delete(vcpu);
+    this.profiler?.flush(this.clock.nowNs());
     this.hypervisor.runstate(vcpu, "offline", this.clock.nowNs());
     memory.and(vcpu + VcpuOff.request, ~VcpuRequest.pause);
     if (core.loaded === vcpu) core.exports.switchTo(0);
@@ -208,7 +211,12 @@ export class Scheduler {
     const { memory, core, hypervisor } = this;
     const started = this.clock.nowNs();
     const retired = core.retired;
+    if (this.profiler) ns = Math.min(ns, SAMPLE_NS);
     const exit = core.run(Math.min(Math.max(Math.round(ns * this.rate), LEAST_BUDGET), MOST_BUDGET));
+    if (this.profiler) {
+      const now = this.clock.nowNs();
+      this.profiler.note(exit, now - started, core.retired - retired, now);
+    }
     switch (exit) {
       case Exit.budget: {
         const took = this.clock.nowNs() - started;

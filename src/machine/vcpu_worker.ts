@@ -4,6 +4,7 @@ import type { ClockOrigin } from "./clock";
 import { HostClock } from "./clock";
 import type { JitTuning } from "./jit";
 import { MachineMemory } from "./memory";
+import type { ProfileReport } from "./profile";
 import type { Scheduler } from "./scheduler";
 
 /** First and only message to the thread. */
@@ -14,6 +15,7 @@ export interface WorkerStart {
   readonly pcpu: number;
   readonly clock: ClockOrigin;
   readonly jit: boolean | JitTuning;
+  readonly profile: boolean;
   /** The control thread has no Atomics.waitAsync: doorbells for it must be messages. */
   readonly ringByMessage: number; // address of its doorbell, 0 if it listens by itself
 }
@@ -22,6 +24,7 @@ export type WorkerMessage =
   | { readonly type: "ready" }
   | { readonly type: "log"; readonly domid: number; readonly line: string }
   | { readonly type: "ring" }
+  | { readonly type: "profile"; readonly report: ProfileReport }
   | { readonly type: "failed"; readonly message: string };
 
 /** What a pCPU is made from. */
@@ -31,6 +34,8 @@ export interface PcpuParts {
   readonly pcpu: number;
   readonly clock: HostClock;
   readonly jit: boolean | JitTuning;
+  /** Takes reports of where time goes, if somebody wants them. */
+  readonly onProfile?: (report: ProfileReport) => void;
   /** A line for the hypervisor log, from a domain. */
   log(domid: number, line: string): void;
 }
@@ -85,6 +90,7 @@ export async function serve(make: PcpuFactory): Promise<void> {
         pcpu: start.pcpu,
         clock: new HostClock(start.clock),
         jit: start.jit,
+        onProfile: start.profile ? (report) => post({ type: "profile", report }) : undefined,
         log: (domid, line) => post({ type: "log", domid, line }),
       });
       post({ type: "ready" });

@@ -1,7 +1,7 @@
 /** The program, end to end: what it prints where, what it takes, and the status it ends with. The guest is
  *  tests/support/tiny_kernel.ts. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -136,6 +136,16 @@ test("--help and --version", async () => {
   assert.is(help.status, 0);
   for (const key of ["kernel", "ramdisk", "cmdline", "memory", "vcpus", "name", "type", "Ctrl-]"]) assert.ok(help.stdout.includes(key), key);
   assert.match((await xenolith(["--version"])).stdout, /^xenolith \d+\.\d+\.\d+\n$/);
+});
+
+test("--profile writes a file, whatever the guest did", async () => {
+  const out = join(folder, "profile.json");
+  const result = await xenolith(["run", "--profile", out, kernel, "memory=8", "cmdline=p"]);
+  assert.is(result.status, 0);
+  const { profiles, xenolith: rest } = JSON.parse(readFileSync(out, "utf8"));
+  assert.is(profiles[0].samples.length, profiles[0].weights.length);
+  assert.ok(profiles[0].samples.length > 0);
+  assert.ok(rest.exits.hypercall > 0);
 });
 
 test.run();
