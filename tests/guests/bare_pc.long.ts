@@ -43,7 +43,7 @@ for (const [guest, name] of [[amd64, "amd64"], [i386, "686-pae"]] as const)
   ];
   const cmdline = "xen console=com1 com1=115200,8n1 dom0_mem=256M";
   await withGuest({ type: "hvm", kernel: xen?.kernel, modules, cmdline, memory: 512 }, async (guest) => {
-    await guest.expect(/Xen version 4\.17.*Using 1 I\/O APICs.*Building a PV Dom0/s, 120);
+    await guest.expect(/Xen version 4\.17.*Using 1 I\/O APICs.*Dom0 kernel: 64-bit, PAE/s, 120);
     await guest.expect(/guest:\/root# /, 600);
     await guest.batch();
     assert.is((await guest.run("cat /sys/hypervisor/type", 60)).text, "xen\n");

@@ -14,11 +14,11 @@ const RDMSR = "0f 32 f4";
 const WRMSR = "0f 30 f4";
 
 /** Runs RDMSR or WRMSR; the vector it raises, -1 none. */
-function msr(code: string, number: number, value = 0n, base = BASE | EN): number {
+function msr(code: string, index: number, value = 0n, base = BASE | EN): number | string {
   longMode(guest, 0);
   guest.setField(PcpuOff.apicBase, base);
   guest.setField(PcpuOff.rflags, 2n);
-  guest.setGpr("rcx", BigInt(number));
+  guest.setGpr("rcx", BigInt(index));
   guest.setGpr("rax", value & 0xffff_ffffn);
   guest.setGpr("rdx", value >> 32n);
   return runCode(guest, code);
