@@ -301,6 +301,7 @@ export const enum PcpuOff {
   dropQueue = 0x3608, // u32[DROP_MAX]
   DROP_MAX = 254,
   tableCache = 0x3a00, // 64 x 16 B: page tables of recent 2 MiB regions (assembly/mmu/table_cache)
+  tableFrames = 0x4000, // 32 x 8 B: where page tables of the guest are (assembly/mmu/table_cache)
   patched = 0x3e00, // 32 x 16 B: instructions whose immediates are read anew (cpu/patched)
   TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
   TLB_CLASS = 0x20000, // bytes per class

@@ -11,8 +11,8 @@ import { Cr0, Cr4, Efer, Pfec, Pte } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { beforeStore } from "./code_pages";
 import { checkPhase, tableWritten } from "./journal";
-import { isWritable, MAXPHYADDR, ramEntry } from "./p2m";
-import { cachedTable, cacheTable, forgetTable, isCached, tableRights } from "./table_cache";
+import { isWritable, MAXPHYADDR } from "./p2m";
+import { cachedTable, cacheTable, forgetTable, isCached, tableEntry, tableRights } from "./table_cache";
 import { NO_EXECUTE, UPPER_NX, WalkOff } from "./walk_words";
 
 /** Access: Pfec.W, Pfec.U, Pfec.I, and this: an explicit supervisor access with AC set, or SMAP is off. */
@@ -37,7 +37,10 @@ export function walk(lin: u64, access: u32): bool {
   }
   let outcome: i32;
   do outcome = attempt(lin, access); while (outcome == Outcome.changed);
-  if (outcome != Outcome.allowed) return false;
+  if (outcome != Outcome.allowed) {
+    noteRefused(lin);
+    return false;
+  }
   const steps = load<u32>(PCPU, WalkOff.steps), shift = load<u32>(PCPU, WalkOff.shift);
   if (shift > 12) {
     const first = (load<u64>(PCPU, WalkOff.gpa) - (lin & 0x1fffff)) >> 12;
@@ -47,6 +50,16 @@ export function walk(lin: u64, access: u32): bool {
     if (at) cacheTable(lin, at & ~0xfff, load<u32>(PCPU, WalkOff.upper));
   }
   return true;
+}
+
+/** A walk was refused. If it got as far as the last level, the table there will be wanted once the fault is handled; the manual has
+ *  entries cached only after their accessed flags are set. */
+function noteRefused(lin: u64): void {
+  const last = load<u32>(PCPU, WalkOff.steps) - 1;
+  if (load<u32>(PCPU, WalkOff.shift) != 12 || <i32>last < 0) return;
+  for (let step: u32 = 0; step < last; step++) if (!(load<u64>(PCPU + (<usize>step << 3), WalkOff.entry) & Pte.A)) return;
+  const at = load<u32>(PCPU + (<usize>last << 2), WalkOff.entryAt);
+  if (at) cacheTable(lin, at & ~0xfff, load<u32>(PCPU, WalkOff.upper));
 }
 
 /** True if `lin` is an address at all: bits 63..47 are equal. Any 32-bit address is. */
@@ -60,6 +73,7 @@ export function walk(lin: u64, access: u32): bool {
 
 function attempt(lin: u64, access: u32): i32 {
   store<u32>(PCPU, 0, WalkOff.steps);
+  store<u32>(PCPU, 0, WalkOff.shift);
   const cr3 = load<u64>(PCPU, PcpuOff.cr3);
   if (!(cr0() & (<u64>1 << Cr0.PG_BIT))) {
     store<u64>(PCPU, lin & 0xffffffff, WalkOff.gpa);
@@ -116,6 +130,10 @@ function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i
   let rights: u64 = Pte.RW | Pte.US, nx: u64 = 0;
   while (true) {
     const entry = readEntry64(table + (((lin >> shift) & 511) << 3));
+    if (shift == 12) {
+      store<u32>(PCPU, <u32>rights | (nx & NX ? UPPER_NX : 0), WalkOff.upper);
+      store<u32>(PCPU, 12, WalkOff.shift);
+    }
     if (!(entry & Pte.P)) return refuse(access, 0);
     let illegal = reserved;
     const large = shift > 12 && (entry & Pte.PS) != 0;
@@ -124,7 +142,6 @@ function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i
       else illegal |= (((<u64>1) << shift) - 1) & ~(<u64>0x1fff); // bit 12 is PAT
     }
     if (entry & illegal) return refuse(access, Pfec.P | Pfec.RSVD);
-    if (shift == 12) store<u32>(PCPU, <u32>rights | (nx & NX ? UPPER_NX : 0), WalkOff.upper);
     rights &= entry;
     nx |= entry;
     if (large || shift == 12) {
@@ -146,8 +163,9 @@ function walk32(table: u64, lin: u32, access: u32): i32 {
     return conclude(access, pde, false, pde, 22, gpa);
   }
   const pte = readEntry32(<u64>(pde & 0xfffff000) + <u64>(((lin >>> 12) & 1023) << 2));
-  if (!(pte & Pte.P)) return refuse(access, 0);
   store<u32>(PCPU, pde & (Pte.RW | Pte.US), WalkOff.upper);
+  store<u32>(PCPU, 12, WalkOff.shift);
+  if (!(pte & Pte.P)) return refuse(access, 0);
   return conclude(access, pde & pte, false, pte, 12, <u64>(pte & 0xfffff000) | <u64>(lin & 0xfff));
 }
 
@@ -212,7 +230,7 @@ function readEntry32(gpa: u64): u32 {
 
 /** Address of the entry at `gpa`, recorded as the next step; flags of entries in read-only memory stay as they are. */
 function note(gpa: u64): usize {
-  const found = ramEntry(gpa);
+  const found = tableEntry(gpa);
   const at = found ? (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff) : 0;
   const step = load<u32>(PCPU, WalkOff.steps);
   store<u32>(PCPU + (<usize>step << 2), isWritable(found) ? at : 0, WalkOff.entryAt);

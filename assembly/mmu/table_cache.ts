@@ -7,6 +7,7 @@
  *  Only tables in writable memory are here, so that flags can be set in them. */
 import { PcpuOff } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
+import { ramEntry } from "./p2m";
 import { WalkOff } from "./walk_words";
 
 const CACHE: usize = PCPU + PcpuOff.tableCache;
@@ -45,3 +46,23 @@ export function forgetTables(): void {
   }
   store<u32>(PCPU, generation, WalkOff.generation);
 }
+
+/* Where the guest's page tables are. That is the domain's p2m alone, which INVLPG and CR3 writes have nothing to do with: it holds until
+ * a full flush. Entry, 8 B: number of the guest frame + 1 u32, its p2m entry u32. */
+
+const FRAMES: usize = PCPU + PcpuOff.tableFrames;
+const FRAMES_SIZE: usize = 32 * 8;
+
+/** ramEntry() for page-table entries. */
+export function tableEntry(gpa: u64): u32 {
+  const gfn = <u32>(gpa >> 12), at = FRAMES + (<usize>(gfn & 31) << 3);
+  if (gpa >> 42 == 0 && load<u32>(at) == gfn + 1) return load<u32>(at, 4);
+  const found = ramEntry(gpa);
+  if (found) {
+    store<u32>(at, gfn + 1);
+    store<u32>(at, found, 4);
+  }
+  return found;
+}
+
+export function forgetFrames(): void { memory.fill(FRAMES, 0, FRAMES_SIZE); }

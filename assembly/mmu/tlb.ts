@@ -19,7 +19,7 @@ import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { checkPhase, noteFill } from "./journal";
 import { forgetAllPages, forgetPage, forgetPages } from "./second_level";
-import { forgetTables } from "./table_cache";
+import { forgetFrames, forgetTables } from "./table_cache";
 import { WalkOff } from "./walk_words";
 
 /** Marks in the low bits of a tag. */
@@ -137,6 +137,7 @@ export function flushTlb(): void {
 /** Paging controls changed, or everything may have: forgets all. Also brings a new pCPU block into its first state. */
 export function flushTlbAll(): void {
   forgetTables();
+  forgetFrames();
   forgetAllPages();
   clearTlb();
   memory.fill(LARGE, 0, FILTER_SIZE);
@@ -171,12 +172,15 @@ export function flushJumpCacheAll(): void {
 }
 
 /** INVLPG: forgets the page around `lin`, global or not (SDM Vol.3A "Operations that Invalidate TLBs and
- *  Paging-Structure Caches"). */
-export function invlpg(lin: u64): void {
+ *  Paging-Structure Caches"). False if no code has been found through it. */
+export function invlpg(lin: u64): bool {
   forgetTables();
   const kinds = load<u32>(PCPU, WalkOff.largeKinds);
   if (kinds) {
-    if (kinds & (1 << 30) && testBit(LARGE, largeKey(lin, 30))) return flushTlbAll();
+    if (kinds & (1 << 30) && testBit(LARGE, largeKey(lin, 30))) {
+      flushTlbAll();
+      return true;
+    }
     if (kinds & (1 << 22) && testBit(LARGE, largeKey(lin, 22))) return forgetRange(lin, 22);
     if (kinds & (1 << 21) && testBit(LARGE, largeKey(lin, 21))) return forgetRange(lin, 21);
   }
@@ -187,11 +191,13 @@ export function invlpg(lin: u64): void {
   forgetPage(lin);
   const entry = xtlbEntry(lin);
   if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
-  if (testBit(CODE, lin >> 12) || testBit(CODE_GLOBAL, lin >> 12)) flushJumpCacheAll();
+  if (!testBit(CODE, lin >> 12) && !testBit(CODE_GLOBAL, lin >> 12)) return false;
+  flushJumpCacheAll();
+  return true;
 }
 
 /** Forgets the 2^shift bytes around `lin`: their entries are neighbours in each table. */
-function forgetRange(lin: u64, shift: u32): void {
+function forgetRange(lin: u64, shift: u32): bool {
   const start = lin >> shift << shift, entries = <usize>1 << (shift - 12);
   for (let table = TLB; table < TLB_END; table += TABLE_SIZE) {
     const first = entryFor(table, start);
@@ -202,6 +208,7 @@ function forgetRange(lin: u64, shift: u32): void {
   forgetAllPages();
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
   flushJumpCacheAll();
+  return true;
 }
 
 /** The frame gets its first decoded code: no store may reach it without a look at its code mask any more. */

@@ -219,6 +219,40 @@ known("rights in the upper half of a 4 MiB page, and its addresses (PSE)", () =>
   assert.is(read(0xc01000n), "#PF(0)");
 });
 
+known("a page table that a refused walk found is kept if the accessed flags above it are set, until INVLPG", () => {
+  const next = LIN + 0x1000n, other = 0x60000;
+  rig.longMode(PML4);
+  for (const accessed of [false, true]) {
+    map(LIN, 0x50000, 0n);
+    map(next, 0x51000, U);
+    rig.guest.set64(other + 8 * Number((next >> 12n) & 511n), 0x52000n | U);
+    for (const level of [2, 3, 4]) rig.guest.set64(entryOf(LIN, level), (rig.guest.get64(entryOf(LIN, level)) & ~A) | (accessed ? A : 0n));
+    const before = rig.guest.get64(entryOf(LIN, 2));
+    assert.is(read(LIN), "#PF(0)");
+    assert.is(rig.guest.get64(entryOf(LIN, 2)), before, "no flag was set");
+    rig.guest.set64(entryOf(LIN, 2), BigInt(other) | U | (before & A));
+    assert.is(read(next), rig.host(accessed ? 0x51000 : 0x52000));
+    rig.core.invlpg(next);
+    assert.is(read(next), rig.host(0x52000));
+    rig.guest.set64(entryOf(LIN, 2), before);
+    rig.core.flushTlb();
+  }
+});
+
+known("where the page tables themselves are follows the p2m after a full flush", () => {
+  map(LIN, 0x50000, U);
+  rig.longMode(PML4);
+  assert.is(read(LIN), rig.host(0x50000));
+  // the frame with the last table changes places with another, which has another page
+  const gfn = entryOf(LIN) >> 12, spare = 0x68;
+  rig.guest.set64(spare * 4096 + (entryOf(LIN) & 4095), 0x53000n | U);
+  p2mSet(rig.mem, DOMAIN, gfn, rig.mfns[spare], P2m.ram_rw);
+  rig.core.flushTlbAll();
+  assert.is(read(LIN), rig.host(0x53000));
+  p2mSet(rig.mem, DOMAIN, gfn, rig.mfns[gfn], P2m.ram_rw);
+  rig.core.flushTlbAll();
+});
+
 known("what is not writable memory is never written to, however it was found", () => {
   p2mSet(rig.mem, DOMAIN, 0x60, rig.mfns[0x60], P2m.ram_ro);
   map(LIN, 0x60000, U | A | D);

@@ -57,8 +57,13 @@ export function dataDescriptor(selector: u32, level: u32, vector: i32, ext: u32)
   return d;
 }
 
-/** Loads any data segment register or SS as MOV, POP and LxS do. Unwinds on a fault; the mode key follows. */
-export function loadSegment(seg: i32, selector: u32): void {
+/** What the mode key follows from in the rights of data segments and SS: usable, writable, expand-down, size. */
+const MODE_RIGHTS: u32 = SegAttr.NULL | 0xe | SegAttr.DB;
+
+/** Loads any data segment register or SS as MOV, POP and LxS do. Unwinds on a fault; the mode key follows. False if for code and addresses
+ *  nothing has changed: most loads exchange one flat segment for another. */
+export function loadSegment(seg: i32, selector: u32): bool {
+  const base = segBase(seg), limit = segLimit(seg), rights = segAttr(seg);
   if (realMode()) setReal(seg, selector);
   else if (v86Mode()) setV86(seg, selector);
   else if (isNull(selector)) {
@@ -69,7 +74,10 @@ export function loadSegment(seg: i32, selector: u32): void {
     markAccessed(selector, d);
     setFromDescriptor(seg, selector, d);
   }
-  if (!mode64()) updateMode();
+  if (mode64()) return segBase(seg) != base;
+  if (segBase(seg) == base && segLimit(seg) == limit && ((segAttr(seg) ^ rights) & MODE_RIGHTS) == 0) return false;
+  updateMode();
+  return true;
 }
 
 /** After a return to privilege `level`: data segments it may not use become null (SDM Vol.2B RET, IRET). Only the selector is written: FS and GS

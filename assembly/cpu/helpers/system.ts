@@ -64,18 +64,22 @@ function pushSegment(u: usize, seg: i32): usize {
 
 function popSegment(u: usize, seg: i32): usize {
   const size = opSize(u), mask = stackMask();
-  loadSegment(seg, <u32>peek(0, size) & 0xffff);
+  const changed = loadSegment(seg, <u32>peek(0, size) & 0xffff);
   setRsp(rsp() + size, mask);
+  return loaded(u, seg, changed);
+}
+
+/** Goes on behind the record that has loaded a segment register. */
+function loaded(u: usize, seg: i32, changed: bool): usize {
   if (seg == Seg.ss) setShadow(SHADOW_SS, nextRip(u));
+  else if (!changed) return u + RecOff.SIZE;
   return resumeAfter(u);
 }
 
 function moveToSegment(u: usize): usize {
   const seg = regField(u) & 7;
   if (seg == Seg.cs || seg > Seg.gs) return raise(Vector.UD);
-  loadSegment(seg, operand16(u));
-  if (seg == Seg.ss) setShadow(SHADOW_SS, nextRip(u));
-  return resumeAfter(u);
+  return loaded(u, seg, loadSegment(seg, operand16(u)));
 }
 
 function moveFromSegment(u: usize): usize {
@@ -227,8 +231,7 @@ function invalidatePage(u: usize): usize {
   needLevel0();
   const offset = eaOffset(u);
   const lin = load<u8>(u, RecOff.flags) & RecFlag.seg ? segmentLinear(load<u8>(u, RecOff.seg), offset) : offset;
-  if (canonical(lin)) invlpg(lin);
-  return resumeAfter(u);
+  return canonical(lin) && invlpg(lin) ? resumeAfter(u) : u + RecOff.SIZE;
 }
 
 /** INVPCID (SDM Vol.2A), without PCID: every entry has number 0. Entries of one number go with all that are not global. */
