@@ -28,6 +28,7 @@ export const enum Sse {
   REG_GPR = 1024, // reg is a general register and the destination
   FLAGS = 2048, // the result is in the flags
   IMM_RM = 4096, // rm is source and destination: shifts by an immediate
+  EXACT = 8192, // asks itself whether PE is noted, or the result exact
   VECTOR = 16 | ALIGNED,
 }
 
@@ -62,8 +63,10 @@ function propertiesOf(u: usize): u32 {
     case Op.pmovzxbw: case Op.pmovzxwd: case Op.pmovzxdq: case Op.pmovsxbw: case Op.pmovsxwd: case Op.pmovsxdq: return 8;
     case Op.pmovzxbd: case Op.pmovzxwq: case Op.pmovsxbd: case Op.pmovsxwq: return 4;
     case Op.ptest: return Sse.VECTOR | Sse.FLAGS;
-    case Op.addsd: case Op.subsd: case Op.mulsd: case Op.divsd: case Op.sqrtsd: case Op.cvtsd2ss: return 8 | Sse.CHECKED | Sse.SETTLED;
-    case Op.addss: case Op.subss: case Op.mulss: case Op.divss: case Op.sqrtss: return 4 | Sse.CHECKED | Sse.SETTLED;
+    case Op.addsd: case Op.subsd: case Op.mulsd: case Op.cvtsd2ss: return 8 | Sse.CHECKED | Sse.EXACT;
+    case Op.divsd: case Op.sqrtsd: return 8 | Sse.CHECKED | Sse.SETTLED;
+    case Op.addss: case Op.subss: case Op.mulss: return 4 | Sse.CHECKED | Sse.EXACT;
+    case Op.divss: case Op.sqrtss: return 4 | Sse.CHECKED | Sse.SETTLED;
     case Op.addpd: case Op.subpd: case Op.mulpd: case Op.divpd: case Op.addps: case Op.subps: case Op.mulps: case Op.divps:
     case Op.haddpd: case Op.haddps: case Op.hsubpd: case Op.hsubps: case Op.addsubpd: case Op.addsubps:
     case Op.sqrtpd: case Op.sqrtps: case Op.cvtpd2ps:
@@ -75,9 +78,10 @@ function propertiesOf(u: usize): u32 {
     case Op.minpd: case Op.maxpd: case Op.cmppd: case Op.minps: case Op.maxps: case Op.cmpps: return Sse.VECTOR | Sse.CHECKED;
     case Op.ucomisd: case Op.comisd: return 8 | Sse.CHECKED | Sse.FLAGS;
     case Op.ucomiss: case Op.comiss: return 4 | Sse.CHECKED | Sse.FLAGS;
-    case Op.cvtsi2sd: return opSize(u) == 8 ? 8 | Sse.RM_GPR | Sse.SETTLED : 4 | Sse.RM_GPR;
-    case Op.cvtsi2ss: return (opSize(u) == 8 ? 8 : 4) | Sse.RM_GPR | Sse.SETTLED;
-    case Op.cvttsd2si: case Op.cvtsd2si: return 8 | Sse.REG_GPR | Sse.CHECKED | Sse.SETTLED;
+    case Op.cvtsi2sd: return opSize(u) == 8 ? 8 | Sse.RM_GPR | Sse.CHECKED | Sse.EXACT : 4 | Sse.RM_GPR;
+    case Op.cvtsi2ss: return (opSize(u) == 8 ? 8 : 4) | Sse.RM_GPR | Sse.CHECKED | Sse.EXACT;
+    case Op.cvttsd2si: return 8 | Sse.REG_GPR | Sse.CHECKED | Sse.EXACT;
+    case Op.cvtsd2si: return 8 | Sse.REG_GPR | Sse.CHECKED | Sse.SETTLED;
     case Op.roundsd: return 8 | Sse.CHECKED | Sse.SETTLED;
     case Op.roundss: return 4 | Sse.CHECKED | Sse.SETTLED;
     case Op.roundpd: case Op.roundps: return Sse.VECTOR | Sse.CHECKED | Sse.SETTLED;

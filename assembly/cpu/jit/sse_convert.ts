@@ -1,21 +1,31 @@
 /** Code of the conversions between floating-point formats and integers. */
 import { Op } from "../opcodes.gen";
 import { opSize } from "../operand";
-import { Wasm, WasmType, access, byte, giveUp, hint, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, giveUp, hint, i64const, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64 } from "./codegen";
 import { Float, Simd, f64const, simd, vector } from "./simd";
 import { getW, leaveToHelperIf, setV } from "./sse_emit";
-import { lowW, magnitude, notAll, notNormal, notZero, setLow, slotR, unsafe, zeroes } from "./sse_float";
+import { beginExact, endExact, lowW, magnitude, notAll, notNormal, notZero, setLow, slotR, unsafe, zeroes } from "./sse_float";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> []: an integer to the low element of V. Inexact ones are rounded to nearest, as is wanted. */
 function fromInteger(u: usize, h: u32, source: i32, wide: bool): void {
   const long = opSize(u) == 8, r = slotR(wide);
+  const x = scratch(Scratch.long);
   if (h) { localGet(h); access(long ? Wasm.i64load : Wasm.i32load, 0); }
   else if (long) emit64(source);
   else emit32(source);
-  byte((wide ? Float.f64convert_i32 : Float.f32convert_i32) + (long ? 2 : 0));
+  if (!long) byte(Wasm.i64extend_s);
+  localTee(x);
+  byte((wide ? Float.f64convert_i32 : Float.f32convert_i32) + 2);
   localSet(r);
+  beginExact();
+  localGet(x);
+  i64const((<i64>1) << (wide ? 53 : 24));
+  byte(Wasm.i64add);
+  i64const((<i64>2) << (wide ? 53 : 24));
+  byte(Wasm.i64gt_u);
+  endExact(u);
   setLow(u, r, wide);
 }
 
@@ -38,6 +48,13 @@ function toInteger(u: usize, h: u32, t: u32, wide: bool, truncate: bool): void {
   byte(0xfc);
   byte(long ? 6 : 2); // saturating, which it does not
   localSet(t);
+  if (!wide || !truncate) return;
+  beginExact();
+  localGet(t);
+  byte(Float.f64convert_i32 + (long ? 2 : 0));
+  localGet(x);
+  byte(Float.f64ne);
+  endExact(u);
 }
 
 /** [] -> []: V becomes W as integers; leaves unless all are below 2^31. */
@@ -70,6 +87,12 @@ function demote(u: usize, h: u32): void {
   notZero(x, true);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
+  beginExact();
+  localGet(r);
+  byte(Float.f64promote);
+  localGet(x);
+  byte(Float.f64ne);
+  endExact(u);
   setLow(u, r, false);
 }
 

@@ -11,7 +11,7 @@ import { EffectOff } from "./effect";
 import { Float, Simd, lane, shuffle, simd, vector } from "./simd";
 import { getV, getW, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
 import { emitConversion } from "./sse_convert";
-import { Scratch, scratch, xmmLocal } from "./xmm";
+import { Scratch, notSettled, scratch, xmmLocal } from "./xmm";
 
 /* What is known of registers: JitOff.plain64 has a bit for each f64 element, the low one first; plain32 one for the low f32. */
 
@@ -142,6 +142,69 @@ function leaveIfDisordered(u: usize, x: u32, wide: bool, quiet: bool): void {
   byte(Wasm.end);
 }
 
+/** [] -> []: while PE is not noted yet, leaves unless the sum, difference or product is exact. May leave when in doubt. */
+function leaveUnlessExact(u: usize, op: i32, wide: bool): void {
+  const a = slotA(wide), b = slotB(wide), r = slotR(wide), v = scratch(wide ? Scratch.f64v : Scratch.f32v), add = wide ? Float.f64add : Float.f32add;
+  beginExact();
+  if (op != Arith.mul) {
+    // Knuth's TwoSum: the rounding error of a sum is itself a number
+    localGet(r);
+    localGet(a);
+    byte(add + Arith.sub);
+    localSet(v);
+    localGet(a);
+    localGet(r);
+    localGet(v);
+    byte(add + Arith.sub);
+    byte(add + Arith.sub);
+    localGet(b);
+    if (op == Arith.sub) byte(wide ? Float.f64neg : Float.f32neg);
+    localGet(v);
+    byte(add + Arith.sub);
+    byte(add);
+    localSet(v);
+    notZero(v, wide);
+  } else if (wide) {
+    for (let i = 0; i < 2; i++) {
+      localGet(i ? b : a);
+      byte(Float.i64reinterpret);
+      i64const((<i64>1) << 52);
+      byte(Wasm.i64or);
+      byte(Wasm.i64ctz);
+    }
+    byte(Wasm.i64add);
+    i64const(53);
+    byte(Wasm.i64lt_u);
+    notZero(r, true);
+    byte(Wasm.i32and);
+  } else {
+    localGet(a);
+    byte(Float.f64promote);
+    localGet(b);
+    byte(Float.f64promote);
+    byte(Float.f64add + Arith.mul);
+    localGet(r);
+    byte(Float.f64promote);
+    byte(Float.f64ne);
+  }
+  endExact(u);
+}
+
+/** [] -> []: opens the arm for results that are not settled. */
+export function beginExact(): void {
+  notSettled(false);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+}
+/** [i32] -> []: closes it; leaves if the result is not exact, or if that would not do. */
+export function endExact(u: usize): void {
+  notSettled(true);
+  byte(Wasm.i32or);
+  leaveToHelperIf(u, 1);
+  byte(Wasm.end);
+}
+
 /** ADD, SUB, MUL, DIV of the low elements. */
 function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   const a = slotA(wide), b = slotB(wide), r = slotR(wide), n = regOf(u), m = rmOf(u);
@@ -169,6 +232,7 @@ function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   byte(Wasm.i32and);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
+  if (op != Arith.div) leaveUnlessExact(u, op, wide);
   setLow(u, r, wide);
   if (!h) markLow(m, wide);
 }

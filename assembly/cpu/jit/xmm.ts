@@ -13,7 +13,7 @@ import { Simd, VectorType, simdAccess } from "./simd";
 import { fresh } from "./slots";
 
 /** Locals for what does not outlive an instruction. */
-export const enum Scratch { f64a = 17, f64b = 18, f64r = 19, f32a = 20, f32b = 21, f32r = 22, a = 23, b = 24, r = 25, m = 26, long = 27, END = 28 }
+export const enum Scratch { f64a = 17, f64b = 18, f64r = 19, f32a = 20, f32b = 21, f32r = 22, a = 23, b = 24, r = 25, m = 26, long = 27, f64v = 28, f32v = 29, END = 30 }
 const READY: u32 = 16;
 
 /** What is known while a block is written: bits of JitOff.sseKnown. */
@@ -31,7 +31,7 @@ export function xmmLocal(n: u32): u32 {
 export function scratch(n: u32): u32 {
   const at = localOf(n);
   if (at) return at;
-  const type = n <= <u32>Scratch.f64r ? VectorType.f64 : n <= <u32>Scratch.f32r ? VectorType.f32 : n == Scratch.long ? 0x7e : VectorType.v128;
+  const type = n <= <u32>Scratch.f64r || n == Scratch.f64v ? VectorType.f64 : n <= <u32>Scratch.f32r || n == Scratch.f32v ? VectorType.f32 : n == Scratch.long ? 0x7e : VectorType.v128;
   const made = fresh(<u8>type);
   store<u16>(J + (<usize>n << 1), <u16>made, JitOff.xmmLocals);
   return made;
@@ -106,6 +106,14 @@ export function saveXmm(): void {
     localGet(localOf(n));
     simdAccess(Simd.store, <u32>PCPU + PcpuOff.xmm + n * 16);
   }
+}
+
+/** [] -> [i32]: not 0 if an inexact result needs thought; and if it does although it is exact. */
+export function notSettled(exact: bool): void {
+  localGet(localOf(READY));
+  if (!exact) return;
+  i32const(~(Csr.PE << 16));
+  byte(Wasm.i32and);
 }
 
 /** [] -> [i32]: not 0 if an instruction that wants what `known` says must not run. */
