@@ -8,7 +8,7 @@ import { Cond, Host, Machine } from "../machine";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { RawKind, WLOG_SHIFT, base, known } from "./flags";
-import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, op, raw, use, width } from "./node";
+import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { orderCondition } from "./sse_order";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
@@ -159,10 +159,10 @@ export class Emit extends Machine<i32> {
     const operands = kind != FlagsKind.logic && kind != FlagsKind.shift && kind != FlagsKind.inc && kind != FlagsKind.dec;
     if (operands) {
       w = max(w, max(signWidth(a), signWidth(b)));
-      setCur(Slot.flagsA, raw(a, w));
-      setCur(Slot.flagsB, raw(b, w));
+      setCur(Slot.flagsA, low(a, w));
+      setCur(Slot.flagsB, low(b, w));
     }
-    if (kind != FlagsKind.add && kind != FlagsKind.sub) setCur(Slot.flagsRes, raw(r, w));
+    if (kind != FlagsKind.add && kind != FlagsKind.sub) setCur(Slot.flagsRes, low(r, w));
     setCur(Slot.flagsKind, constant(<i64>kind | RawKind.raw | (wlog(w) << WLOG_SHIFT)));
   }
   setFlagsCarry(kind: u32, r: i32, a: i32, b: i32, carry: i32): void {

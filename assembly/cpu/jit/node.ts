@@ -75,9 +75,19 @@ export function binary(kind: i32, a: i32, b: i32): i32 {
       if (y == 0xff || y == 0xffff || y == 0xffffffff) return extend(Node.zext, a, y == 0xff ? 1 : y == 0xffff ? 2 : 4);
     }
   } else if (isConst(a) && imm(a) == 0 && (kind == Node.add || kind == Node.or || kind == Node.xor)) return b;
+  if (same(a, b)) {
+    if (kind == Node.and || kind == Node.or) return a;
+    if (kind == Node.xor || kind == Node.sub) return constant(0);
+  }
   use(a);
   use(b);
   return make(kind, 8, a, b, 0);
+}
+
+/** Certainly the same value. */
+function same(a: i32, b: i32): bool {
+  if (a == b) return true;
+  return op(a) == op(b) && (op(a) == Node.sext || op(a) == Node.zext) && width(a) == width(b) && argA(a) == argA(b);
 }
 
 function fold(kind: i32, x: i64, y: i64): i64 {
@@ -109,6 +119,12 @@ export function extend(kind: i32, a: i32, w: i32): i32 {
   if (kind == Node.zext && op(a) == Node.local32 && w == 4) return a;
   use(a);
   return make(kind, w, a, 0, 0);
+}
+
+/** As `raw`, in a form that 32-bit operations compute. */
+export function low(n: i32, w: i32): i32 {
+  const x = raw(n, w), kind = op(x);
+  return w == 8 || kind == Node.local || kind == Node.local32 ? x : extend(Node.zext, x, 4);
 }
 
 /** The same value but for bits above `w` bytes, without an extension that only changes those. */
