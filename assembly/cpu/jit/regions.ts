@@ -166,25 +166,28 @@ export function dropRegions(): void {
   jset(JitOff.leave, 1);
 }
 
-/** Handler.region: runs the translation of the block at `u`; the next record. */
+/** Handler.region: runs the translation of the block at `u`, and those it hands over to; the next record. */
 export function enterRegion(u: usize): usize {
-  const left = load<i32>(PCPU, PcpuOff.left), rest = left - <i32>load<u16>(u, BlockOff.count);
-  if (rest < 0) {
-    store<i32>(PCPU, rest, PcpuOff.left);
-    return endSlice(u);
+  for (;;) {
+    const left = load<i32>(PCPU, PcpuOff.left), rest = left - <i32>load<u16>(u, BlockOff.count);
+    if (rest < 0) {
+      store<i32>(PCPU, rest, PcpuOff.left);
+      return endSlice(u);
+    }
+    const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX;
+    if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
+      // the same bytes mapped elsewhere, or a region that is no more
+      store<i32>(PCPU, rest, PcpuOff.left);
+      return u + RecOff.SIZE;
+    }
+    jset(JitOff.leave, 0);
+    jset(JitOff.entry, e % EntryOff.MAX);
+    if (checkPhase()) return enterChecked(u, n);
+    u = <usize>call_indirect<u32>(jget(JitOff.table) + n);
+    if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
+    if (load<u16>(u, RecOff.handler) != Handler.region) break;
   }
-  const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX;
-  if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
-    // the same bytes mapped elsewhere, or a region that is no more
-    store<i32>(PCPU, rest, PcpuOff.left);
-    return u + RecOff.SIZE;
-  }
-  jset(JitOff.leave, 0);
-  jset(JitOff.entry, e % EntryOff.MAX);
-  if (checkPhase()) return enterChecked(u, n);
-  const next = <usize>call_indirect<u32>(jget(JitOff.table) + n);
-  if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
-  return next;
+  return u;
 }
 
 /* Called by emitted code. */
