@@ -1,0 +1,262 @@
+ (func $0 (result i32)
+  (local $0 i64)
+  (local $1 i64)
+  (local $2 i64)
+  (local $3 i64)
+  (local $4 i64)
+  (local $5 i64)
+  (local $6 i64)
+  (local $7 i64)
+  (local $8 i64)
+  (local $9 i64)
+  (local $10 i64)
+  (local $11 i64)
+  (local $12 i64)
+  (local $13 i64)
+  (local $14 i64)
+  (local $15 i64)
+  (local $16 i64)
+  (local $17 i64)
+  (local $18 i64)
+  (local $19 i64)
+  (local $20 i64)
+  (local $21 i64)
+  (local $22 i64)
+  (local $23 i64)
+  (local $24 i64)
+  (local $25 i64)
+  (local $26 i32)
+  (local $27 i32)
+  (local $28 i32)
+  (local $29 i32)
+  (local $30 i32)
+  (local $31 i32)
+  (local $32 i32)
+  (local $33 i32)
+  (local $34 i32)
+  (local $35 i32)
+  (local $36 i64)
+  (local $37 i32)
+  (local $38 i64)
+  (local $39 i32)
+  (local $scratch i64)
+  (local $scratch_41 i64)
+  (local $scratch_42 i64)
+  (local $scratch_43 i64)
+  (local.set $0
+   (i64.load offset=pcpu+0x0 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $6
+   (i64.load offset=pcpu+0x30 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $7
+   (i64.load offset=pcpu+0x38 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $27
+   (i32.load offset=pcpu+0x1018 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $28
+   (i32.load offset=pcpu+0xf0 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $26
+   (i32.const 64)
+  )
+  (block
+   (block $block
+    (loop $label
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 4)
+      )
+      (then
+       (local.set $29
+        (i32.const record+6)
+       )
+       (br $block)
+      )
+     )
+     (local.set $27
+      (i32.sub
+       (local.get $27)
+       (i32.const 4)
+      )
+     )
+     (local.set $34
+      (@metadata.code.branch_hint "\01")
+      (if (result i32)
+       (i64.eq
+        (i64.load align=1
+         (local.tee $30
+          (i32.add
+           (i32.and
+            (i32.shr_u
+             (local.tee $31
+              (i32.wrap_i64
+               (local.tee $36
+                (local.get $7)
+               )
+              )
+             )
+             (i32.const 8)
+            )
+            (i32.const 65520)
+           )
+           (local.get $28)
+          )
+         )
+        )
+        (i64.and
+         (i64.add
+          (local.get $36)
+          (i64.const 3)
+         )
+         (i64.const -4096)
+        )
+       )
+       (then
+        (i32.add
+         (local.get $31)
+         (i32.load offset=8 align=1
+          (local.get $30)
+         )
+        )
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (br_if $block
+         (i32.eqz
+          (local.tee $34
+           (call_indirect (type $2)
+            (local.get $36)
+            (i32.const 4)
+            (i32.const record+7)
+            (i32.const 0)
+           )
+          )
+         )
+        )
+        (local.get $34)
+       )
+      )
+     )
+     (local.set $35
+      (i32.load align=1
+       (local.get $34)
+      )
+     )
+     (local.set $37
+      (i64.ne
+       (local.tee $38
+        (i64.add
+         (local.get $7)
+         (i64.const 4)
+        )
+       )
+       (local.get $6)
+      )
+     )
+     (local.set $0
+      (block (result i64)
+       (local.set $scratch_43
+        (i64.extend_i32_u
+         (local.tee $39
+          (i32.add
+           (i32.wrap_i64
+            (local.get $0)
+           )
+           (local.get $35)
+          )
+         )
+        )
+       )
+       (local.set $7
+        (block (result i64)
+         (local.set $scratch_42
+          (local.get $38)
+         )
+         (local.set $23
+          (block (result i64)
+           (local.set $scratch_41
+            (local.get $38)
+           )
+           (local.set $24
+            (block (result i64)
+             (local.set $scratch
+              (local.get $6)
+             )
+             (local.set $26
+              (i32.const 4866)
+             )
+             (local.get $scratch)
+            )
+           )
+           (local.get $scratch_41)
+          )
+         )
+         (local.get $scratch_42)
+        )
+       )
+       (local.get $scratch_43)
+      )
+     )
+     (if
+      (local.get $37)
+      (then
+       (br $label)
+      )
+      (else
+       (local.set $29
+        (call_indirect (type $3)
+         (i32.const record+10)
+         (i32.const 5)
+        )
+       )
+       (br $block)
+      )
+     )
+    )
+   )
+   (i64.store offset=pcpu+0x0 align=1
+    (i32.const 0)
+    (local.get $0)
+   )
+   (i64.store offset=pcpu+0x38 align=1
+    (i32.const 0)
+    (local.get $7)
+   )
+   (i32.store offset=pcpu+0x1018 align=1
+    (i32.const 0)
+    (local.get $27)
+   )
+   (if
+    (i32.ne
+     (local.get $26)
+     (i32.const 64)
+    )
+    (then
+     (call_indirect (type $4)
+      (local.get $26)
+      (local.get $22)
+      (local.get $23)
+      (local.get $24)
+      (local.get $25)
+      (i32.const 10)
+     )
+    )
+   )
+  )
+  (local.get $29)
+ )
+)
