@@ -130,12 +130,20 @@
       (local.set $23
        (block (result i64)
         (local.set $scratch_38
-         (local.get $35)
+         (i64.extend_i32_u
+          (i32.wrap_i64
+           (local.get $35)
+          )
+         )
         )
         (local.set $24
          (block (result i64)
           (local.set $scratch
-           (local.get $34)
+           (i64.extend_i32_u
+            (i32.wrap_i64
+             (local.get $34)
+            )
+           )
           )
           (local.set $26
            (i32.const 4097)

@@ -127,15 +127,8 @@
        (local.set $22
         (block (result i64)
          (local.set $scratch_40
-          (local.tee $37
-           (i64.sub
-            (i64.extend_i32_s
-             (i32.wrap_i64
-              (local.get $1)
-             )
-            )
-            (i64.const 1)
-           )
+          (i64.extend_i32_u
+           (local.get $36)
           )
          )
          (local.set $25

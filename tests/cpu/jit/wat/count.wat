@@ -36,10 +36,9 @@
   (local $34 i64)
   (local $35 i32)
   (local $36 i32)
-  (local $37 i64)
   (local $scratch i64)
+  (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local $scratch_40 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
     (i32.const 0)
@@ -105,23 +104,16 @@
      )
      (local.set $1
       (block (result i64)
-       (local.set $scratch_40
+       (local.set $scratch_39
         (i64.extend_i32_u
          (local.get $36)
         )
        )
        (local.set $22
         (block (result i64)
-         (local.set $scratch_39
-          (local.tee $37
-           (i64.sub
-            (i64.extend_i32_s
-             (i32.wrap_i64
-              (local.get $1)
-             )
-            )
-            (i64.const 1)
-           )
+         (local.set $scratch_38
+          (i64.extend_i32_u
+           (local.get $36)
           )
          )
          (local.set $25
@@ -135,10 +127,10 @@
            (local.get $scratch)
           )
          )
-         (local.get $scratch_39)
+         (local.get $scratch_38)
         )
        )
-       (local.get $scratch_40)
+       (local.get $scratch_39)
       )
      )
      (if

@@ -35,8 +35,8 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i64)
   (local $scratch i64)
+  (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
@@ -47,7 +47,6 @@
   (local $scratch_45 i64)
   (local $scratch_46 i64)
   (local $scratch_47 i64)
-  (local $scratch_48 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -133,7 +132,7 @@
        )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_42
+         (local.set $scratch_41
           (i64.sub
            (local.get $0)
            (local.get $1)
@@ -141,33 +140,26 @@
          )
          (local.set $1
           (block (result i64)
-           (local.set $scratch_41
+           (local.set $scratch_40
             (i64.extend_i32_u
              (local.get $35)
             )
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_40
-              (local.tee $36
-               (i64.sub
-                (i64.extend_i32_s
-                 (i32.wrap_i64
-                  (local.get $1)
-                 )
-                )
-                (i64.const 1)
-               )
+             (local.set $scratch_39
+              (i64.extend_i32_u
+               (local.get $35)
               )
              )
              (local.set $23
               (block (result i64)
-               (local.set $scratch_39
+               (local.set $scratch_38
                 (local.get $0)
                )
                (local.set $24
                 (block (result i64)
-                 (local.set $scratch_38
+                 (local.set $scratch_37
                   (local.get $1)
                  )
                  (local.set $25
@@ -186,19 +178,19 @@
                    (local.get $scratch)
                   )
                  )
-                 (local.get $scratch_38)
+                 (local.get $scratch_37)
                 )
                )
-               (local.get $scratch_39)
+               (local.get $scratch_38)
               )
              )
-             (local.get $scratch_40)
+             (local.get $scratch_39)
             )
            )
-           (local.get $scratch_41)
+           (local.get $scratch_40)
           )
          )
-         (local.get $scratch_42)
+         (local.get $scratch_41)
         )
        )
        (if
@@ -226,7 +218,7 @@
        )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_45
+         (local.set $scratch_44
           (i64.add
            (local.get $0)
            (local.get $1)
@@ -234,24 +226,24 @@
          )
          (local.set $23
           (block (result i64)
-           (local.set $scratch_44
+           (local.set $scratch_43
             (local.get $0)
            )
            (local.set $24
             (block (result i64)
-             (local.set $scratch_43
+             (local.set $scratch_42
               (local.get $1)
              )
              (local.set $26
               (i32.const 4865)
              )
-             (local.get $scratch_43)
+             (local.get $scratch_42)
             )
            )
-           (local.get $scratch_44)
+           (local.get $scratch_43)
           )
          )
-         (local.get $scratch_45)
+         (local.get $scratch_44)
         )
        )
        (local.set $27
@@ -275,28 +267,21 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_48
+         (local.set $scratch_47
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_47
-            (local.tee $36
-             (i64.sub
-              (i64.extend_i32_s
-               (i32.wrap_i64
-                (local.get $1)
-               )
-              )
-              (i64.const 1)
-             )
+           (local.set $scratch_46
+            (i64.extend_i32_u
+             (local.get $35)
             )
            )
            (local.set $25
             (block (result i64)
-             (local.set $scratch_46
+             (local.set $scratch_45
               (i64.extend_i32_u
                (i64.lt_u
                 (i64.add
@@ -310,13 +295,13 @@
              (local.set $26
               (i32.const 4613)
              )
-             (local.get $scratch_46)
+             (local.get $scratch_45)
             )
            )
-           (local.get $scratch_47)
+           (local.get $scratch_46)
           )
          )
-         (local.get $scratch_48)
+         (local.get $scratch_47)
         )
        )
        (if

@@ -35,13 +35,12 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i64)
   (local $scratch i64)
+  (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
-  (local $scratch_42 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -102,7 +101,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_41
         (i64.add
          (local.get $0)
          (local.get $1)
@@ -110,33 +109,26 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_40
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_40
-            (local.tee $36
-             (i64.sub
-              (i64.extend_i32_s
-               (i32.wrap_i64
-                (local.get $1)
-               )
-              )
-              (i64.const 1)
-             )
+           (local.set $scratch_39
+            (i64.extend_i32_u
+             (local.get $35)
             )
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_39
+             (local.set $scratch_38
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_38
+               (local.set $scratch_37
                 (local.get $1)
                )
                (local.set $25
@@ -158,19 +150,19 @@
                  (local.get $scratch)
                 )
                )
-               (local.get $scratch_38)
+               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_39)
+             (local.get $scratch_38)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_39)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_40)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_41)
       )
      )
      (if
@@ -260,8 +252,8 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i64)
   (local $scratch i64)
+  (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
@@ -275,7 +267,6 @@
   (local $scratch_48 i64)
   (local $scratch_49 i64)
   (local $scratch_50 i64)
-  (local $scratch_51 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -334,7 +325,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_41
         (i64.add
          (local.get $0)
          (i64.const 30)
@@ -342,22 +333,22 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_40
           (i64.const 29)
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_40
+           (local.set $scratch_39
             (i64.const 29)
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_39
+             (local.set $scratch_38
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_38
+               (local.set $scratch_37
                 (i64.const 30)
                )
                (local.set $25
@@ -379,19 +370,19 @@
                  (local.get $scratch)
                 )
                )
-               (local.get $scratch_38)
+               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_39)
+             (local.get $scratch_38)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_39)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_40)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_41)
       )
      )
      (if
@@ -432,7 +423,7 @@
         )
         (local.set $0
          (block (result i64)
-          (local.set $scratch_48
+          (local.set $scratch_47
            (i64.add
             (local.get $0)
             (local.get $1)
@@ -440,38 +431,31 @@
           )
           (local.set $1
            (block (result i64)
-            (local.set $scratch_47
+            (local.set $scratch_46
              (i64.extend_i32_u
               (local.get $35)
              )
             )
             (local.set $22
              (block (result i64)
-              (local.set $scratch_46
-               (local.tee $36
-                (i64.sub
-                 (i64.extend_i32_s
-                  (i32.wrap_i64
-                   (local.get $1)
-                  )
-                 )
-                 (i64.const 1)
-                )
+              (local.set $scratch_45
+               (i64.extend_i32_u
+                (local.get $35)
                )
               )
               (local.set $23
                (block (result i64)
-                (local.set $scratch_45
+                (local.set $scratch_44
                  (local.get $0)
                 )
                 (local.set $24
                  (block (result i64)
-                  (local.set $scratch_44
+                  (local.set $scratch_43
                    (local.get $1)
                   )
                   (local.set $25
                    (block (result i64)
-                    (local.set $scratch_43
+                    (local.set $scratch_42
                      (i64.extend_i32_u
                       (i64.lt_u
                        (i64.add
@@ -485,22 +469,22 @@
                     (local.set $26
                      (i32.const 4613)
                     )
-                    (local.get $scratch_43)
+                    (local.get $scratch_42)
                    )
                   )
-                  (local.get $scratch_44)
+                  (local.get $scratch_43)
                  )
                 )
-                (local.get $scratch_45)
+                (local.get $scratch_44)
                )
               )
-              (local.get $scratch_46)
+              (local.get $scratch_45)
              )
             )
-            (local.get $scratch_47)
+            (local.get $scratch_46)
            )
           )
-          (local.get $scratch_48)
+          (local.get $scratch_47)
          )
         )
         (if
@@ -530,28 +514,21 @@
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_51
+            (local.set $scratch_50
              (i64.extend_i32_u
               (local.get $35)
              )
             )
             (local.set $22
              (block (result i64)
-              (local.set $scratch_50
-               (local.tee $36
-                (i64.sub
-                 (i64.extend_i32_s
-                  (i32.wrap_i64
-                   (local.get $3)
-                  )
-                 )
-                 (i64.const 1)
-                )
+              (local.set $scratch_49
+               (i64.extend_i32_u
+                (local.get $35)
                )
               )
               (local.set $25
                (block (result i64)
-                (local.set $scratch_49
+                (local.set $scratch_48
                  (i64.and
                   (local.get $25)
                   (i64.const 1)
@@ -560,13 +537,13 @@
                 (local.set $26
                  (i32.const 4613)
                 )
-                (local.get $scratch_49)
+                (local.get $scratch_48)
                )
               )
-              (local.get $scratch_50)
+              (local.get $scratch_49)
              )
             )
-            (local.get $scratch_51)
+            (local.get $scratch_50)
            )
           )
           (if

@@ -35,14 +35,13 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i64)
   (local $scratch i64)
+  (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local $scratch_42 i64)
-  (local $scratch_43 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -108,7 +107,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_43
+       (local.set $scratch_42
         (i64.extend_i32_u
          (select
           (i32.wrap_i64
@@ -130,14 +129,14 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_42
+         (local.set $scratch_41
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $2
           (block (result i64)
-           (local.set $scratch_41
+           (local.set $scratch_40
             (i64.or
              (i64.and
               (local.get $2)
@@ -160,26 +159,19 @@
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_40
-              (local.tee $36
-               (i64.sub
-                (i64.extend_i32_s
-                 (i32.wrap_i64
-                  (local.get $1)
-                 )
-                )
-                (i64.const 1)
-               )
+             (local.set $scratch_39
+              (i64.extend_i32_u
+               (local.get $35)
               )
              )
              (local.set $23
               (block (result i64)
-               (local.set $scratch_39
+               (local.set $scratch_38
                 (local.get $0)
                )
                (local.set $24
                 (block (result i64)
-                 (local.set $scratch_38
+                 (local.set $scratch_37
                   (local.get $1)
                  )
                  (local.set $25
@@ -202,22 +194,22 @@
                    (local.get $scratch)
                   )
                  )
-                 (local.get $scratch_38)
+                 (local.get $scratch_37)
                 )
                )
-               (local.get $scratch_39)
+               (local.get $scratch_38)
               )
              )
-             (local.get $scratch_40)
+             (local.get $scratch_39)
             )
            )
-           (local.get $scratch_41)
+           (local.get $scratch_40)
           )
          )
-         (local.get $scratch_42)
+         (local.get $scratch_41)
         )
        )
-       (local.get $scratch_43)
+       (local.get $scratch_42)
       )
      )
      (if

@@ -38,12 +38,11 @@
   (local $36 i32)
   (local $37 i32)
   (local $38 i32)
-  (local $39 i64)
   (local $scratch i64)
+  (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local $scratch_42 i64)
   (local $scratch_43 i64)
-  (local $scratch_44 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -109,7 +108,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_44
+       (local.set $scratch_43
         (i64.extend_i32_u
          (local.tee $38
           (i32.or
@@ -141,14 +140,14 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_43
+         (local.set $scratch_42
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $2
           (block (result i64)
-           (local.set $scratch_42
+           (local.set $scratch_41
             (i64.shr_s
              (local.get $2)
              (i64.const 1)
@@ -156,16 +155,9 @@
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_41
-              (local.tee $39
-               (i64.sub
-                (i64.extend_i32_s
-                 (i32.wrap_i64
-                  (local.get $1)
-                 )
-                )
-                (i64.const 1)
-               )
+             (local.set $scratch_40
+              (i64.extend_i32_u
+               (local.get $35)
               )
              )
              (local.set $25
@@ -185,16 +177,16 @@
                (local.get $scratch)
               )
              )
-             (local.get $scratch_41)
+             (local.get $scratch_40)
             )
            )
-           (local.get $scratch_42)
+           (local.get $scratch_41)
           )
          )
-         (local.get $scratch_43)
+         (local.get $scratch_42)
         )
        )
-       (local.get $scratch_44)
+       (local.get $scratch_43)
       )
      )
      (if

@@ -38,10 +38,9 @@
   (local $36 i64)
   (local $37 i32)
   (local $38 i32)
-  (local $39 i64)
   (local $scratch i64)
+  (local $scratch_40 i64)
   (local $scratch_41 i64)
-  (local $scratch_42 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
     (i32.const 0)
@@ -198,23 +197,16 @@
      )
      (local.set $1
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_41
         (i64.extend_i32_u
          (local.get $38)
         )
        )
        (local.set $22
         (block (result i64)
-         (local.set $scratch_41
-          (local.tee $39
-           (i64.sub
-            (i64.extend_i32_s
-             (i32.wrap_i64
-              (local.get $1)
-             )
-            )
-            (i64.const 1)
-           )
+         (local.set $scratch_40
+          (i64.extend_i32_u
+           (local.get $38)
           )
          )
          (local.set $25
@@ -228,10 +220,10 @@
            (local.get $scratch)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_40)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_41)
       )
      )
      (if

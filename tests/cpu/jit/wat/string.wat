@@ -35,13 +35,12 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i64)
   (local $scratch i64)
+  (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
-  (local $scratch_42 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
     (i32.const 0)
@@ -201,14 +200,14 @@
      )
      (local.set $3
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_41
         (i64.extend_i32_u
          (local.get $35)
         )
        )
        (local.set $7
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_40
           (i64.sub
            (local.get $7)
            (i64.const 8)
@@ -216,26 +215,19 @@
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_40
-            (local.tee $36
-             (i64.sub
-              (i64.extend_i32_s
-               (i32.wrap_i64
-                (local.get $3)
-               )
-              )
-              (i64.const 1)
-             )
+           (local.set $scratch_39
+            (i64.extend_i32_u
+             (local.get $35)
             )
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_39
+             (local.set $scratch_38
               (local.get $7)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_38
+               (local.set $scratch_37
                 (i64.const 8)
                )
                (local.set $25
@@ -254,19 +246,19 @@
                  (local.get $scratch)
                 )
                )
-               (local.get $scratch_38)
+               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_39)
+             (local.get $scratch_38)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_39)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_40)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_41)
       )
      )
      (if

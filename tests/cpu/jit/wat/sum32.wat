@@ -38,11 +38,10 @@
   (local $36 i32)
   (local $37 i32)
   (local $38 i32)
-  (local $39 i64)
   (local $scratch i64)
+  (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local $scratch_42 i64)
-  (local $scratch_43 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -175,7 +174,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_43
+       (local.set $scratch_42
         (i64.extend_i32_u
          (local.tee $38
           (i32.add
@@ -189,23 +188,16 @@
        )
        (local.set $7
         (block (result i64)
-         (local.set $scratch_42
+         (local.set $scratch_41
           (i64.extend_i32_u
            (local.get $37)
           )
          )
          (local.set $23
           (block (result i64)
-           (local.set $scratch_41
-            (local.tee $39
-             (i64.add
-              (i64.extend_i32_s
-               (i32.wrap_i64
-                (local.get $7)
-               )
-              )
-              (i64.const 4)
-             )
+           (local.set $scratch_40
+            (i64.extend_i32_u
+             (local.get $37)
             )
            )
            (local.set $24
@@ -219,13 +211,13 @@
              (local.get $scratch)
             )
            )
-           (local.get $scratch_41)
+           (local.get $scratch_40)
           )
          )
-         (local.get $scratch_42)
+         (local.get $scratch_41)
         )
        )
-       (local.get $scratch_43)
+       (local.get $scratch_42)
       )
      )
      (if
