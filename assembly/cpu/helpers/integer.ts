@@ -13,7 +13,7 @@ import { PCPU } from "../pcpu";
 import { aluFlags } from "./arith";
 import { badTargetChecked } from "../checked";
 import { checkedEa } from "./segment";
-import { ldN, needRoom, setRsp, stN, stackMask } from "./stack";
+import { ldN, setRsp, stN, stackMask } from "./stack";
 import { mulHigh, sextN, zextN } from "../wide";
 import { rotateCarry } from "./shift";
 
@@ -85,8 +85,8 @@ function asciiAdjust(subtract: bool): void {
 }
 
 /** A fault in the middle of PUSHA or POPA leaves SP as it was, and memory or registers half done, as processors do. */
+/** PUSHA and POPA: item by item, so those before one that faults are done (recorded on a processor). */
 function pushAll(w: i32): void {
-  needRoom(8 * w, w, 0);
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
   for (let i = 0; i < 8; i++) stN(checkedEa(Seg.ss, (sp - <u64>((i + 1) * w)) & mask, w, true), w, i == Gpr.rsp ? sp : getReg(i, w));
   setRsp((sp - <u64>(8 * w)) & mask, mask);
@@ -94,7 +94,6 @@ function pushAll(w: i32): void {
 
 function popAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
-  for (let i = 0; i < 8; i++) ldN(checkedEa(Seg.ss, (sp + <u64>(i * w)) & mask, w, false), w); // all, before a register changes
   for (let i = 0; i < 8; i++) {
     const x = ldN(checkedEa(Seg.ss, (sp + <u64>(i * w)) & mask, w, false), w);
     if (7 - i != Gpr.rsp) setReg(7 - i, w, x);
