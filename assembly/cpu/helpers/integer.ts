@@ -85,7 +85,6 @@ function asciiAdjust(subtract: bool): void {
 }
 
 /** A fault in the middle of PUSHA or POPA leaves SP as it was, and memory or registers half done, as processors do. */
-/** PUSHA and POPA: item by item, so those before one that faults are done (recorded on a processor). */
 function pushAll(w: i32): void {
   const mask = stackMask(), sp = load<u64>(PCPU, Gpr.rsp * 8);
   for (let i = 0; i < 8; i++) stN(checkedEa(Seg.ss, (sp - <u64>((i + 1) * w)) & mask, w, true), w, i == Gpr.rsp ? sp : getReg(i, w));
