@@ -12,6 +12,7 @@ import { HOT_CASES } from "./hot.gen";
 import { Group, ImmCode, Op, OPCODE_INDEX, OPCODE_ROWS, RowFlag, RowPrefix, RowRule, Shape, SizeCode, Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
 import { Form } from "./semantics/alu";
+import { Locked } from "./semantics/locked";
 
 /** Rows of the table (generate.ts). */
 const enum Row { op = 0, prefix = 2, rule = 3, digit = 4, flags = 5, group = 6, size = 7, imm = 8, shape = 9, template = 10, sub = 11 }
@@ -146,7 +147,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   }
   const group = <i32>load<u8>(row, Row.group);
   // near branches ignore the operand-size prefix in 64-bit mode (as Intel processors do)
-  const template = <i32>load<u8>(row, Row.template);
+  let template = <i32>load<u8>(row, Row.template);
   if (long && flags & RowFlag.ENDS && flags & RowFlag.DEFAULT64 && group == Group.integer) w = 8;
   const asize: i32 = long ? (adsize ? 4 : 8) : (bits == Mode.bits32) != adsize ? 4 : 2;
 
@@ -281,7 +282,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   const shape = <i32>load<u8>(row, Row.shape);
   let form: i32 = -1, handler: i32 = Handler.any, op: i32 = <i32>load<u8>(row, Row.sub);
   let a: i32 = reg, c: i32 = rm, needsStack = false;
-  if (group == Group.integer && template != Template.none && !lock) {
+  if (group == Group.integer && template != Template.none) {
     switch (template) {
       case Template.alu:
       case Template.mov:
@@ -333,7 +334,12 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         else form = mem ? Form.rm : Form.rr;
         break;
       case Template.xchg:
-        if (!mem) form = Form.rr;
+        form = mem ? Form.mr : Form.rr;
+        break;
+      case Template.cmpxchg:
+      case Template.xadd:
+        form = mem ? Form.mr : Form.rr;
+        if (!mem) { a = rm; c = reg; }
         break;
       case Template.push:
         needsStack = true;
@@ -355,6 +361,13 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       case Template.nop: form = Form.rr; mem = false; break;
       default: break;
     }
+  }
+  if (form >= 0 && mem && (lock || template == Template.xchg)) {
+    if (template == Template.unary) op += Locked.inc;
+    else if (template == Template.xchg) op = Locked.xchg;
+    else if (template == Template.xadd) op = Locked.xadd;
+    else if (template == Template.cmpxchg) op = Locked.cmpxchg;
+    template = template == Template.bitTest ? Template.lockedBit : Template.locked;
   }
   if (group == Group.string && template != Template.none && !rep && plain && asize == (long ? 8 : 4) && seg < Seg.fs) {
     form = Form.rr;
@@ -402,14 +415,13 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   }
 
   // cold record
-  const isLocked = group == Group.integer && mem && (lock || template == Template.xchg);
+  const isLocked = group == Group.integer && lock;
   store<u16>(u, Handler.cold, RecOff.handler);
   store<u16>(u, <u16>(w | (asize << 4) | ((isLocked ? Group.locked : group) << 8)), RecOff.desc);
   store<u16>(u, load<u16>(row, Row.op), RecOff.op);
   store<u8>(u, <u8>reg, RecOff.reg);
   store<u8>(u, <u8>rm, RecOff.rm);
   if (group == Group.x87) store<i32>(u, (b & 7) << 8 | modrm, RecOff.imm); // no immediates there: what FOP becomes
-  if (isLocked) store<u8>(u, immCode == ImmCode.none ? 0 : 1, RecOff.rm);
   if (vex) {
     if (!long) vvvv &= 7;
     if (mem) store<u8>(u, <u8>vvvv, RecOff.rm);

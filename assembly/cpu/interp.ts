@@ -10,11 +10,12 @@ import { RecOff } from "../abi/record";
 import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR } from "./access";
+import { exchange } from "./atomic";
 import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow, setZero } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { noteTarget } from "./jit/region";
-import { Cond, Host, Machine } from "./machine";
+import { Cond, Host, Machine, Rmw } from "./machine";
 import { PCPU } from "./pcpu";
 import { divide } from "./helpers/divide";
 import { setRsp, stackMask } from "./helpers/stack";
@@ -93,6 +94,8 @@ export class Interp<K> extends Machine<u64> {
     else store<u8>(h, <u8>x);
     if (sizeof<K>() != 1 && h == PCPU + PcpuOff.scratchW) commitWrite();
   }
+  @inline exchange(op: Rmw, h: Host, w: i32, x: u64, expected: u64): u64 { return exchange(op, h, w, x, expected); }
+  @inline wantAligned(lin: u64, w: i32, u: usize): void {}
   @inline setFlags(kind: u32, r: u64, a: u64, b: u64): void {
     store<u64>(PCPU, r, PcpuOff.flagsRes);
     if (kind != FlagsKind.logic) {

@@ -7,6 +7,9 @@ export type Host = usize;
 /** Outcome of a comparison, consumed at once. */
 export type Cond = i32;
 
+/** Atomic read-modify-writes. An enum in the order of WebAssembly's, but for the last. */
+export const enum Rmw { add, sub, and, or, xor, xchg, cmpxchg, neg }
+
 @unmanaged
 export abstract class Machine<V> {
   /** Register at file offset `r`; bits above `w` bytes are unspecified. */
@@ -38,6 +41,10 @@ export abstract class Machine<V> {
   abstract load(h: Host, w: i32): V;
   abstract loadS(h: Host, w: i32): V;
   abstract store(h: Host, w: i32, x: V): void;
+  /** The old `w` bytes at `h`, zero-extended, which an atomic operation with `x` replaces; CMPXCHG by `x` only where they are `expected`
+   *  (zero-extended). An emitter wants the operand aligned: wantAligned() comes before its access. */
+  abstract exchange(op: Rmw, h: Host, w: i32, x: V, expected: V): V;
+  abstract wantAligned(lin: V, w: i32, u: usize): void;
   /** Status flags from result and operands, all sign-extended. */
   abstract setFlags(kind: u32, r: V, a: V, b: V): void;
   abstract setFlagsCarry(kind: u32, r: V, a: V, b: V, carry: V): void;

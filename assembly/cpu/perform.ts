@@ -8,6 +8,7 @@ import { PCPU } from "./pcpu";
 import { Form, alu, cmov, lea, mov, movx, setcc, unary, widen, xchg } from "./semantics/alu";
 import { bitTest, flag, scan, swapBytes } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
+import { cmpxchg, locked, lockedBit, xadd } from "./semantics/locked";
 import { divide, imul, mulWide } from "./semantics/multiply";
 import { doubleShift, shift, shiftCl } from "./semantics/shift";
 import { leave, pop, push } from "./semantics/stack";
@@ -48,6 +49,10 @@ export function performAny<M extends Machine<V>, V>(m: M, u: usize): usize {
     case Template.divide: return divide<M, V>(m, u, op, w, f);
     case Template.scan: return scan<M, V>(m, u, op, w, f);
     case Template.swapBytes: return swapBytes<M, V>(m, u, w, f);
+    case Template.locked: return locked<M, V>(m, u, op, w, f);
+    case Template.lockedBit: return lockedBit<M, V>(m, u, op, w, f);
+    case Template.cmpxchg: return cmpxchg<M, V>(m, u, w, f);
+    case Template.xadd: return xadd<M, V>(m, u, w, f);
     case Template.flag: return flag<M, V>(m, u, op);
     default: return u + RecOff.SIZE; // NOP
   }

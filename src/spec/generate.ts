@@ -73,6 +73,10 @@ const enums = {
     scan: 33,
     swapBytes: 34,
     flag: 35,
+    locked: 36,
+    lockedBit: 37,
+    cmpxchg: 38,
+    xadd: 39,
   },
 } as const;
 
@@ -98,6 +102,7 @@ function templateOf(row: InsnSpec): readonly [number, number] {
   if (FLAG.includes(m)) return [T.flag, FLAG.indexOf(m)];
   if (m === "mul" || m === "imul1") return [T.mulWide, m === "mul" ? 0 : 1];
   if (m === "div" || m === "idiv") return [T.divide, m === "div" ? 0 : 1];
+  if (m === "cmpxchg" || m === "xadd") return [T[m], 0];
   if (m === "bswap" || m === "movbe") return [T.swapBytes, 0];
   if (m === "movoffs" || m === "movoffs_store") return [T.mov, 0];
   const direct = row.operands.startsWith("J");

@@ -50,12 +50,6 @@ function logicFlags(r: u64, w: i32): void {
   store<u32>(PCPU, FlagsKind.logic, PcpuOff.flagsKind);
 }
 
-/** Address of the operand moved by `delta` bytes, wrapped at the address size. */
-export function bitAddress(u: usize, delta: i64, w: i32, write: bool): u64 {
-  if (load<u8>(u, RecOff.flags) & RecFlag.seg) return checkedEa(load<u8>(u, RecOff.seg), (eaOffset(u) + <u64>delta) & load<u64>(u, RecOff.mask), w, write);
-  return (eaOffset(u) + <u64>delta) & load<u64>(u, RecOff.mask);
-}
-
 /** DAA and DAS (SDM Vol.2A): the carry out of the first adjustment is kept only if the second one sets it too, or it was
  *  there before. */
 function decimalAdjust(subtract: bool): void {
@@ -192,32 +186,6 @@ export function performInteger(u: usize): usize {
     case Op.adox: carryAdd(u, w, Flag.OF); break;
     case Op.movoffs: setGpr(u, Gpr.rax, w, ldN(moffs(u, w, false), w)); break;
     case Op.movoffs_store: stN(moffs(u, w, true), w, gpr(u, Gpr.rax, w)); break;
-    case Op.xadd: {
-      const x = isMem(u) ? 0 : gpr(u, rmField(u), w);
-      if (isMem(u)) {
-        const at = ea(u, w, true);
-        probeW(at, w);
-        const old = ldN(at, w), add = gpr(u, regField(u), w);
-        stN(at, w, aluFlags(0, w, old, add));
-        setGpr(u, regField(u), w, old);
-      } else {
-        const add = gpr(u, regField(u), w), sum = aluFlags(0, w, x, add);
-        setGpr(u, regField(u), w, x);
-        setGpr(u, rmField(u), w, sum);
-      }
-      break;
-    }
-    case Op.cmpxchg: {
-      const at = isMem(u) ? ea(u, w, true) : 0;
-      if (isMem(u)) probeW(at, w);
-      const old = isMem(u) ? ldN(at, w) : gpr(u, rmField(u), w), a = gpr(u, Gpr.rax, w);
-      aluFlags(5, w, a, old);
-      if (a == old) {
-        if (isMem(u)) stN(at, w, gpr(u, regField(u), w));
-        else setGpr(u, rmField(u), w, gpr(u, regField(u), w));
-      } else setGpr(u, Gpr.rax, w, old);
-      break;
-    }
     case Op.cmpxchg8b: compareExchangePair(u); break;
     case Op.pop: {
       // POP to memory: an address based on RSP uses the incremented one

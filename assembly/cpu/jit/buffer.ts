@@ -19,6 +19,7 @@ export const enum Wasm {
   i32rotl = 0x77, i64clz = 0x79, i64ctz = 0x7a, i64popcnt = 0x7b, i64add = 0x7c, i64sub = 0x7d, i64mul = 0x7e, i64and = 0x83, i64or = 0x84, i64xor = 0x85, i64shl = 0x86, i64shr_s = 0x87, i64shr_u = 0x88,
   i64rotl = 0x89, i32wrap = 0xa7, i64extend_s = 0xac, i64extend_u = 0xad, i32extend8 = 0xc0, i32extend16 = 0xc1,
   i64extend8 = 0xc2, i64extend16 = 0xc3, i64extend32 = 0xc4,
+  atomic = 0xfe, rmw = 0x1e, // i32.atomic.rmw.add, the first of seven widths of seven operations
 }
 
 export const enum WasmType { i32 = 0x7f, i64 = 0x7e, void_ = 0x40, func = 0x60, funcref = 0x70 }

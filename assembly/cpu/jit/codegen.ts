@@ -4,6 +4,7 @@ import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag } from "../../abi/x86";
+import { Rmw } from "../machine";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
 import { Effect, EffectOff, Leave, effectAt } from "./effect";
@@ -454,6 +455,27 @@ function flagOperands(e: usize): void {
   for (let i: usize = 0; i < 4; i++) emit64(load<u16>(e + (i << 1), EffectOff.snap));
 }
 
+/** [] -> [i32 or i64]: `n` as an operand of `w` bytes. */
+function value(n: i32, w: i32): void {
+  if (w == 8) emit64(n);
+  else emit32(n);
+}
+
+/** [] -> []: after a store at `h`: it went to the write bounce buffer, or to plain memory that code was decoded from (missW said 1). */
+function afterStore(e: usize, h: u32): void {
+  localGet(h);
+  i32const(<i32>(PCPU + PcpuOff.scratchW));
+  byte(Wasm.i32eq);
+  i32const(0);
+  access(Wasm.i32load, <u32>J + JitOff.leave);
+  byte(Wasm.i32or);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  stored(e, h, 1);
+  byte(Wasm.end);
+}
+
 /** [] -> []: the piece's effects. */
 export function emitEffects(): void {
   const count = jget(JitOff.effectCount);
@@ -481,18 +503,21 @@ export function emitEffects(): void {
         ready(load<u32>(e, EffectOff.snap));
         localGet(h);
         storeValue(load<i32>(e, EffectOff.a), 0, w);
-        // the write bounce buffer, or plain memory that code was decoded from (missW said 1)
+        afterStore(e, h);
+        break;
+      }
+      case Effect.atomic: {
+        const kind = <i32>load<u8>(e, EffectOff.cc);
         localGet(h);
-        i32const(<i32>(PCPU + PcpuOff.scratchW));
-        byte(Wasm.i32eq);
-        i32const(0);
-        access(Wasm.i32load, <u32>J + JitOff.leave);
-        byte(Wasm.i32or);
-        hint(false);
-        byte(Wasm.if_);
-        byte(WasmType.void_);
-        stored(e, h, 1);
-        byte(Wasm.end);
+        if (kind == Rmw.cmpxchg) value(load<i32>(e, EffectOff.flags), w);
+        value(load<i32>(e, EffectOff.a), w);
+        byte(Wasm.atomic);
+        byte(Wasm.rmw + kind * 7 + (w == 4 ? 0 : w == 8 ? 1 : w == 1 ? 2 : 3));
+        byte(w == 8 ? 3 : w >> 1); // its alignment is checked
+        byte(0);
+        localSet(t);
+        ready(load<u32>(e, EffectOff.snap));
+        afterStore(e, h);
         break;
       }
       case Effect.cond:

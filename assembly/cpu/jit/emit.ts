@@ -1,10 +1,10 @@
 /** The translating machine: instructions performed by it leave nodes and effects. Guest values are node numbers, conditions
  *  too, host addresses are wasm locals. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
-import { JitOff } from "../../abi/jit";
+import { JitMemory, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
-import { Cond, Host, Machine } from "../machine";
+import { Cond, Host, Machine, Rmw } from "../machine";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { RawKind, WLOG_SHIFT, base, known } from "./flags";
@@ -152,6 +152,28 @@ export class Emit extends Machine<i32> {
   store(h: Host, w: i32, x: i32): void {
     use(x);
     effect(Effect.store, w, x, <u32>h, 0, 0);
+  }
+  exchange(op: Rmw, h: Host, w: i32, x: i32, expected: i32): i32 {
+    if (jget(JitOff.memory) == JitMemory.shared) {
+      if (op == Rmw.neg) giveUp(); // nobody does that
+      const t = w == 8 ? temp64() : temp32();
+      use(x);
+      use(expected);
+      const e = effect(Effect.atomic, w, x, <u32>h, t, 0);
+      store<u8>(e, <u8>op, EffectOff.cc);
+      store<u32>(e, <u32>expected, EffectOff.flags);
+      return w == 8 ? local(t) : local32(t);
+    }
+    const old = this.load(h, w);
+    let now = x;
+    if (op <= Rmw.xor) now = binary(op == Rmw.add ? Node.add : op == Rmw.sub ? Node.sub : op == Rmw.and ? Node.and : op == Rmw.or ? Node.or : Node.xor, old, x);
+    else if (op == Rmw.neg) now = binary(Node.sub, constant(0), old);
+    else if (op == Rmw.cmpxchg) now = this.select(compareNode(4, old, expected), x, old);
+    this.store(h, w, now);
+    return old;
+  }
+  wantAligned(lin: i32, w: i32, u: usize): void {
+    if (w > 1 && jget(JitOff.memory) == JitMemory.shared) this.hard(compareNode(5, binary(Node.and, lin, constant(w - 1)), constant(0)), u);
   }
   setFlags(kind: u32, r: i32, a: i32, b: i32): void {
     // of INC and DEC the operand is derived from the result later

@@ -10,6 +10,7 @@ import { Op, Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
+import { Locked } from "../semantics/locked";
 import { J, jget, jset } from "./buffer";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
@@ -125,6 +126,9 @@ function noteRegisters(u: usize): void {
     if (!reads && !(toMemory && t != Template.imul)) written |= bit(reg);
     if (t == Template.shiftCl || t == Template.doubleShift) used |= 1 << 1;
     if (t == Template.mulWide || t == Template.divide) written |= 1 | 1 << 2;
+    if (t == Template.locked && (op == Locked.xchg || op == Locked.xadd)) written |= bit(reg);
+    if (t == Template.cmpxchg || (t == Template.locked && op == Locked.cmpxchg)) written |= 1;
+    if (t == Template.xadd) written |= bit(form == Form.rr ? rm : reg);
     if (t == Template.xchg) written |= bit(rm);
     if (t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave) written |= 1 << 4;
     if (t == Template.leave) { written |= 1 << 5; }

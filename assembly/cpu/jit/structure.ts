@@ -291,7 +291,7 @@ function completeStores(first: u32, u: usize): void {
   let snap: u32 = 0, taken = false;
   for (let i = first; i < count; i++) {
     const e = effectAt(i);
-    if (load<u8>(e, EffectOff.op) != Effect.store) continue;
+    if (load<u8>(e, EffectOff.op) != Effect.store && load<u8>(e, EffectOff.op) != Effect.atomic) continue;
     if (!taken) snap = snapshot();
     taken = true;
     store<u32>(e, snap, EffectOff.snap);

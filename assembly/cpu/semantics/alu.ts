@@ -13,6 +13,19 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
 @inline export function fb(u: usize): usize { return <usize>load<u8>(u, RecOff.rm); }
 @inline export function imm32(u: usize): i64 { return <i64>load<i32>(u, RecOff.imm); }
 
+/** ADC and SBB with carry `c`. */
+@inline export function carryOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, b: V, c: V): V {
+  if (op == Alu.adc) {
+    const r = m.sext(m.add(m.add(a, b), c), w);
+    // carry out: r < a, or r == a with a carry in and b all ones
+    m.setFlagsCarry(FlagsKind.adc, r, a, b, m.or(m.ltu(r, a), m.and(c, m.eq(r, a))));
+    return r;
+  }
+  const r = m.sext(m.sub(m.sub(a, b), c), w);
+  m.setFlagsCarry(FlagsKind.sbb, r, a, b, m.or(m.ltu(a, b), m.and(c, m.eq(a, b))));
+  return r;
+}
+
 /** Result, sign-extended, with flags set; CMP and TEST give it too, and the caller drops it. */
 @inline export function aluOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, b: V): V {
   if (op == Alu.add) {
@@ -25,17 +38,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     m.setFlags(FlagsKind.sub, r, a, b);
     return r;
   }
-  if (op == Alu.adc) {
-    const c = m.carry(), r = m.sext(m.add(m.add(a, b), c), w);
-    // carry out: r < a, or r == a with a carry in and b all ones
-    m.setFlagsCarry(FlagsKind.adc, r, a, b, m.or(m.ltu(r, a), m.and(c, m.eq(r, a))));
-    return r;
-  }
-  if (op == Alu.sbb) {
-    const c = m.carry(), r = m.sext(m.sub(m.sub(a, b), c), w);
-    m.setFlagsCarry(FlagsKind.sbb, r, a, b, m.or(m.ltu(a, b), m.and(c, m.eq(a, b))));
-    return r;
-  }
+  if (op == Alu.adc || op == Alu.sbb) return carryOp<M, V>(m, op, w, a, b, m.carry());
   const r = op == Alu.or ? m.or(a, b) : op == Alu.xor ? m.xor(a, b) : m.and(a, b);
   m.setFlags(FlagsKind.logic, r, a, b);
   return r;
@@ -75,7 +78,11 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     m.setFlags(FlagsKind.sub, r, m.imm(0), a);
     return r;
   }
-  const c = m.carry();
+  return countOp<M, V>(m, op, w, a, m.carry());
+}
+
+/** INC and DEC, which keep carry `c`. */
+@inline export function countOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, c: V): V {
   const r = m.sext(op == Unary.inc ? m.add(a, m.imm(1)) : m.sub(a, m.imm(1)), w);
   m.setFlagsCarry(op == Unary.inc ? FlagsKind.inc : FlagsKind.dec, r, a, m.imm(1), c);
   return r;
