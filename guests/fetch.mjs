@@ -37,6 +37,17 @@ export const GUESTS = {
     meta: "linux-image-686-pae",
     find: { kernel: "boot/vmlinuz-*", modules: "lib/modules/*" },
   },
+  rt: {
+    about: "Debian real-time kernel, amd64 (PVH, HVM)",
+    meta: "linux-image-rt-amd64",
+    find: { kernel: "boot/vmlinuz-*", modules: "lib/modules/*" },
+  },
+  "nopae-i386": {
+    about: "Debian 686 kernel, 32-bit with two-level paging (HVM)",
+    arch: "i386",
+    meta: "linux-image-686",
+    find: { kernel: "boot/vmlinuz-*", modules: "lib/modules/*" },
+  },
   netboot: {
     about: "Debian installer, amd64",
     package: "debian-installer-12-netboot-amd64",

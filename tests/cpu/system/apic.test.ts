@@ -50,7 +50,7 @@ const between = (first: number, last: number) => Array.from({ length: last - fir
 const X2APIC_READ = [0x02, 0x03, 0x08, 0x0a, 0x0d, 0x0f, ...between(0x10, 0x28), 0x2f, 0x30, ...between(0x32, 0x39), 0x3e];
 const X2APIC_WRITE = [0x08, 0x0b, 0x0f, 0x28, 0x2f, 0x30, ...between(0x32, 0x38), 0x3e, 0x3f];
 test("x2APIC registers: what can be read, and what written with 0", () => {
-  const works = (code: string) => between(0, 0xff).filter((n) => msr(code, 0x800 + n, 0n, BASE | EN | EXTD) === -1);
+  const works = (code: string) => between(0, 0x43).filter((n) => msr(code, 0x800 + n, 0n, BASE | EN | EXTD) === -1);
   assert.equal(works(RDMSR), X2APIC_READ);
   assert.equal(works(WRMSR), X2APIC_WRITE);
 });
@@ -101,7 +101,7 @@ function errors(access: () => void): number {
 const ILLEGAL_REGISTER = 1 << 7;
 const XAPIC_READ = [0x02, 0x03, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, ...between(0x10, 0x28), 0x2f, ...between(0x30, 0x39), 0x3e];
 test("xAPIC registers that do not exist set the error status", () => {
-  const known = between(0, 0xff).filter((n) => errors(() => guest.core.apicRead(n * 16)) === 0);
+  const known = between(0, 0x43).filter((n) => errors(() => guest.core.apicRead(n * 16)) === 0);
   assert.equal(known, XAPIC_READ);
   for (const n of [0x00, 0x01, 0x04, 0x29, 0x3a, 0x3f, 0x40]) assert.is(errors(() => guest.core.apicWrite(n * 16, 0x55)), ILLEGAL_REGISTER, n.toString(16));
   assert.is(guest.core.apicPending(), -1, "the self-IPI register is x2APIC's");
