@@ -5,7 +5,8 @@ import { Wasm, WasmType, access, byte, giveUp, hint, i64const, localGet, localSe
 import { emit32, emit64 } from "./codegen";
 import { Float, Simd, f64const, simd, vector } from "./simd";
 import { getW, leaveToHelperIf, setV } from "./sse_emit";
-import { beginExact, endExact, lowW, magnitude, notAll, notNormal, notZero, setLow, slotR, unsafe, zeroes } from "./sse_float";
+import { beginExact, endExact, lowW, notNormal, notZero, setLow, slotR, unsafe } from "./sse_plain";
+import { magnitude, notAll, zeroes } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> []: an integer to the low element of V. Inexact ones are rounded to nearest, as is wanted. */
