@@ -13,7 +13,7 @@ export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";
 export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
 export { jitBadTarget, jitCold, jitMissR, jitMissW, jitStored } from "./cpu/jit/regions";
-export { jitX87Enter, jitX87Leave } from "./cpu/jit/x87_runtime";
+export { jitX87, jitX87Enter, jitX87Leave, jitX87Memory } from "./cpu/jit/x87_runtime";
 export { jumpCached, linkFall, linkTaken } from "./cpu/code_cache";
 export { missR } from "./mmu/access";
 export { missAt } from "./cpu/access";

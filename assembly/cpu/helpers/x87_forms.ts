@@ -12,9 +12,10 @@ import { ea, rmField } from "../operand";
 import { PCPU } from "../pcpu";
 import { roundToInteger, toBcd, toDouble, toInteger, toSingle } from "./x87_convert";
 import { extract, remainder, scale } from "./x87_remainder";
+import { addQuick, divQuick, isUsual, mulQuick } from "./x87_quick";
 import { add80, compare80, div80, isNan, isUnsupported, mul80, nanResult1, noteDenormal, sqrt80 } from "./x87_soft80";
 import {
-  controlWord, Fcw, flagged, Fsw, INDEFINITE_SE, INDEFINITE_SIG, inUse, pop, push, put, resultSe, Round, seAt,
+  controlWord, Fcw, flagged, Fsw, INDEFINITE_SE, INDEFINITE_SIG, inUse, pop, push, put, registerAt, resultSe, Round, seAt,
   setInUse, setSe, settle, sigAt, stackFault, stAt, statusWord, turn, Work,
 } from "./x87_state";
 import { exp2m1, logarithm, logarithm1p } from "./x87_log";
@@ -55,6 +56,29 @@ function setCondition(bits: u32): void {
   }
 }
 
+@inline function quick(kind: i32, at: usize, bSe: u32, bSig: u64): i32 {
+  const se = seAt(at), sig = sigAt(at);
+  switch (kind) {
+    case Kind.add: return addQuick(at, se, sig, bSe, bSig);
+    case Kind.mul: return mulQuick(at, se, sig, bSe, bSig);
+    case Kind.sub: return addQuick(at, se, sig, bSe ^ 0x8000, bSig);
+    case Kind.subr: return addQuick(at, se ^ 0x8000, sig, bSe, bSig);
+    case Kind.div: return divQuick(at, se, sig, bSe, bSig);
+    default: return divQuick(at, bSe, bSig, se, sig);
+  }
+}
+
+/** What an instruction whose exceptions are all masked does to the status word: flags raised, C1, perhaps a pop. */
+@inline function conclude(fsw: u32, flags: u32, popping: bool): void {
+  fsw = (fsw & ~Fsw.C1) | flags;
+  if (popping) {
+    const top = fsw & Fsw.TOP;
+    store<u8>(PCPU, <u8>(<u32>load<u8>(PCPU, PcpuOff.ftag) & ~(1 << (top >> 11))), PcpuOff.ftag);
+    fsw = (fsw & ~Fsw.TOP) | ((top + 0x800) & Fsw.TOP);
+  }
+  store<u16>(PCPU, <u16>fsw, PcpuOff.fsw);
+}
+
 /** Stores a register result unless an unmasked exception forbids it; true if stored. */
 @inline function finish(at: usize, sig: u64): bool {
   if (flagged()) {
@@ -65,7 +89,15 @@ function setCondition(bits: u32): void {
 }
 
 @inline function between(to: u32, from: u32, kind: i32, popping: bool): void {
-  const at = stAt(to), b = stAt(from);
+  const fsw = statusWord(), p = ((fsw >> 11) + to) & 7, q = ((fsw >> 11) + from) & 7, tags = <u32>load<u8>(PCPU, PcpuOff.ftag);
+  const at = registerAt(p), b = registerAt(q);
+  if (((tags >> p) & (tags >> q) & 1) != 0 && isUsual()) {
+    const flags = quick(kind, at, seAt(b), sigAt(b));
+    if (flags >= 0) {
+      conclude(fsw, flags, popping);
+      return;
+    }
+  }
   if (!inUse(to) || !inUse(from)) {
     if (!stackFault(false)) return;
     put(at, INDEFINITE_SE, INDEFINITE_SIG);
@@ -76,6 +108,13 @@ function setCondition(bits: u32): void {
 
 @inline function withValue(kind: i32, sig: u64): void {
   const at = stAt(0);
+  if (inUse(0) && isUsual() && !flagged()) {
+    const flags = quick(kind, at, resultSe(), sig);
+    if (flags >= 0) {
+      conclude(statusWord(), flags, false);
+      return;
+    }
+  }
   if (!inUse(0)) {
     if (!stackFault(false)) return;
     put(at, INDEFINITE_SE, INDEFINITE_SIG);
@@ -248,6 +287,13 @@ export function examine(): void {
 
 /** Pushes the value `sig`, Work.se after its conversion. */
 export function loadValue(sig: u64): void {
+  const fsw = statusWord(), top = ((fsw >> 11) - 1) & 7, tags = <u32>load<u8>(PCPU, PcpuOff.ftag);
+  if ((tags >> top & 1) == 0 && !flagged()) {
+    store<u8>(PCPU, <u8>(tags | (1 << top)), PcpuOff.ftag);
+    store<u16>(PCPU, <u16>((fsw & ~(Fsw.TOP | Fsw.C1)) | (top << 11)), PcpuOff.fsw);
+    put(registerAt(top), resultSe(), sig);
+    return;
+  }
   if (inUse(7)) {
     if (stackFault(true)) push(INDEFINITE_SE, INDEFINITE_SIG);
     return;
@@ -289,26 +335,59 @@ function emptyStore(): bool {
   return (controlWord() & Fsw.IE) != 0;
 }
 
+/* The memory operand: its linear address, 0 where translated code has looked up the host's already (Work.host). */
+@inline function given(): usize { return <usize>load<u32>(PCPU, Work.host); }
+function target(u: usize, size: i32): u64 { return given() ? 0 : ea(u, size, true); }
+function put16(lin: u64, value: u64): void {
+  if (given()) store<u16>(given(), <u16>value);
+  else st16(lin, value);
+}
+function put32(lin: u64, value: u64): void {
+  if (given()) store<u32>(given(), <u32>value);
+  else st32(lin, value);
+}
+function put64(lin: u64, value: u64): void {
+  if (given()) store<u64>(given(), value);
+  else st64(lin, value);
+}
+function probe(lin: u64, size: u32): void { if (!given()) probeW(lin, size); }
+
 export function storeSingle(u: usize, popping: bool): void {
-  const lin = ea(u, 4, true), at = stAt(0);
+  const lin = target(u, 4), at = stAt(0);
   let value: u32 = 0xffc00000;
   if (inUse(0)) value = toSingle(seAt(at), sigAt(at));
   else emptyStore();
   const allowed = storeAllowed();
-  if (allowed) st32(lin, value);
-  else probeW(lin, 4);
+  if (allowed) put32(lin, value);
+  else probe(lin, 4);
   settle();
   if (allowed && popping) pop();
 }
 
 export function storeDouble(u: usize, popping: bool): void {
-  const lin = ea(u, 8, true), at = stAt(0);
+  const lin = target(u, 8), at = stAt(0);
+  const se = seAt(at), sig = sigAt(at), exp = (se & 0x7fff) - (0x3fff - 1023);
+  if (inUse(0) && (controlWord() & 0xc3f) == 0x3f && <i64>sig < 0 && exp - 1 < 0x7fd) {
+    // the carry of the fraction into the exponent comes by itself, as the integer bit does
+    const rest = <u32>sig & 0x7ff;
+    let m = sig >> 11, flags: u32 = 0;
+    if (rest) {
+      flags = Fsw.PE;
+      if (rest > 0x400 || (rest == 0x400 && (m & 1) != 0)) {
+        m++;
+        flags = Fsw.PE | Fsw.C1;
+      }
+    }
+    put64(lin, (<u64>(se & 0x8000) << 48) | ((<u64>(exp - 1) << 52) + m));
+    conclude(statusWord(), flags, popping);
+    return;
+  }
   let value: u64 = 0xfff8000000000000;
   if (inUse(0)) value = toDouble(seAt(at), sigAt(at));
   else emptyStore();
   const allowed = storeAllowed();
-  if (allowed) st64(lin, value);
-  else probeW(lin, 8);
+  if (allowed) put64(lin, value);
+  else probe(lin, 8);
   settle();
   if (allowed && popping) pop();
 }
@@ -330,16 +409,16 @@ function storeTen(lin: u64, se: u32, sig: u64): void {
 }
 
 export function storeInteger(u: usize, size: i32, rc: u32, popping: bool): void {
-  const lin = ea(u, size, true), at = stAt(0);
+  const lin = target(u, size), at = stAt(0);
   let value = <i64>(-1) << (size * 8 - 1);
   if (inUse(0)) value = toInteger(seAt(at), sigAt(at), size * 8, rc);
   else emptyStore();
   const allowed = storeAllowed();
   if (allowed) {
-    if (size == 2) st16(lin, value);
-    else if (size == 4) st32(lin, value);
-    else st64(lin, value);
-  } else probeW(lin, size);
+    if (size == 2) put16(lin, value);
+    else if (size == 4) put32(lin, value);
+    else put64(lin, value);
+  } else probe(lin, size);
   settle();
   if (allowed && popping) pop();
 }

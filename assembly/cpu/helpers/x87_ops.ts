@@ -35,7 +35,7 @@ export function performX87(u: usize): usize {
   if (!perform(u, op)) return control(u, op);
   store<u64>(PCPU, ripOf(u), PcpuOff.fip);
   store<u16>(PCPU, load<u16>(u, RecOff.imm), PcpuOff.fop);
-  if (isMem(u)) store<u64>(PCPU, eaOffset(u), PcpuOff.fdp);
+  if (isMem(u)) store<u64>(PCPU, load<u32>(PCPU, Work.host) ? load<u64>(PCPU, Work.pointer) : eaOffset(u), PcpuOff.fdp);
   return u + RecOff.SIZE;
 }
 
@@ -81,33 +81,47 @@ function control(u: usize, op: i32): usize {
   return u + RecOff.SIZE;
 }
 
+/* Memory operands; translated code has the host's address already. */
+function m16(u: usize): u64 {
+  const host = <usize>load<u32>(PCPU, Work.host);
+  return host ? <u64>load<u16>(host) : ld16(ea(u, 2, false));
+}
+function m32(u: usize): u64 {
+  const host = <usize>load<u32>(PCPU, Work.host);
+  return host ? <u64>load<u32>(host) : ld32(ea(u, 4, false));
+}
+function m64(u: usize): u64 {
+  const host = <usize>load<u32>(PCPU, Work.host);
+  return host ? load<u64>(host) : ld64(ea(u, 8, false));
+}
+
 /** All others. False: not one of these. */
 function perform(u: usize, op: i32): bool {
   switch (op) {
-    case Op.fadd_m32: addValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fmul_m32: mulValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fsub_m32: subValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fsubr_m32: subrValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fdiv_m32: divValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fdivr_m32: divrValue(fromSingle(<u32>ld32(ea(u, 4, false)))); break;
-    case Op.fadd_m64: addValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fmul_m64: mulValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fsub_m64: subValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fsubr_m64: subrValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fdiv_m64: divValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fdivr_m64: divrValue(fromDouble(ld64(ea(u, 8, false)))); break;
-    case Op.fadd_i32: addValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fmul_i32: mulValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fsub_i32: subValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fsubr_i32: subrValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fdiv_i32: divValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fdivr_i32: divrValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fadd_i16: addValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fmul_i16: mulValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fsub_i16: subValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fsubr_i16: subrValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fdiv_i16: divValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fdivr_i16: divrValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
+    case Op.fadd_m32: addValue(fromSingle(<u32>m32(u))); break;
+    case Op.fmul_m32: mulValue(fromSingle(<u32>m32(u))); break;
+    case Op.fsub_m32: subValue(fromSingle(<u32>m32(u))); break;
+    case Op.fsubr_m32: subrValue(fromSingle(<u32>m32(u))); break;
+    case Op.fdiv_m32: divValue(fromSingle(<u32>m32(u))); break;
+    case Op.fdivr_m32: divrValue(fromSingle(<u32>m32(u))); break;
+    case Op.fadd_m64: addValue(fromDouble(m64(u))); break;
+    case Op.fmul_m64: mulValue(fromDouble(m64(u))); break;
+    case Op.fsub_m64: subValue(fromDouble(m64(u))); break;
+    case Op.fsubr_m64: subrValue(fromDouble(m64(u))); break;
+    case Op.fdiv_m64: divValue(fromDouble(m64(u))); break;
+    case Op.fdivr_m64: divrValue(fromDouble(m64(u))); break;
+    case Op.fadd_i32: addValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fmul_i32: mulValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fsub_i32: subValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fsubr_i32: subrValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fdiv_i32: divValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fdivr_i32: divrValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fadd_i16: addValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fmul_i16: mulValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fsub_i16: subValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fsubr_i16: subrValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fdiv_i16: divValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fdivr_i16: divrValue(fromInteger(<i64><i16>m16(u))); break;
     case Op.fadd_st: addBetween(0, rmField(u) & 7, false); break;
     case Op.fmul_st: mulBetween(0, rmField(u) & 7, false); break;
     case Op.fsub_st: subBetween(0, rmField(u) & 7, false); break;
@@ -127,14 +141,14 @@ function perform(u: usize, op: i32): bool {
     case Op.fdivp_sti: divBetween(rmField(u) & 7, 0, true); break;
     case Op.fdivrp_sti: divrBetween(rmField(u) & 7, 0, true); break;
 
-    case Op.fcom_m32: compareWith(fromSingle(<u32>ld32(ea(u, 4, false))), false, 0); break;
-    case Op.fcomp_m32: compareWith(fromSingle(<u32>ld32(ea(u, 4, false))), false, 1); break;
-    case Op.fcom_m64: compareWith(fromDouble(ld64(ea(u, 8, false))), false, 0); break;
-    case Op.fcomp_m64: compareWith(fromDouble(ld64(ea(u, 8, false))), false, 1); break;
-    case Op.fcom_i32: compareWith(fromInteger(<i64><i32>ld32(ea(u, 4, false))), false, 0); break;
-    case Op.fcomp_i32: compareWith(fromInteger(<i64><i32>ld32(ea(u, 4, false))), false, 1); break;
-    case Op.fcom_i16: compareWith(fromInteger(<i64><i16>ld16(ea(u, 2, false))), false, 0); break;
-    case Op.fcomp_i16: compareWith(fromInteger(<i64><i16>ld16(ea(u, 2, false))), false, 1); break;
+    case Op.fcom_m32: compareWith(fromSingle(<u32>m32(u)), false, 0); break;
+    case Op.fcomp_m32: compareWith(fromSingle(<u32>m32(u)), false, 1); break;
+    case Op.fcom_m64: compareWith(fromDouble(m64(u)), false, 0); break;
+    case Op.fcomp_m64: compareWith(fromDouble(m64(u)), false, 1); break;
+    case Op.fcom_i32: compareWith(fromInteger(<i64><i32>m32(u)), false, 0); break;
+    case Op.fcomp_i32: compareWith(fromInteger(<i64><i32>m32(u)), false, 1); break;
+    case Op.fcom_i16: compareWith(fromInteger(<i64><i16>m16(u)), false, 0); break;
+    case Op.fcomp_i16: compareWith(fromInteger(<i64><i16>m16(u)), false, 1); break;
     case Op.fcom_st: compareSt(rmField(u) & 7, false, 0); break;
     case Op.fcomp_st: compareSt(rmField(u) & 7, false, 1); break;
     case Op.fcompp: compareSt(1, false, 2); break;
@@ -151,11 +165,11 @@ function perform(u: usize, op: i32): bool {
     case Op.fxam: examine(); break;
 
     case Op.fld_m32: {
-      const sig = fromSingle(<u32>ld32(ea(u, 4, false)));
+      const sig = fromSingle(<u32>m32(u));
       loadValue(quieted(resultSe(), sig)); break;
     }
     case Op.fld_m64: {
-      const sig = fromDouble(ld64(ea(u, 8, false)));
+      const sig = fromDouble(m64(u));
       loadValue(quieted(resultSe(), sig)); break;
     }
     case Op.fld_m80: {
@@ -163,9 +177,9 @@ function perform(u: usize, op: i32): bool {
       setSe(<u32>ld16(lin + 8));
       loadValue(sig); break;
     }
-    case Op.fild_i16: loadValue(fromInteger(<i64><i16>ld16(ea(u, 2, false)))); break;
-    case Op.fild_i32: loadValue(fromInteger(<i64><i32>ld32(ea(u, 4, false)))); break;
-    case Op.fild_i64: loadValue(fromInteger(<i64>ld64(ea(u, 8, false)))); break;
+    case Op.fild_i16: loadValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fild_i32: loadValue(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fild_i64: loadValue(fromInteger(<i64>m64(u))); break;
     case Op.fbld: {
       const lin = ea(u, 10, false), low = ld64(lin);
       loadValue(fromBcd(low, <u32>ld16(lin + 8))); break;

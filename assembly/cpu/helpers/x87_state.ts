@@ -16,6 +16,8 @@ export const enum Work {
   secondSe = PcpuOff.x87 + 32, // u32
   exp = PcpuOff.x87 + 36, // i32, exponent of a wide result (x87_wide)
   quadrant = PcpuOff.x87 + 40, // u32, of a reduced angle; bit 2: the remainder is negative
+  host = PcpuOff.x87 + 44, // u32, where the memory operand is, 0: at its address
+  pointer = PcpuOff.x87 + 48, // u64, that address, with a host's
   area = PcpuOff.x87 + 256, // 576 B + alignment: images being assembled
 }
 

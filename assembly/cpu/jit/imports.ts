@@ -14,13 +14,16 @@ export const enum Import {
   keep = 10, // [i32 kind, i64 r, a, b, c] -> []
   x87Enter = 11, // [i32 state, i32 now, i32 head] -> [i32]
   x87Leave = 12, // [i32 state, i32 changed, i32 rounded and opcode] -> []
-  COUNT = 13,
+  x87 = 13, // [i32 record] -> [i32 next]
+  x87Memory = 14, // [i64 lin, i32 host, i32 record] -> [i32 next]
+  COUNT = 15,
 }
 
 /** Which of the module's types each has. */
 export function typeOf(n: i32): i32 {
   switch (n) {
     case Import.missR:
+    case Import.x87Memory:
     case Import.missW: return 7;
     case Import.jump: return 3;
     case Import.cond: return 4;

@@ -18,14 +18,15 @@ import { Hand, State, inDoubles, stateNow } from "./x87_runtime";
 
 export function noX87(): void { jset(X.on, 0); }
 
-/** Whether record `u` of the region that begins at `head` is done here. */
+/** Whether record `u` of the region that begins at `head` is an x87 instruction; the first one decides about doubles. */
 export function takesX87(u: usize, head: usize): bool {
   if (!isX87(u) || opOf(u) > Op.fcomip) return false;
   if (!jget(X.on) && inDoubles(head)) jset(X.on, 1);
-  return jget(X.on) != 0;
+  return true;
 }
 
 export function beginX87(): void {
+  jset(X.control, 0);
   if (!jget(X.on)) return;
   memory.fill(J + X.wanted, 0, 128);
   for (let n: usize = 0; n < 64; n++) store<u16>(J + (n << 1), <u16>UNKNOWN, X.out);

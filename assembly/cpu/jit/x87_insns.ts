@@ -11,12 +11,14 @@ import { Emit } from "./emit";
 import { RawKind, WLOG_SHIFT } from "./flags";
 import { constant, local, local32, use } from "./node";
 import { Slot, setCur, temp32, temp64 } from "./slots";
+import { callX87 } from "./x87_calls";
 import { F, Format, Kind, L, X, abnormal, abnormalSingle, activate, begin, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, pointer, pops, readOperand, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
 import { Rounded, State } from "./x87_runtime";
 
 /** True if the record was translated; else it is a cold one like any other. */
 export function translateX87(u: usize): bool {
-  if (!jget(X.on) || !isX87(u) || jget(X.control)) return false;
+  if (!isX87(u) || jget(X.control)) return false;
+  if (!jget(X.on)) return callX87(u);
   const flags = <i32>load<u8>(u, RecOff.flags);
   if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
   const op = opOf(u);

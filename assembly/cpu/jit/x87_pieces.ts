@@ -232,7 +232,7 @@ export function zeroOr(n: u32, u: usize, extra: u32): void {
   byte(Wasm.end);
 }
 
-function address(u: usize): i32 { return changetype<Emit>(J).ea(u, false); }
+export function address(u: usize): i32 { return changetype<Emit>(J).ea(u, false); }
 
 /** [] -> []: FDP. */
 export function pointer(lin: u32): void {

@@ -6,6 +6,7 @@ import { JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { Cr0 } from "../../abi/x86";
 import { fromDouble, roundToInteger, toSingle } from "../helpers/x87_convert";
+import { performX87 } from "../helpers/x87_ops";
 import { add80, div80, mul80, sqrt80 } from "../helpers/x87_soft80";
 import { controlWord, flagged, Fsw, put, registerAt, resultSe, seAt, sigAt, statusWord, Work } from "../helpers/x87_state";
 import { PCPU } from "../pcpu";
@@ -96,4 +97,20 @@ function roundedUp(rounded: u32): u32 {
     default: roundToInteger(aSe, a);
   }
   return flagged() & Fsw.C1;
+}
+
+/* Regions that do not work on doubles call the helper: without saving anything where it touches neither general registers nor flags, and
+ * with the memory operand found. */
+
+export function jitX87(u: usize): usize {
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return performX87(u);
+}
+
+export function jitX87Memory(lin: u64, host: usize, u: usize): usize {
+  store<u64>(PCPU, lin, Work.pointer);
+  store<u32>(PCPU, <u32>host, Work.host);
+  const next = jitX87(u);
+  store<u32>(PCPU, 0, Work.host);
+  return next;
 }

@@ -51,7 +51,7 @@ for (const bits of [32, 64] as const)
         fnsave [${target} + 0x200]
         hlt`;
       const data = operands(random), control = new Uint8Array(264);
-      for (let at = 0; at < control.length; at += 8) control.set([0x7f, 0x0e, 0x7f, 0x02, 3, 0, 0, 0], at);
+      for (let at = 0; at < control.length; at += 8) control.set([0x7f, 0x0e, 0x7f, n % 4 === 1 ? 0x03 : 0x02, 3, 0, 0, 0], at); // one in four with 64 bits: calls
       const out = pc.run(assemble(code, bits), bits, { memory: [[LAYOUT.data, data], [LAYOUT.data + 256, data], [LAYOUT.data + CONTROL, control]] });
       if (out.exit === Exit.difference) assert.unreachable(`seed ${seed}, program ${n}: ${describeDifference(pc.mem, 0).join("\n")}\n${code}`);
       assert.is(out.exit, Exit.hlt);
