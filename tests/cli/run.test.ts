@@ -116,7 +116,7 @@ test("a reader that goes away ends the program quietly", async () => {
   const { stdout, stderr, status } = spawnSync(
     "/bin/sh",
     ["-c", `{ "${process.execPath}" "${program}" run "${kernel}" memory=8 cmdline=f; echo "status $?" >&2; } | head -n 2`],
-    { encoding: "utf8", timeout: 15_000, input: "" },
+    { encoding: "utf8", timeout: 60_000, input: "" },
   );
   assert.is(status, 0);
   assert.is(stdout, "hello from the console\r\n".repeat(2));

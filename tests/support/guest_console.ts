@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Domain, Machine } from "../../src/index";
 import { testMachine } from "./machine";
-import { Transcript } from "./transcript";
+import { SLACK, Transcript } from "./transcript";
 
 export interface GuestStart {
   /** Or `firmware`. */
@@ -92,7 +92,7 @@ export class GuestConsole {
   async stopped(seconds: number): Promise<string> {
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`still running after ${seconds} s:\n${this.printed.slice(-2000)}`)), seconds * 1000);
+      timer = setTimeout(() => reject(new Error(`still running after ${seconds * SLACK} s:\n${this.printed.slice(-2000)}`)), seconds * 1000 * SLACK);
     });
     return Promise.race([this.domain.stopped.then(({ reason }) => reason), limit]).finally(() => clearTimeout(timer));
   }

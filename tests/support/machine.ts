@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { Machine, type MachineOptions } from "../../src/index";
+import { SLACK } from "./transcript";
 
 const root = (globalThis as unknown as { XENOLITH_ROOT: string }).XENOLITH_ROOT;
 const dist = (name: string) => `${root}/dist/${name}`;
@@ -43,7 +44,7 @@ export async function readText(readable: ReadableStream<Uint8Array>, until?: Reg
 export function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);
+    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms * SLACK} ms`)), ms * SLACK);
   });
   return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
 }

@@ -1,3 +1,6 @@
+/** Limits are what an idle machine keeps easily; they only say what hangs, so a busy one gets more. */
+export const SLACK = 3;
+
 /** What somebody at a terminal has seen so far, and waiting for more of it. */
 export class Transcript {
   /** All that has been printed. */
@@ -19,7 +22,7 @@ export class Transcript {
 
   /** What has come since the last call, to the end of the first match. */
   async expect(pattern: RegExp, seconds: number): Promise<string> {
-    const limit = Date.now() + seconds * 1000;
+    const limit = Date.now() + seconds * 1000 * SLACK;
     for (;;) {
       const found = pattern.exec(this.text.slice(this.seen));
       if (found) {
@@ -29,7 +32,7 @@ export class Transcript {
       }
       if (this.ended) throw new Error(`no ${pattern}: ${this.ended}; the end is:\n${this.text.slice(-2000)}`);
       const left = limit - Date.now();
-      if (left <= 0) throw new Error(`no ${pattern} within ${seconds} s; the end is:\n${this.text.slice(-2000)}`);
+      if (left <= 0) throw new Error(`no ${pattern} within ${seconds * SLACK} s; the end is:\n${this.text.slice(-2000)}`);
       await this.news(left);
     }
   }
