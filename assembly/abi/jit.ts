@@ -58,7 +58,9 @@ export const enum JitOff {
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
-  rets = 896, // u32[16], blocks that calls of the region return to
+  rets = 896, // u32[8], blocks that calls of the region return to
+  inLeaf = 928, // u32, 1: blocks that are found now belong to a leaf
+  calling = 932, // u32, 1: a call goes to the block that is found now
   orderList = 960, // u8[64]
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
   list32 = 2048, // u16[512]
@@ -118,6 +120,7 @@ export const enum JitBlockFlag {
   loop = 1, // some edge returns to it
   returned = 4, // a call that leaves the region comes back to it
   called = 8, // a direct call of the region goes to it
+  leaf = 16, // it belongs to a small function that calls nobody
 }
 
 /** A translated region. */

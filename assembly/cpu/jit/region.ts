@@ -22,6 +22,9 @@ const MAX_BLOCKS: u32 = 60;
 const MAX_RETURNS: u32 = 8;
 /** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
 const MAX_SHARED: u32 = 12;
+/** Blocks of a function that every region may have for itself: a transition there and back costs more than it does. */
+const MAX_LEAF: u32 = 8;
+const TOO_LARGE: u32 = 1000;
 /** Of one indirect branch. */
 const MAX_TARGETS: u8 = 12;
 
@@ -67,7 +70,8 @@ function add(head: usize, ripBase: u64): u8 {
   }
   const insns = jget(JitOff.insns) + recordsOf(head);
   if (count == MAX_BLOCKS || insns > jget(JitOff.mostInsns) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
-  if (count != 0 && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
+  const leaf = jget(JitOff.inLeaf) || (jget(JitOff.calling) && leafSize(head, 0) <= MAX_LEAF);
+  if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;
     jset(JitOff.shared, shared + 1);
@@ -79,7 +83,29 @@ function add(head: usize, ripBase: u64): u8 {
   store<u32>(b, <u32>head, JitBlock.head);
   store<u64>(b, ripBase, JitBlock.ripBase);
   store<u8>(b, NONE, JitBlock.rpo);
+  if (leaf) setFlag(b, JitBlockFlag.leaf);
   return <u8>count;
+}
+
+/** Blocks of the function at `head` if it is short, calls nobody and has no loop; more than MAX_LEAF if not. */
+function leafSize(head: usize, depth: u32): u32 {
+  if (depth > MAX_LEAF || !isHead(head)) return TOO_LARGE;
+  const u = terminator(head);
+  if (!u) return TOO_LARGE;
+  if (load<u16>(u, RecOff.handler) == Handler.goto) return 1 + leafNext(head, u, RecOff.taken, depth);
+  switch (templateOf(u)) {
+    case Template.ret: return 1;
+    case Template.jmp: return 1 + leafNext(head, u, RecOff.taken, depth);
+    case Template.jcc: return 1 + leafNext(head, u, RecOff.taken, depth) + leafNext(head, u, RecOff.fall, depth);
+    default: return TOO_LARGE;
+  }
+}
+
+function leafNext(head: usize, u: usize, field: usize, depth: u32): u32 {
+  const next = <usize>load<u32>(u + field);
+  if (!next) return 0; // never went there
+  if (load<u32>(next, BlockOff.maddr) <= load<u32>(head, BlockOff.maddr)) return TOO_LARGE;
+  return leafSize(next, depth + 1);
 }
 
 /** Block at `to` (relative to the page of `b`) if the interpreter has been there from here. */
@@ -166,6 +192,8 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.usesSse, 0);
   jset(JitOff.xmmUsed, 0);
   jset(JitOff.xmmWritten, 0);
+  jset(JitOff.inLeaf, 0);
+  jset(JitOff.calling, 0);
   jset(JitOff.mode, load<u16>(head, BlockOff.mode));
   if (add(head, ripBase) == NONE) return false;
   let templates: u32 = 0, others: u32 = 0;
@@ -181,6 +209,7 @@ export function discover(head: usize, ripBase: u64): bool {
       if (sse || x87 || isTemplate(u)) templates++;
       else others++;
     }
+    jset(JitOff.inLeaf, load<u8>(b, JitBlock.flags) & JitBlockFlag.leaf);
     const u = terminator(h);
     store<u32>(b, <u32>u, JitBlock.term);
     if (!u) continue;
@@ -191,7 +220,9 @@ export function discover(head: usize, ripBase: u64): bool {
       setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
       store<u8>(b, 2, JitBlock.succCount);
     } else if (t == Template.jmp || t == Template.call) {
+      jset(JitOff.calling, u32(t == Template.call));
       setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
+      jset(JitOff.calling, 0);
       store<u8>(b, 1, JitBlock.succCount);
     } else if (t == Template.jmpInd || t == Template.callInd) addTargets(b, u);
     if (t == Template.call) {
