@@ -15,6 +15,12 @@ export class BaselineCore extends CodeCache {
   fpuStatus = 0;
   fpuTop = 0;
   mxcsr = 0x1f80;
+  /** XMM0..7, and two registers that instructions use within (sse.ts), in views of one buffer. */
+  readonly xmm64 = new Float64Array(10 * 2);
+  readonly xmmSingle = new Float32Array(this.xmm64.buffer);
+  readonly xmm32 = new Int32Array(this.xmm64.buffer);
+  readonly xmm16 = new Uint16Array(this.xmm64.buffer);
+  readonly xmm8 = new Uint8Array(this.xmm64.buffer);
 
   constructor(
     memoryBytes: number,

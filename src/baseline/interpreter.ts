@@ -9,6 +9,8 @@ import type { BaselineCore } from "./core";
 import { FIRST } from "./code_cache";
 import { Op } from "./ops";
 import { FAULT } from "./paging";
+import { sse, sseCompare } from "./sse";
+import { sseHot } from "./sse_hot";
 import { x87 } from "./x87";
 import { x87Hot } from "./x87_hot";
 
@@ -236,6 +238,8 @@ export function makeSlice(m: BaselineCore, perform: (m: BaselineCore, u: number)
         case Op.or8_rr: fr = ((R8[(w >>> 10) & 15] | R8[(w >>> 14) & 15]) << 24) >> 24; fk = Kind.logic; R8[(w >>> 10) & 15] = fr; u = (u + 4) | 0; continue;
         case Op.and8_ri: fr = ((R8[(w >>> 10) & 15] & ops[u + 1]) << 24) >> 24; fk = Kind.logic; R8[(w >>> 10) & 15] = fr; u = (u + 4) | 0; continue;
         case Op.x87: if (!x87Hot(m, ops, u)) x87(m, ops, u); u = (u + 4) | 0; continue;
+        case Op.sse: if (!sseHot(m, ops, u)) sse(m, ops, u); u = (u + 4) | 0; continue;
+        case Op.sseCompare: fr = sseCompare(m, ops, u); fk = Kind.explicit; u = (u + 4) | 0; continue;
         case Op.call: a = (page + ((ops[u + 3] & 4095) + ((ops[u + 3] >>> 12) & 15))) | 0; l = (R[4] - 4) | 0; e = tlbW[(l >>> 12) | user]; if (e !== 0 && (l & 3) === 0) ram[(e ^ l) >>> 2] = a; else m.write32(l, a); R[4] = l; break;
         case Op.call_r: b = R[(w >>> 10) & 15]; a = (page + ((ops[u + 3] & 4095) + ((ops[u + 3] >>> 12) & 15))) | 0; l = (R[4] - 4) | 0; e = tlbW[(l >>> 12) | user]; if (e !== 0 && (l & 3) === 0) ram[(e ^ l) >>> 2] = a; else m.write32(l, a); R[4] = l; pc = b; from = 0; k = (((k - u) | 0) - 4) | 0; u = 0; continue;
         case Op.call_m: l = (((R[(w >>> 14) & 15] + (R[(w >>> 18) & 15] << ((w >>> 22) & 3))) | 0) + ops[u + 2]) | 0; e = tlbR[(l >>> 12) | user]; b = e !== 0 && (l & 3) === 0 ? ram[(e ^ l) >>> 2] : m.read32(l); a = (page + ((ops[u + 3] & 4095) + ((ops[u + 3] >>> 12) & 15))) | 0; l = (R[4] - 4) | 0; e = tlbW[(l >>> 12) | user]; if (e !== 0 && (l & 3) === 0) ram[(e ^ l) >>> 2] = a; else m.write32(l, a); R[4] = l; pc = b; from = 0; k = (((k - u) | 0) - 4) | 0; u = 0; continue;

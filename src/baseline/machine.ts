@@ -84,6 +84,8 @@ export class BaselineMachine {
     core.msr.clear();
     core.instructions = 0;
     initialize(core);
+    core.xmm64.fill(0);
+    core.mxcsr = 0x1f80;
     this.pending.length = 0;
   }
 

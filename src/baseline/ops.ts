@@ -37,7 +37,7 @@ export const enum Op {
   push_r = 95, push_i = 96, push_m = 97, pop_r = 98,
   call = 99, call_r = 100, call_m = 101, ret = 102, ret_i = 103, jmp = 104, jmp_r = 105, jmp_m = 106, leave = 107, nop = 108,
   cmp8_rr = 109, cmp8_ri = 110, cmp8_rm = 111, cmp8_mr = 112, cmp8_mi = 113, test8_rr = 114, test8_ri = 115, test8_mi = 116,
-  inc_m = 117, dec_m = 118, shld_ri = 119, shrd_ri = 120, bswap = 121, xor8_rr = 122, and8_ri = 123, or8_rr = 124, x87 = 125,
+  inc_m = 117, dec_m = 118, shld_ri = 119, shrd_ri = 120, bswap = 121, xor8_rr = 122, and8_ri = 123, or8_rr = 124, x87 = 125, sse = 142, sseCompare = 143,
   jo = 126, jno = 127, jb = 128, jae = 129, je = 130, jne = 131, jbe = 132, ja = 133, js = 134, jns = 135, jp = 136, jnp = 137, jl = 138, jge = 139, jle = 140, jg = 141,
   // pairs of a comparison and the branch in the next record; the condition in its place of sixteen
   cmp_rr_jb = 144, cmp_rr_jae = 145, cmp_rr_je = 146, cmp_rr_jne = 147, cmp_rr_jbe = 148, cmp_rr_ja = 149,
@@ -83,4 +83,5 @@ export const enum Cold {
   inImm, inDx, outImm, outDx,
   X87,
   x87 = X87, fwait, fxsave, fxrstor, ldmxcsr, stmxcsr,
+  SSE, // and Sse of sse_ops.ts above it
 }

@@ -1,6 +1,7 @@
 /** The processor's registers as its owner sees and sets them between runs. */
 import type { BaselineCore } from "./core";
 import { Attr, Seg } from "./cpu";
+import { MXCSR } from "./sse";
 
 const SEGMENTS = { es: Seg.es, cs: Seg.cs, ss: Seg.ss, ds: Seg.ds, fs: Seg.fs, gs: Seg.gs, ldtr: Seg.ldtr, tr: Seg.tr } as const;
 export type SegmentName = keyof typeof SEGMENTS;
@@ -48,6 +49,16 @@ export class Registers {
   st(i: number): number {
     const n = (this.core.fpuTop + i) & 7;
     return this.core.fpuUsed[n] ? this.core.fpu[n] : NaN;
+  }
+  /** Four words each of XMM0..7. */
+  get xmm(): Int32Array {
+    return this.core.xmm32.subarray(0, 32);
+  }
+  get mxcsr(): number {
+    return this.core.mxcsr;
+  }
+  set mxcsr(value: number) {
+    this.core.mxcsr = value & MXCSR;
   }
   segment(name: SegmentName): SegmentValue {
     const seg = SEGMENTS[name];

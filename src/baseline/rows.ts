@@ -1,9 +1,11 @@
 /** The rows of src/spec as the decoder looks them up: by opcode map and byte, with what selects one of several. */
 import { INTEGER, STRING } from "../spec/integer";
 import type { InsnSpec } from "../spec/row";
+import { SSE } from "../spec/sse";
 import { SYSTEM } from "../spec/system";
 import { X87 } from "../spec/x87";
 import { Cold } from "./ops";
+import { Sse } from "./sse_ops";
 
 export const enum Prefix {
   any = 0,
@@ -114,6 +116,11 @@ function performerOf(row: InsnSpec, operands: readonly string[]): readonly [Cold
   return [NAMED[name], SEGMENTS.indexOf(name.slice(1))];
 }
 
+function ssePerformerOf(row: InsnSpec): readonly [Cold, number] | null {
+  const operation: Sse | undefined = Sse[(row.op ?? row.mnemonic) as keyof typeof Sse];
+  return operation === undefined ? null : [Cold.SSE + operation, 0];
+}
+
 /** Maps: one byte, 0F, 0F 38, 0F 3A, then the VEX maps 0F 38 and 0F 3A with pp in bits 8 and 9 of the index. */
 export const MAPS: readonly Entry[][][] = Array.from({ length: 6 }, () => []);
 
@@ -121,7 +128,7 @@ function add(row: InsnSpec): void {
   if (row.mode === "long") return;
   const operands = row.operands.split(",");
   const string = STRING.includes(row);
-  const performer = performerOf(row, operands);
+  const performer = SSE.includes(row) ? ssePerformerOf(row) : performerOf(row, operands);
   if (!performer) return;
   const tokens = row.opcode.split(" ");
   let prefix = Prefix.any;
@@ -177,4 +184,4 @@ function add(row: InsnSpec): void {
 
 const rank = (e: Entry) => (e.prefix >= Prefix.p66 ? 4 : e.prefix) + (e.exact >= 0 ? 16 : 0) + (e.digit >= 0 ? 2 : 0);
 
-for (const row of [...INTEGER, ...STRING, ...SYSTEM, ...X87]) add(row);
+for (const row of [...INTEGER, ...STRING, ...SYSTEM, ...X87, ...SSE]) add(row);

@@ -1,5 +1,6 @@
 /** Which records have a case of their own in the interpreter: 32-bit and some byte forms, memory operands in flat segments. */
 import { Alu, Cold, Fused, Op, STRIDE } from "./ops";
+import { Sse } from "./sse_ops";
 
 /** Thrown when an instruction does not end where bytes do. */
 export const ABSENT = { name: "absent" };
@@ -141,6 +142,12 @@ export function specialize(ops: Int32Array, u: number, stamp: number): void {
     const key = ops[u + 1];
     const flags = key >= 64 && ((key & 0x38) === 0x10 || (key & 0x38) === 0x18 || (key & 0x38) === 0x38);
     if (!flags) ops[u] = (w0 & ~1023) | Op.x87;
+    return;
+  }
+  if (cold >= Cold.SSE) {
+    const operation = cold - Cold.SSE;
+    const compare = operation >= Sse.ucomiss && operation <= Sse.comisd;
+    ops[u] = (w0 & ~1023) | (compare ? Op.sseCompare : Op.sse);
     return;
   }
   if ((w0 >>> 27) & 1) {

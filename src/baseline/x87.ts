@@ -6,6 +6,7 @@ import type { BaselineCore } from "./core";
 import { performState, readExtended, writeExtended } from "./x87_state";
 import { remainder, roundTo, storeInteger, storePacked, loadPacked } from "./x87_number";
 import { Cold } from "./ops";
+import { needSse } from "./sse";
 
 const IE = 1;
 const ZE = 4;
@@ -138,7 +139,8 @@ export function performX87(m: BaselineCore, u: number, cold: Cold): void {
     if ((m.cr[0] & 0xa) === 0xa) m.raise(Vector.NM);
     return;
   }
-  if (m.cr[0] & 0xc) m.raise(Vector.NM);
+  if (cold >= Cold.ldmxcsr) needSse(m);
+  else if (m.cr[0] & 0xc) m.raise(Vector.NM);
   performState(m, u, cold);
 }
 

@@ -2,6 +2,7 @@
 import { Vector } from "../../assembly/abi/x86";
 import type { BaselineCore } from "./core";
 import { Cold } from "./ops";
+import { MXCSR } from "./sse";
 import { initialize } from "./x87";
 
 const scratch = new Float64Array(1);
@@ -100,6 +101,13 @@ function fxsave(m: BaselineCore, lin: number): void {
     m.write16((at + 10) | 0, 0);
     m.write32((at + 12) | 0, 0);
   }
+  for (let i = 0; i < 32; i++) m.write32((lin + 160 + i * 4) | 0, m.xmm32[i]);
+}
+
+/** A bit that does not exist is #GP. */
+function setMxcsr(m: BaselineCore, value: number): void {
+  if (value & ~MXCSR) m.gp();
+  m.mxcsr = value;
 }
 
 function fxrstor(m: BaselineCore, lin: number): void {
@@ -107,11 +115,12 @@ function fxrstor(m: BaselineCore, lin: number): void {
   m.checkRead(lin, 512);
   const words = m.read32(lin);
   const tags = m.read32((lin + 4) | 0);
-  m.mxcsr = m.read32((lin + 24) | 0) & 0xffff;
+  setMxcsr(m, m.read32((lin + 24) | 0));
   m.fpuControl = (words & 0xffff) | 0x40;
   setStatusWord(m, words >>> 16);
   for (let i = 0; i < 8; i++) m.fpuUsed[i] = (tags >> i) & 1;
   for (let i = 0; i < 8; i++) m.fpu[(m.fpuTop + i) & 7] = readExtended(m, (lin + 32 + i * 16) | 0);
+  for (let i = 0; i < 32; i++) m.xmm32[i] = m.read32((lin + 160 + i * 4) | 0);
 }
 
 /** `what` is a Cold number, or opcode * 8 + digit of D9, DD. */
@@ -125,7 +134,7 @@ export function performState(m: BaselineCore, u: number, what: number): void {
       fxrstor(m, m.address(u, 512, false));
       return;
     case Cold.ldmxcsr:
-      m.mxcsr = m.read32(m.address(u, 4, false));
+      setMxcsr(m, m.read32(m.address(u, 4, false)));
       return;
     case Cold.stmxcsr:
       m.write32(m.address(u, 4, true), m.mxcsr);
