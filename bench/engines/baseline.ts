@@ -1,4 +1,4 @@
-/** The pure-TypeScript baseline: 32-bit programs of integers and of x87 arithmetic that doubles do justice to, in this process. */
+/** The pure-TypeScript baseline: 32-bit programs of integers, SSE2 and x87 arithmetic that doubles do justice to, in this process. */
 import { readFileSync } from "node:fs";
 import { BaselineMachine } from "../../src/baseline";
 import type { Image } from "../build_programs";
