@@ -303,6 +303,7 @@ export function div80(aSe: u32, aSig: u64, bSe: u32, bSig: u64): u64 {
   const aInf = aExp == 0x7fff, bInf = bExp == 0x7fff;
   if ((aInf && bInf) || (aSig == 0 && bSig == 0)) return invalid();
   if (bSig == 0 && !aInf) {
+    clearDenormal(); // of a memory operand: a zero divisor comes before it
     flag(Fsw.ZE);
     return infinity(sign);
   }

@@ -47,6 +47,17 @@ x87("FNINIT gives 037F, all empty, no pointers", () => {
   assert.equal([u16(0), u16(4), u16(8), u32(12), u32(20)], [0x37f, 0, 0xffff, 0, 0]);
 });
 
+x87("a denormal in memory divided by zero is a division by zero only", () => {
+  for (const [opcode, smallest] of [[0xd8, [1, 0, 0, 0]], [0xdc, [1, 0, 0, 0, 0, 0, 0, 0]]] as const) {
+    machine.run(FNINIT);
+    machine.run(FLDZ);
+    machine.operand(8).set(smallest);
+    machine.run([opcode, 0x3e]); // FDIVR
+    machine.run(FNSTENV);
+    assert.is(u16(4) & 0x3f, 4, opcode.toString(16));
+  }
+});
+
 //                    operand size, real mode: offsets and values of control, status, tag word, IP, CS/opcode
 const FORMATS = [
   ["32-bit protected", 4, false, { 0: 0x37f, 4: 0x3000, 8: 0x4fff, 12: 0x1123, 14: 0x40, 16: 0 }, 28],
