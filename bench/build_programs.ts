@@ -51,7 +51,7 @@ export function buildImage(program: Program, bits: Bits): Image {
     linkKernel(mode, [object, "main.c"], image.kernel);
     const host = `${base}.host.o`;
     if (program.kernel) gcc(...mode, ...flags, "-DNATIVE", "-c", program.source, "-o", host);
-    gcc(...mode, "-mgeneral-regs-only", ...LINK, program.kernel ? host : object, "native.c", "library.c", "-o", image.native);
+    linkNative(mode, bits, program.kernel ? host : object, image.native);
   });
   return image;
 }
@@ -66,6 +66,15 @@ export function buildXenGuest(): string {
 
 function linkKernel(mode: string[], parts: string[], kernel: string): void {
   gcc(...mode, "-mgeneral-regs-only", ...LINK, "-Wl,-T,kernel.ld", "start.S", ...parts, "library.c", "-o", kernel);
+}
+
+/** A 64-bit program in any case: not every host starts 32-bit ones. `native32.c` has the 32-bit one inside. */
+function linkNative(mode: string[], bits: Bits, object: string, native: string): void {
+  const integer = ["-mgeneral-regs-only", ...LINK];
+  if (bits === 64) return gcc(...mode, ...integer, object, "native.c", "library.c", "-o", native);
+  const image = `${native}.image`;
+  gcc(...mode, ...integer, "-Wl,-Ttext-segment=0x10000000", "start32.S", object, "library.c", "-o", image);
+  gcc("-m64", ...COMMON, ...LOOPS, ...integer, `-DIMAGE32="${image}"`, "native.c", "native32.c", "-o", native);
 }
 
 function build(base: string, options: string, outputs: string[], work: () => void): void {
