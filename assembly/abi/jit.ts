@@ -61,6 +61,9 @@ export const enum JitOff {
   rets = 896, // u32[8], blocks that calls of the region return to
   inLeaf = 928, // u32, 1: blocks that are found now belong to a leaf
   calling = 932, // u32, 1: a call goes to the block that is found now
+  windowKeys = 936, // u32, entries of `windows`
+  keptCarry = 944, // u32, the same of the flags that an instruction may leave as they are
+  carryKept = 940, // u32, 1: bit 0 of the flags' carry local is CF, whatever their kind at the beginning of the piece
   orderList = 960, // u8[64]
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
   list32 = 2048, // u16[512]
@@ -80,7 +83,8 @@ export const enum JitOff {
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
-  SIZE = 0x3c000,
+  windows = 0x3c000, // 96 x 16 B: pages that accesses stay on (cpu/jit/windows)
+  SIZE = 0x3d000,
 }
 
 export const enum JitMemory {
@@ -105,8 +109,15 @@ export const enum JitBlock {
   allPreds = 48, // u32
   extra = 52, // u8, edges behind succCount that only an entry takes
   keys = 53, // u8[8], the entry of each
+  carry = 61, // u8 JitCarry
+  carryOut = 62, // u8, 1: where it ends CF is in the flags' carry local
   SIZE = 64,
   DISPATCH = 61, // number of the block that is none of the guest's: it begins a function with several entries
+}
+
+export const enum JitCarry {
+  kept = 1, // every way to the block that has been written leaves CF in the flags' carry local
+  wanted = 2, // it begins a loop that needs it there: every way brings it
 }
 
 /** Where an indirect branch of the interpreter went. */

@@ -310,7 +310,7 @@ export const enum PcpuOff {
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]
   SIZE = 0xc0000,
-  JIT = 0xc4000, // JitOff.SIZE bytes after the scheduler's words: the translator's working memory (abi/jit)
+  JIT = 0xc3000, // JitOff.SIZE bytes after the scheduler's words: the translator's working memory (abi/jit)
 }
 
 /** Scheduler words of a pCPU, between its block and the next (src/machine/scheduler): never addressed by the core. */
@@ -389,7 +389,7 @@ export const enum FlagsKind {
   sbb = 7,
   shift = 8, // ZF SF PF from res; CF in flagsCarry bit 0, OF in bit 1, AF 0
   overlay = 32, // added to a kind: CF and OF are bits 0 and 1 of flagsCarry, the others as the kind says
-  imul = 9, // 64-bit product of a and b: CF = OF = it does not fit; ZF SF PF from res, AF 0
+  imul = 9, // product of a and b, whose low part is res: CF = OF = that is not all of it; ZF SF PF from res, AF 0
 }
 
 export const enum FaultKind {

@@ -8,7 +8,8 @@ import { mulHighSigned } from "./wide";
 
 /** 1 if the signed 128-bit product of the operands differs from the sign-extended result. */
 function wideProduct(): u32 {
-  return u32(mulHighSigned(load<u64>(PCPU, PcpuOff.flagsA), load<u64>(PCPU, PcpuOff.flagsB)) != <u64>(load<i64>(PCPU, PcpuOff.flagsRes) >> 63));
+  const a = load<u64>(PCPU, PcpuOff.flagsA), b = load<u64>(PCPU, PcpuOff.flagsB), r = load<u64>(PCPU, PcpuOff.flagsRes);
+  return u32(a * b != r || mulHighSigned(a, b) != <u64>(<i64>r >> 63));
 }
 
 @inline function baseKind(): u32 { return load<u32>(PCPU, PcpuOff.flagsKind) & (FlagsKind.overlay - 1); }

@@ -108,6 +108,7 @@ export class Interp<K> extends Machine<u64> {
     this.setFlags(kind, r, a, b);
     store<u32>(PCPU, <u32>carry, PcpuOff.flagsCarry);
   }
+  @inline carryBit(): u64 { return this.carry(); }
   @inline carry(): u64 {
     if (sizeof<K>() != 1) return <u64>carry();
     const kind = load<u32>(PCPU, PcpuOff.flagsKind);

@@ -49,6 +49,7 @@ export abstract class Machine<V> {
   abstract setFlags(kind: u32, r: V, a: V, b: V): void;
   abstract setFlagsCarry(kind: u32, r: V, a: V, b: V, carry: V): void;
   abstract carry(): V;
+  abstract carryBit(): V; // carry() in bit 0, with anything above
   abstract cond(cc: i32): Cond;
   abstract compare(cc: i32, a: V, b: V, r: V): Cond;
   abstract ltu(a: V, b: V): V;

@@ -12,6 +12,7 @@ import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
 import { emitOrder, emitOrdered } from "./sse_order";
 import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
+import { hostLocal, tagLocal } from "./windows";
 import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
 
 @inline function caches(n: i32): bool { return uses(n) > 1 && !jget(JitOff.cold); }
@@ -301,20 +302,31 @@ function leaveIf(extra: u32): void {
   unsigned(jget(JitOff.depth) + extra);
 }
 
-/** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. The address stays in `lin`, as i32 also in Local.lin. */
-export function probe(a: i32, w: i32, table: u32): u32 {
-  let lin: u32 = Local.lin;
-  const narrow = (op(a) == Node.zext && width(a) <= 4) || op(a) == Node.local32;
-  if (narrow) {
+/** [] -> []: linear address `a` to Local.lin, its low half, and to the i64 local returned; 0: it is no more than that half. */
+function address(a: i32): u32 {
+  if ((op(a) == Node.zext && width(a) <= 4) || op(a) == Node.local32) {
     emit32(a);
-    localTee(Local.lin);
-  } else {
-    lin = temp64();
-    emit64(a);
-    localTee(lin);
-    byte(Wasm.i32wrap);
-    localTee(Local.lin);
+    localSet(Local.lin);
+    return 0;
   }
+  const lin = temp64();
+  emit64(a);
+  localTee(lin);
+  byte(Wasm.i32wrap);
+  localSet(Local.lin);
+  return lin;
+}
+
+/** [] -> [i64]: address of the last byte of an access of `w` bytes. One that wraps at 4 GiB does not wrap here: it is on no page of its first. */
+function lastByte(lin: u32, w: i32): void {
+  if (lin) localGet(lin);
+  else { localGet(Local.lin); byte(Wasm.i64extend_u); }
+  if (w > 1) { i64const(w - 1); byte(Wasm.i64add); }
+}
+
+/** [] -> [i32]: 1 if the access at address() hits the TLB, whose entry is then in Local.entry. */
+function compareEntry(lin: u32, w: i32, table: u32): void {
+  localGet(Local.lin);
   i32const(8);
   byte(Wasm.i32shr_u);
   i32const(0xfff0);
@@ -323,21 +335,72 @@ export function probe(a: i32, w: i32, table: u32): u32 {
   byte(Wasm.i32add);
   localTee(Local.entry);
   access(Wasm.i64load, table);
-  localGet(lin);
-  if (narrow) {
-    // an access that wraps at 4 GiB cannot match: its entry is that of the last page
-    if (w > 1) { i32const(w - 1); byte(Wasm.i32add); }
-    i32const(~0xfff);
-    byte(Wasm.i32and);
-    byte(Wasm.i64extend_u);
-  } else {
-    if (w > 1) { i64const(w - 1); byte(Wasm.i64add); }
-    i64const(~0xfff);
-    byte(Wasm.i64and);
-  }
+  lastByte(lin, w);
+  i64const(~0xfff);
+  byte(Wasm.i64and);
   byte(Wasm.i64eq);
-  return narrow ? 0 : lin;
 }
+
+/** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. Returns what address() does. */
+export function probe(a: i32, w: i32, table: u32): u32 {
+  const lin = address(a);
+  compareEntry(lin, w, table);
+  return lin;
+}
+
+/** [] -> [i32]: 1 if the access at address() stays on the page of `window`. */
+function compareWindow(lin: u32, w: i32, window: u32): void {
+  lastByte(lin, w);
+  i64const(0xfff);
+  byte(Wasm.i64or);
+  localGet(tagLocal(window));
+  byte(Wasm.i64eq);
+}
+
+/** [] -> []: moves `window` to the page of a TLB entry that was hit. */
+function moveWindow(lin: u32, table: u32, window: u32): void {
+  lastByte(lin, 1);
+  i64const(0xfff);
+  byte(Wasm.i64or);
+  localSet(tagLocal(window));
+  localGet(Local.entry);
+  access(Wasm.i32load, table + TlbOff.addend);
+  localSet(hostLocal(window));
+}
+
+/** [] -> [i32]: host address on the page of `window`. */
+function windowHost(window: u32): void {
+  localGet(Local.lin);
+  localGet(hostLocal(window));
+  byte(Wasm.i32add);
+}
+
+/** [] -> [i32]: host address of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
+ *  to leave. Returns what address() does. */
+function openAddress(e: usize, table: u32): u32 {
+  const w = <i32>load<u8>(e, EffectOff.w), window = <u32>load<u8>(e, EffectOff.cc), lin = address(load<i32>(e, EffectOff.a));
+  if (window) {
+    compareWindow(lin, w, window);
+    hint(true);
+    byte(Wasm.if_);
+    byte(WasmType.i32);
+    windowHost(window);
+    byte(Wasm.else_);
+  }
+  compareEntry(lin, w, table);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.i32);
+  if (window) {
+    moveWindow(lin, table, window);
+    windowHost(window);
+  } else hitHost(table);
+  byte(Wasm.else_);
+  return lin;
+}
+
+/** wasm blocks openAddress() has opened. */
+@inline function opened(e: usize): u32 { return load<u8>(e, EffectOff.cc) ? 2 : 1; }
 
 /** [] -> [i32]: host address after a hit. */
 export function hitHost(table: u32): void {
@@ -347,8 +410,8 @@ export function hitHost(table: u32): void {
   byte(Wasm.i32add);
 }
 
-/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. */
-export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
+/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. `extra`: as of leave(). */
+export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u32 = 1): void {
   if (lin) localGet(lin);
   else { localGet(Local.lin); byte(Wasm.i64extend_u); }
   i32const(w);
@@ -356,27 +419,22 @@ export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32): void {
   call(write ? Import.missW : Import.missR);
   localTee(h);
   byte(Wasm.i32eqz);
-  leaveIf(1);
+  leaveIf(extra);
 }
 
 function translateAddress(e: usize, write: bool): void {
-  const w = <i32>load<u8>(e, EffectOff.w), table: u32 = write ? PcpuOff.TLB_W : 0, h = load<u32>(e, EffectOff.h);
-  const lin = probe(load<i32>(e, EffectOff.a), w, table);
-  hint(true);
-  byte(Wasm.if_);
-  byte(WasmType.i32);
-  hitHost(table);
-  byte(Wasm.else_);
-  missHost(lin, w, write, load<u32>(e, EffectOff.u), h);
+  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), extra = opened(e);
+  const lin = openAddress(e, write ? PcpuOff.TLB_W : 0);
+  missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
   localGet(h);
-  byte(Wasm.end);
+  for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
   localSet(h);
 }
 
-/** A write whose address is used by the next effect only: both arms store. */
+/** A write whose address is used by the next effect only. After a miss it is looked at whether code has changed, which a hit cannot have done. */
 function translateStore(e: usize, next: usize): void {
   ready(load<u32>(next, EffectOff.snap));
-  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a);
+  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a), extra = opened(e);
   // the value is computed once, before the arms part
   let v: u32 = 0;
   const plain = isConst(value) || op(value) == Node.local || op(value) == Node.local32;
@@ -385,35 +443,34 @@ function translateStore(e: usize, next: usize): void {
     else { emit32(value); v = temp32(); }
     localSet(v);
   }
-  const lin = probe(load<i32>(e, EffectOff.a), w, PcpuOff.TLB_W);
-  hint(true);
-  byte(Wasm.if_);
+  byte(Wasm.block);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
-  storeValue(value, v, w);
-  byte(Wasm.else_);
-  missHost(lin, w, true, load<u32>(e, EffectOff.u), h);
+  const lin = openAddress(e, PcpuOff.TLB_W);
+  missHost(lin, w, true, load<u32>(e, EffectOff.u), h, extra + 1);
   localGet(h);
   storeValue(value, v, w);
-  stored(next, h, 1);
+  stored(next, h, extra + 1);
+  br(extra);
+  for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  storeValue(value, v, w);
   byte(Wasm.end);
 }
 
 /** The same for an SSE store. */
 function translateSseStore(e: usize, next: usize): void {
-  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), u = <usize>load<u32>(next, EffectOff.u);
+  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), u = <usize>load<u32>(next, EffectOff.u), extra = opened(e);
   ready(load<u32>(next, EffectOff.snap));
   store<u32>(next, <u32>(u + RecOff.SIZE), EffectOff.u);
-  const lin = probe(load<i32>(e, EffectOff.a), w, PcpuOff.TLB_W);
-  byte(Wasm.if_);
+  byte(Wasm.block);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
-  emitSseStoreValue(u);
-  byte(Wasm.else_);
-  missHost(lin, w, true, <u32>u, h);
+  const lin = openAddress(e, PcpuOff.TLB_W);
+  missHost(lin, w, true, <u32>u, h, extra + 1);
   localGet(h);
   emitSseStoreValue(u);
-  stored(next, h, 1);
+  stored(next, h, extra + 1);
+  br(extra);
+  for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  emitSseStoreValue(u);
   byte(Wasm.end);
 }
 
@@ -521,12 +578,14 @@ export function emitEffects(): void {
         break;
       }
       case Effect.cond:
+        if (!uses(load<i32>(e, EffectOff.a))) break;
         i32const(load<u8>(e, EffectOff.cc));
         flagOperands(e);
         call(Import.cond);
         localSet(t);
         break;
       case Effect.carry:
+        if (!uses(load<i32>(e, EffectOff.a))) break;
         flagOperands(e);
         call(Import.carry);
         localSet(t);

@@ -11,8 +11,8 @@ export const enum Effect {
   hostW = 2,
   load = 3, // w bytes at host h, zero-extended, to local t
   store = 4, // node a to w bytes at host h; may leave after record u
-  cond = 5, // condition cc of the flags, to local t
-  carry = 6, // CF, to local t
+  cond = 5, // condition cc of the flags, to local t, if node a, which stands for it, is used
+  carry = 6, // CF, to local t, likewise
   hard = 8, // leaves to the interpreter at record u if condition a holds
   direction = 9, // RFLAGS.DF := w
   atomic = 10, // Rmw cc on w bytes at host h with node a, what was there to local t; flags: what CMPXCHG expects; may leave as a store

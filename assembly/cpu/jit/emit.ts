@@ -10,6 +10,9 @@ import { Effect, EffectOff, effect } from "./effect";
 import { RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { orderCondition } from "./sse_order";
+import { Template } from "../opcodes.gen";
+import { templateOf } from "./region";
+import { operandWindow, stackWindow } from "./windows";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
 /** How a block ends. */
@@ -85,9 +88,25 @@ function orderBits(group: i32, carried: bool): i64 {
   return carried ? 0 : group == 1 ? Flag.CF : group == 3 ? Flag.CF | Flag.ZF : 0;
 }
 
-/** The flags as they are, for a helper that computes from them. */
-function flagsCall(kind: i32, cc: i32, t: u32): void {
-  const e = effect(kind, 0, 0, 0, t, 0);
+/** The value of a flags slot does not matter any more. */
+function dead(slot: u32): void { setCur(slot, local(slot)); }
+
+/** Bit 0 of flagsCarry is CF. */
+export function carryKept(): bool {
+  const k = knownKind();
+  if (k & RawKind.carry) return true;
+  if (!k || k & RawKind.memory) return jget(JitOff.carryKept) != 0;
+  return (k & FlagsKind.overlay) != 0 || (base(k) >= FlagsKind.inc && base(k) <= FlagsKind.shift);
+}
+
+/** CF goes to bit 0 of flagsCarry, where blocks expect it that are reached with different kinds of flags. */
+export function keepCarry(): void {
+  if (!carryKept()) changetype<Emit>(J).setCarry(changetype<Emit>(J).carry());
+}
+
+/** The flags as they are, for a helper that computes node `n`, in local `t`, from them; it is not asked if nobody needs that. */
+function flagsCall(kind: i32, cc: i32, t: u32, n: i32): void {
+  const e = effect(kind, 0, n, 0, t, 0);
   store<u8>(e, <u8>cc, EffectOff.cc);
   for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) {
     use(cur(slot));
@@ -103,11 +122,11 @@ function kindNode(): i32 {
 /** An instruction that may leave with a fault finds all state in the locals: it begins a piece. */
 function mayLeave(): void { if (unsettled()) jset(JitOff.again, 1); }
 
-function hostOf(kind: i32, lin: i32, w: i32, u: usize): Host {
+function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32): Host {
   mayLeave();
   const h = temp32();
   use(lin);
-  effect(kind, w, lin, h, 0, u);
+  store<u8>(effect(kind, w, lin, h, 0, u), <u8>window, EffectOff.cc);
   return h;
 }
 
@@ -138,8 +157,8 @@ export class Emit extends Machine<i32> {
     const sum = binary(Node.add, this.ea(u, simple), by);
     return load<i64>(u, RecOff.mask) == -1 ? sum : extend(Node.zext, sum, 4);
   }
-  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u); }
-  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u); }
+  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false)); }
+  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true)); }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   fault(u: usize): usize { return 0; }
   host(s: Host, lin: i32): Host { return s; }
@@ -183,19 +202,25 @@ export class Emit extends Machine<i32> {
       w = max(w, max(signWidth(a), signWidth(b)));
       setCur(Slot.flagsA, low(a, w));
       setCur(Slot.flagsB, low(b, w));
+    } else {
+      dead(Slot.flagsA);
+      dead(Slot.flagsB);
     }
     if (kind != FlagsKind.add && kind != FlagsKind.sub) setCur(Slot.flagsRes, low(r, w));
+    else dead(Slot.flagsRes);
+    dead(Slot.flagsCarry);
     setCur(Slot.flagsKind, constant(<i64>kind | RawKind.raw | (wlog(w) << WLOG_SHIFT)));
   }
   setFlagsCarry(kind: u32, r: i32, a: i32, b: i32, carry: i32): void {
     this.setFlags(kind, r, a, b);
     setCur(Slot.flagsCarry, carry);
   }
+  carryBit(): i32 { return carryKept() ? cur(Slot.flagsCarry) : this.carry(); }
   carry(): i32 {
     const k = known();
     const c = binary(Node.and, cur(Slot.flagsCarry), constant(1));
+    if (carryKept()) return c;
     if (k >= 0) {
-      if (k & (FlagsKind.overlay | RawKind.carry)) return c;
       const w = 1 << ((k >> WLOG_SHIFT) & 3);
       const a = extend(Node.sext, cur(Slot.flagsA), w), b = extend(Node.sext, cur(Slot.flagsB), w);
       switch (base(k)) {
@@ -203,13 +228,15 @@ export class Emit extends Machine<i32> {
         case FlagsKind.sub: return binary(Node.ltu, a, b);
         case FlagsKind.logic: return constant(0);
         case RawKind.order: return binary(Node.and, cur(Slot.flagsRes), constant(1));
-        case FlagsKind.imul: break;
+        case FlagsKind.imul:
+          if (w == 8) break;
+          return binary(Node.xor, binary(Node.eq, binary(Node.mul, a, b), extend(Node.sext, cur(Slot.flagsRes), w)), constant(1));
         default: return c;
       }
     }
-    const t = temp64();
-    flagsCall(Effect.carry, 0, t);
-    return local(t);
+    const t = temp64(), n = local(t);
+    flagsCall(Effect.carry, 0, t, n);
+    return n;
   }
   cond(cc: i32): Cond {
     const k = known();
@@ -249,9 +276,9 @@ export class Emit extends Machine<i32> {
         if (kind == FlagsKind.dec && !overlaid && group >= 6) return compareNode(cc, extend(Node.sext, binary(Node.add, r, constant(1)), w), constant(1));
       }
     }
-    const t = temp32();
-    flagsCall(Effect.cond, cc, t);
-    return make(Node.flag, 4, <i32>t, 0, 0);
+    const t = temp32(), n = make(Node.flag, 4, <i32>t, 0, 0);
+    flagsCall(Effect.cond, cc, t, n);
+    return n;
   }
   // the sign is the result's at the width of the operation; an order is the same at any width that has both operands
   compare(cc: i32, a: i32, b: i32, r: i32): Cond { return cc >> 1 == 4 ? compareNode(cc, r, constant(0)) : compareNode(cc, a, b); }
@@ -277,9 +304,12 @@ export class Emit extends Machine<i32> {
   divideHard(u: usize, w: i32, signed: bool, x: i32): usize { return 0; }
   negative(x: i32): Cond { return compareNode(8, x, constant(0)); }
   setCarry(x: i32): void {
-    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~1));
-    setCur(Slot.flagsCarry, binary(Node.or, old, binary(Node.and, x, constant(1))));
+    const k = knownKind(), bit = binary(Node.and, x, constant(1));
+    // of what else flagsCarry may hold nothing is in use if the kind says so
+    const alone = k && !(k & (RawKind.zero | FlagsKind.overlay)) && (k & RawKind.memory || base(k) != FlagsKind.shift);
+    setCur(Slot.flagsCarry, alone ? bit : binary(Node.or, binary(Node.and, cur(Slot.flagsCarry), constant(~1)), bit));
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.carry)));
+    jset(JitOff.carryKept, 1);
   }
   setZero(x: i32): void {
     const old = binary(Node.and, cur(Slot.flagsCarry), constant(~4));
@@ -292,16 +322,20 @@ export class Emit extends Machine<i32> {
     const k = knownKind();
     setCur(Slot.flagsCarry, k && !(k & RawKind.zero) ? two : binary(Node.or, old, two));
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(FlagsKind.overlay)));
+    jset(JitOff.carryKept, 1);
   }
   flagsKept(none: Cond): bool {
+    jset(JitOff.keptCarry, u32(carryKept()));
     for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) store<u32>(J + (<usize>(slot - Slot.flagsRes) << 2), cur(slot), JitOff.kept);
     return false;
   }
   flagsChanged(none: Cond): void {
+    const both = jget(JitOff.keptCarry) && carryKept();
     for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) {
       const old = load<i32>(J + (<usize>(slot - Slot.flagsRes) << 2), JitOff.kept);
       if (cur(slot) != old) setCur(slot, this.select(none, old, cur(slot)));
     }
+    jset(JitOff.carryKept, u32(both));
   }
   setDirection(down: bool): void {
     mayLeave(); // nothing before it that looks at the flag is still to be computed
@@ -357,7 +391,10 @@ export class Emit extends Machine<i32> {
   }
   stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
   stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
-  stackHostR(sp: i32, w: i32): Host { return this.hostR(sp, w, jget(JitOff.insnStart)); }
-  stackHostW(sp: i32, w: i32, u: usize): Host { return this.hostW(sp, w, jget(JitOff.insnStart)); }
+  stackHostR(sp: i32, w: i32): Host {
+    const u = <usize>jget(JitOff.insnStart);
+    return hostOf(Effect.hostR, sp, w, u, stackWindow(false, templateOf(u) == Template.leave));
+  }
+  stackHostW(sp: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, sp, w, jget(JitOff.insnStart), stackWindow(true, false)); }
   setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, 8, sp); }
 }

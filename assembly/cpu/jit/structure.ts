@@ -12,7 +12,7 @@
  *  end
  *  result
  *  ``` */
-import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+import { JitBlock, JitBlockFlag, JitCarry, JitOff } from "../../abi/jit";
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { BlockOff, jumpEntry, recordsOf } from "../code_cache";
@@ -22,7 +22,7 @@ import { performAny } from "../perform";
 import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
-import { Emit, Term } from "./emit";
+import { carryKept, Emit, keepCarry, Term } from "./emit";
 import { RawKind } from "./flags";
 import { Import } from "./imports";
 import { use } from "./node";
@@ -34,6 +34,8 @@ import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } fro
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
+import { chooseCarries } from "./carries";
+import { chooseWindows, emptyWindows } from "./windows";
 
 const NONE: u32 = 0xff;
 
@@ -107,7 +109,10 @@ export function emitRegion(): void {
   jset(JitOff.cold, 0);
   beginXmm();
   beginX87();
+  chooseWindows();
+  chooseCarries();
   loadState();
+  if (wantsCarry(jget(JitOff.root))) carryFromMemory();
   loadX87();
   byte(Wasm.block);
   byte(WasmType.void_);
@@ -175,6 +180,7 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
 
 function goOn(b: usize, to: u32): void {
   const d = blockOf(to);
+  if (!(load<u8>(b, JitBlock.carryOut))) store<u8>(d, load<u8>(d, JitBlock.carry) & ~JitCarry.kept, JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
@@ -188,7 +194,20 @@ function emitDispatch(): void {
   loadWord(PcpuOff.JIT + JitOff.entry);
   localSet(Local.route);
   for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(d, k, k, load<u8>(d + k, JitBlock.keys));
+  if (wantsCarry(succ(d, 0))) carryFromMemory();
   goOn(d, succ(d, 0));
+}
+
+@inline function wantsCarry(n: u32): bool { return (load<u8>(blockOf(n), JitBlock.carry) & JitCarry.wanted) != 0; }
+
+/** [] -> []: the flags are in memory; CF goes to its local, too. */
+function carryFromMemory(): void {
+  i32const(RawKind.memory);
+  for (let i = 0; i < 4; i++) i64const(0);
+  call(Import.carry);
+  localSet(Slot.flagsCarry);
+  i32const(RawKind.memory | RawKind.carry);
+  localSet(Slot.flagsKind);
 }
 
 /** [] -> []: to successor `k` of `b` if entry `key` is meant; `then` is what the loop there looks for. */
@@ -203,6 +222,7 @@ function routeTo(b: usize, k: u32, key: u32, then: u32): void {
     i32const(<i32>then);
     localSet(Local.route);
   }
+  if (b == blockOf(JitBlock.DISPATCH) && wantsCarry(succ(b, k))) carryFromMemory();
   goOn(b, succ(b, k));
   leaveControl();
 }
@@ -267,6 +287,7 @@ function emitCold(u: usize): void {
   call(Import.cold);
   localTee(Local.next);
   loadState();
+  emptyWindows();
   afterColdX87(u);
   i32const(<i32>(u + RecOff.SIZE));
   byte(Wasm.i32ne);
@@ -307,6 +328,7 @@ function translateRecord(u: usize): void {
   const nodes = jget(JitOff.nodeCount);
   let first = jget(JitOff.effectCount);
   memory.copy(J + JitOff.saved, J + JitOff.cur, CURRENT_SLOTS * 4);
+  const kept = jget(JitOff.carryKept);
   jset(JitOff.insnStart, <u32>u);
   jset(JitOff.again, 0);
   performAny<Emit, i32>(changetype<Emit>(J), u);
@@ -315,6 +337,7 @@ function translateRecord(u: usize): void {
     jset(JitOff.nodeCount, nodes);
     jset(JitOff.effectCount, first);
     jset(JitOff.term, Term.none);
+    jset(JitOff.carryKept, kept);
     nextPiece();
     first = 0;
     performAny<Emit, i32>(changetype<Emit>(J), u);
@@ -363,6 +386,7 @@ function emitBlock(n: u32): void {
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
+  jset(JitOff.carryKept, u32(load<u8>(b, JitBlock.carry) != 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const records = recordsOf(head);
@@ -382,6 +406,7 @@ function emitBlock(n: u32): void {
     if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
       emitCold(u);
       forgetSse();
+      jset(JitOff.carryKept, 0);
     } else if (!inline) {
       out(u);
       return;
@@ -410,6 +435,8 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   let live = term == Term.indirect;
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
   if (term == Term.goto && !successors) live = true;
+  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE && wantsCarry(succ(b, k))) keepCarry();
+  store<u8>(b, u8(carryKept()), JitBlock.carryOut);
   useAll();
   emitEffects();
   rememberPlain(n);
@@ -421,6 +448,9 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     rememberKind(b, live);
     settle(live);
     localGet(c);
+    // code that stays is what the registers are for: the calls of a way out must not cost it any
+    if (<u32>succ(b, 0) == NONE && <u32>succ(b, 1) != NONE) hint(false);
+    else if (<u32>succ(b, 1) == NONE && <u32>succ(b, 0) != NONE) hint(true);
     byte(Wasm.if_);
     byte(WasmType.void_);
     enterControl(Control.if_);

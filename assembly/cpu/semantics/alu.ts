@@ -78,7 +78,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     m.setFlags(FlagsKind.sub, r, m.imm(0), a);
     return r;
   }
-  return countOp<M, V>(m, op, w, a, m.carry());
+  return countOp<M, V>(m, op, w, a, m.carryBit());
 }
 
 /** INC and DEC, which keep carry `c`. */

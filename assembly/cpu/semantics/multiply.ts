@@ -10,13 +10,8 @@ const RAX: usize = Gpr.rax * 8;
 const RDX: usize = Gpr.rdx * 8;
 
 @inline export function imulOp<M extends Machine<V>, V>(m: M, w: i32, a: V, b: V): V {
-  const product = m.mul(a, b), r = m.sext(product, w);
-  if (w == 8) {
-    m.setFlags(FlagsKind.imul, r, a, b); // the upper half is computed only if somebody asks
-    return r;
-  }
-  const fits = m.eq(r, product);
-  m.setFlagsCarry(FlagsKind.shift, r, r, r, m.mul(m.xor(fits, m.imm(1)), m.imm(3)));
+  const r = m.sext(m.mul(a, b), w);
+  m.setFlags(FlagsKind.imul, r, a, b); // whether it fits is computed only if somebody asks
   return r;
 }
 

@@ -67,7 +67,7 @@
   (local.set $26
    (i32.const 64)
   )
-  (block $block1
+  (block $block2
    (block $block
     (local.set $27
      (i32.sub
@@ -157,82 +157,86 @@
       (local.get $scratch_39)
      )
     )
-    (@metadata.code.branch_hint "\01")
-    (if
-     (i64.eq
-      (i64.load offset=65536 align=1
-       (local.tee $30
-        (i32.add
-         (i32.and
-          (i32.shr_u
-           (local.tee $31
-            (i32.wrap_i64
-             (local.tee $34
-              (local.get $7)
-             )
+    (block $block1
+     (local.set $31
+      (i32.wrap_i64
+       (local.tee $34
+        (local.get $7)
+       )
+      )
+     )
+     (i32.store16 align=1
+      (@metadata.code.branch_hint "\01")
+      (if (result i32)
+       (i64.eq
+        (i64.load offset=65536 align=1
+         (local.tee $30
+          (i32.add
+           (i32.and
+            (i32.shr_u
+             (local.get $31)
+             (i32.const 8)
             )
+            (i32.const 65520)
            )
-           (i32.const 8)
+           (local.get $28)
           )
-          (i32.const 65520)
          )
-         (local.get $28)
         )
-       )
-      )
-      (i64.and
-       (i64.add
-        (local.get $34)
-        (i64.const 1)
-       )
-       (i64.const -4096)
-      )
-     )
-     (then
-      (i32.store16 align=1
-       (i32.add
-        (local.get $31)
-        (i32.load offset=65544 align=1
-         (local.get $30)
-        )
-       )
-       (i32.wrap_i64
-        (local.get $0)
-       )
-      )
-     )
-     (else
-      (@metadata.code.branch_hint "\00")
-      (br_if $block
-       (i32.eqz
-        (local.tee $36
-         (call_indirect (type $4)
+        (i64.and
+         (i64.add
           (local.get $34)
-          (i32.const 2)
-          (i32.const record+10)
-          (i32.const 1)
+          (i64.const 1)
          )
+         (i64.const -4096)
         )
-       )
-      )
-      (i32.store16 align=1
-       (local.get $36)
-       (i32.wrap_i64
-        (local.get $0)
-       )
-      )
-      (@metadata.code.branch_hint "\00")
-      (if
-       (call_indirect (type $0)
-        (local.get $36)
-        (i32.const 2)
        )
        (then
-        (local.set $29
-         (i32.const record+11)
+        (i32.add
+         (local.get $31)
+         (i32.load offset=65544 align=1
+          (local.get $30)
+         )
         )
-        (br $block)
        )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (br_if $block
+         (i32.eqz
+          (local.tee $36
+           (call_indirect (type $4)
+            (local.get $34)
+            (i32.const 2)
+            (i32.const record+10)
+            (i32.const 1)
+           )
+          )
+         )
+        )
+        (i32.store16 align=1
+         (local.get $36)
+         (i32.wrap_i64
+          (local.get $0)
+         )
+        )
+        (@metadata.code.branch_hint "\00")
+        (if
+         (call_indirect (type $0)
+          (local.get $36)
+          (i32.const 2)
+         )
+         (then
+          (local.set $29
+           (i32.const record+11)
+          )
+          (br $block)
+         )
+        )
+        (br $block1)
+       )
+      )
+      (i32.wrap_i64
+       (local.get $0)
       )
      )
     )
@@ -303,7 +307,7 @@
          (i32.const record+12)
         )
        )
-       (i32.load offset=pcpu+0xc4000 align=1
+       (i32.load offset=pcpu+0xc3000 align=1
         (i32.const 0)
        )
       )
@@ -316,7 +320,7 @@
       (local.set $29
        (local.get $32)
       )
-      (br $block1)
+      (br $block2)
      )
     )
     (local.set $29

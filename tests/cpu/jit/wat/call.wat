@@ -35,15 +35,20 @@
   (local $33 i32)
   (local $34 i64)
   (local $35 i32)
-  (local $36 i32)
-  (local $37 i64)
-  (local $38 i64)
+  (local $36 i64)
+  (local $37 i32)
+  (local $38 i32)
+  (local $39 i32)
+  (local $40 i64)
+  (local $41 i64)
+  (local $42 i64)
   (local $scratch i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
-  (local $scratch_42 i64)
-  (local $scratch_43 i64)
   (local $scratch_44 i64)
+  (local $scratch_45 i64)
+  (local $scratch_46 i64)
+  (local $scratch_47 i64)
+  (local $scratch_48 i64)
+  (local $scratch_49 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -72,6 +77,19 @@
   (local.set $26
    (i32.const 64)
   )
+  (local.set $25
+   (call_indirect (type $4)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
+  )
   (block
    (block $block
     (loop $label
@@ -94,19 +112,9 @@
        (i32.const 2)
       )
      )
-     (local.set $34
-      (call_indirect (type $4)
-       (local.get $26)
-       (local.get $22)
-       (local.get $23)
-       (local.get $24)
-       (local.get $25)
-       (i32.const 9)
-      )
-     )
-     (local.set $35
+     (local.set $38
       (i32.ne
-       (local.tee $36
+       (local.tee $39
         (i32.sub
          (i32.wrap_i64
           (local.get $1)
@@ -119,37 +127,30 @@
      )
      (local.set $1
       (block (result i64)
-       (local.set $scratch_41
+       (local.set $scratch_44
         (i64.extend_i32_u
-         (local.get $36)
+         (local.get $39)
         )
        )
        (local.set $22
         (block (result i64)
-         (local.set $scratch_40
+         (local.set $scratch
           (i64.extend_i32_u
-           (local.get $36)
+           (local.get $39)
           )
          )
-         (local.set $25
-          (block (result i64)
-           (local.set $scratch
-            (local.get $34)
-           )
-           (local.set $26
-            (i32.const 4613)
-           )
-           (local.get $scratch)
-          )
+         (local.set $26
+          (i32.const 4613)
          )
-         (local.get $scratch_40)
+         (local.get $scratch)
         )
        )
-       (local.get $scratch_41)
+       (local.get $scratch_44)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
-      (local.get $35)
+      (local.get $38)
       (then
        (local.set $27
         (i32.sub
@@ -157,94 +158,128 @@
          (i32.const 1)
         )
        )
-       (@metadata.code.branch_hint "\01")
-       (if
-        (i64.eq
-         (i64.load offset=65536 align=1
-          (local.tee $30
+       (block $block1
+        (local.set $31
+         (i32.wrap_i64
+          (local.tee $40
+           (local.tee $41
+            (i64.add
+             (local.get $4)
+             (i64.const -8)
+            )
+           )
+          )
+         )
+        )
+        (i64.store align=1
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.eq
+           (i64.or
+            (i64.add
+             (local.get $40)
+             (i64.const 7)
+            )
+            (i64.const 4095)
+           )
+           (local.get $34)
+          )
+          (then
            (i32.add
-            (i32.and
-             (i32.shr_u
-              (local.tee $31
-               (i32.wrap_i64
-                (local.tee $34
-                 (local.tee $37
-                  (i64.add
-                   (local.get $4)
-                   (i64.const -8)
-                  )
+            (local.get $31)
+            (local.get $35)
+           )
+          )
+          (else
+           (@metadata.code.branch_hint "\01")
+           (if (result i32)
+            (i64.eq
+             (i64.load offset=65536 align=1
+              (local.tee $30
+               (i32.add
+                (i32.and
+                 (i32.shr_u
+                  (local.get $31)
+                  (i32.const 8)
                  )
+                 (i32.const 65520)
+                )
+                (local.get $28)
+               )
+              )
+             )
+             (i64.and
+              (i64.add
+               (local.get $40)
+               (i64.const 7)
+              )
+              (i64.const -4096)
+             )
+            )
+            (then
+             (local.set $34
+              (i64.or
+               (local.get $40)
+               (i64.const 4095)
+              )
+             )
+             (local.set $35
+              (i32.load offset=65544 align=1
+               (local.get $30)
+              )
+             )
+             (i32.add
+              (local.get $31)
+              (local.get $35)
+             )
+            )
+            (else
+             (@metadata.code.branch_hint "\00")
+             (br_if $block
+              (i32.eqz
+               (local.tee $38
+                (call_indirect (type $1)
+                 (local.get $40)
+                 (i32.const 8)
+                 (i32.const record+10)
+                 (i32.const 1)
                 )
                )
               )
-              (i32.const 8)
              )
-             (i32.const 65520)
-            )
-            (local.get $28)
-           )
-          )
-         )
-         (i64.and
-          (i64.add
-           (local.get $34)
-           (i64.const 7)
-          )
-          (i64.const -4096)
-         )
-        )
-        (then
-         (i64.store align=1
-          (i32.add
-           (local.get $31)
-           (i32.load offset=65544 align=1
-            (local.get $30)
-           )
-          )
-          (i64.const 1048586)
-         )
-        )
-        (else
-         (@metadata.code.branch_hint "\00")
-         (br_if $block
-          (i32.eqz
-           (local.tee $35
-            (call_indirect (type $1)
-             (local.get $34)
-             (i32.const 8)
-             (i32.const record+10)
-             (i32.const 1)
+             (i64.store align=1
+              (local.get $38)
+              (i64.const 1048586)
+             )
+             (@metadata.code.branch_hint "\00")
+             (if
+              (call_indirect (type $0)
+               (local.get $38)
+               (i32.const 2)
+              )
+              (then
+               (local.set $29
+                (call_indirect (type $0)
+                 (i32.const record+10)
+                 (i32.const 4)
+                )
+               )
+               (local.set $4
+                (local.get $41)
+               )
+               (br $block)
+              )
+             )
+             (br $block1)
             )
            )
           )
          )
-         (i64.store align=1
-          (local.get $35)
-          (i64.const 1048586)
-         )
-         (@metadata.code.branch_hint "\00")
-         (if
-          (call_indirect (type $0)
-           (local.get $35)
-           (i32.const 2)
-          )
-          (then
-           (local.set $29
-            (call_indirect (type $0)
-             (i32.const record+10)
-             (i32.const 4)
-            )
-           )
-           (local.set $4
-            (local.get $37)
-           )
-           (br $block)
-          )
-         )
+         (i64.const 1048586)
         )
        )
        (local.set $4
-        (local.get $37)
+        (local.get $41)
        )
        (local.set $27
         (i32.sub
@@ -254,7 +289,7 @@
        )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_44
+         (local.set $scratch_47
           (i64.add
            (local.get $0)
            (local.get $1)
@@ -262,87 +297,118 @@
          )
          (local.set $23
           (block (result i64)
-           (local.set $scratch_43
+           (local.set $scratch_46
             (local.get $0)
            )
            (local.set $24
             (block (result i64)
-             (local.set $scratch_42
+             (local.set $scratch_45
               (local.get $1)
              )
              (local.set $26
               (i32.const 4865)
              )
-             (local.get $scratch_42)
+             (local.get $scratch_45)
             )
            )
-           (local.get $scratch_43)
+           (local.get $scratch_46)
           )
          )
-         (local.get $scratch_44)
+         (local.get $scratch_47)
         )
        )
-       (local.set $35
+       (local.set $31
+        (i32.wrap_i64
+         (local.tee $41
+          (local.get $4)
+         )
+        )
+       )
+       (local.set $38
         (@metadata.code.branch_hint "\01")
         (if (result i32)
          (i64.eq
-          (i64.load align=1
-           (local.tee $30
-            (i32.add
-             (i32.and
-              (i32.shr_u
-               (local.tee $31
-                (i32.wrap_i64
-                 (local.tee $37
-                  (local.get $4)
-                 )
-                )
-               )
-               (i32.const 8)
-              )
-              (i32.const 65520)
-             )
-             (local.get $28)
-            )
-           )
-          )
-          (i64.and
+          (i64.or
            (i64.add
-            (local.get $37)
+            (local.get $41)
             (i64.const 7)
            )
-           (i64.const -4096)
+           (i64.const 4095)
           )
+          (local.get $36)
          )
          (then
           (i32.add
            (local.get $31)
-           (i32.load offset=8 align=1
-            (local.get $30)
-           )
+           (local.get $37)
           )
          )
          (else
-          (@metadata.code.branch_hint "\00")
-          (br_if $block
-           (i32.eqz
-            (local.tee $35
-             (call_indirect (type $1)
-              (local.get $37)
-              (i32.const 8)
-              (i32.const record+5)
-              (i32.const 0)
+          (@metadata.code.branch_hint "\01")
+          (if (result i32)
+           (i64.eq
+            (i64.load align=1
+             (local.tee $30
+              (i32.add
+               (i32.and
+                (i32.shr_u
+                 (local.get $31)
+                 (i32.const 8)
+                )
+                (i32.const 65520)
+               )
+               (local.get $28)
+              )
              )
             )
+            (i64.and
+             (i64.add
+              (local.get $41)
+              (i64.const 7)
+             )
+             (i64.const -4096)
+            )
+           )
+           (then
+            (local.set $36
+             (i64.or
+              (local.get $41)
+              (i64.const 4095)
+             )
+            )
+            (local.set $37
+             (i32.load offset=8 align=1
+              (local.get $30)
+             )
+            )
+            (i32.add
+             (local.get $31)
+             (local.get $37)
+            )
+           )
+           (else
+            (@metadata.code.branch_hint "\00")
+            (br_if $block
+             (i32.eqz
+              (local.tee $38
+               (call_indirect (type $1)
+                (local.get $41)
+                (i32.const 8)
+                (i32.const record+5)
+                (i32.const 0)
+               )
+              )
+             )
+            )
+            (local.get $38)
            )
           )
-          (local.get $35)
          )
         )
        )
-       (local.set $34
+       (local.set $40
         (i64.load align=1
-         (local.get $35)
+         (local.get $38)
         )
        )
        (@metadata.code.branch_hint "\00")
@@ -350,12 +416,12 @@
         (i64.ne
          (i64.shr_s
           (i64.shl
-           (local.get $34)
+           (local.get $40)
            (i64.const 16)
           )
           (i64.const 16)
          )
-         (local.get $34)
+         (local.get $40)
         )
         (then
          (drop
@@ -367,18 +433,45 @@
          (br $block)
         )
        )
-       (local.set $38
-        (local.get $34)
+       (local.set $42
+        (local.get $40)
        )
        (local.set $4
-        (i64.add
-         (local.get $4)
-         (i64.const 8)
+        (block (result i64)
+         (local.set $scratch_49
+          (i64.add
+           (local.get $4)
+           (i64.const 8)
+          )
+         )
+         (local.set $25
+          (block (result i64)
+           (local.set $scratch_48
+            (i64.and
+             (i64.extend_i32_u
+              (i64.lt_u
+               (i64.add
+                (local.get $23)
+                (local.get $24)
+               )
+               (local.get $23)
+              )
+             )
+             (i64.const 1)
+            )
+           )
+           (local.set $26
+            (i32.const 13057)
+           )
+           (local.get $scratch_48)
+          )
+         )
+         (local.get $scratch_49)
         )
        )
        (if
         (i64.eq
-         (local.get $38)
+         (local.get $42)
          (i64.const 1048586)
         )
         (then
@@ -387,7 +480,7 @@
        )
        (local.set $29
         (call $fimport$0
-         (local.get $38)
+         (local.get $42)
         )
        )
        (br $block)

@@ -296,7 +296,7 @@
           (i32.const record+14)
          )
         )
-        (i32.load offset=pcpu+0xc4000 align=1
+        (i32.load offset=pcpu+0xc3000 align=1
          (i32.const 0)
         )
        )

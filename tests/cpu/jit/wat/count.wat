@@ -33,12 +33,10 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i64)
+  (local $34 i32)
   (local $35 i32)
-  (local $36 i32)
   (local $scratch i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
+  (local $scratch_37 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
     (i32.const 0)
@@ -56,6 +54,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $2)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block
    (block $block
@@ -80,18 +91,8 @@
       )
      )
      (local.set $34
-      (call_indirect (type $2)
-       (local.get $26)
-       (local.get $22)
-       (local.get $23)
-       (local.get $24)
-       (local.get $25)
-       (i32.const 9)
-      )
-     )
-     (local.set $35
       (i32.ne
-       (local.tee $36
+       (local.tee $35
         (i32.sub
          (i32.wrap_i64
           (local.get $1)
@@ -104,37 +105,30 @@
      )
      (local.set $1
       (block (result i64)
-       (local.set $scratch_39
+       (local.set $scratch_37
         (i64.extend_i32_u
-         (local.get $36)
+         (local.get $35)
         )
        )
        (local.set $22
         (block (result i64)
-         (local.set $scratch_38
+         (local.set $scratch
           (i64.extend_i32_u
-           (local.get $36)
+           (local.get $35)
           )
          )
-         (local.set $25
-          (block (result i64)
-           (local.set $scratch
-            (local.get $34)
-           )
-           (local.set $26
-            (i32.const 4613)
-           )
-           (local.get $scratch)
-          )
+         (local.set $26
+          (i32.const 4613)
          )
-         (local.get $scratch_38)
+         (local.get $scratch)
         )
        )
-       (local.get $scratch_39)
+       (local.get $scratch_37)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
-      (local.get $35)
+      (local.get $34)
       (then
        (br $label)
       )

@@ -45,8 +45,6 @@
   (local $scratch_43 i64)
   (local $scratch_44 i64)
   (local $scratch_45 i64)
-  (local $scratch_46 i64)
-  (local $scratch_47 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -69,6 +67,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $3)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block
    (block $block
@@ -132,7 +143,7 @@
        )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_39
           (i64.sub
            (local.get $0)
            (local.get $1)
@@ -140,59 +151,44 @@
          )
          (local.set $1
           (block (result i64)
-           (local.set $scratch_40
+           (local.set $scratch_38
             (i64.extend_i32_u
              (local.get $35)
             )
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_39
+             (local.set $scratch_37
               (i64.extend_i32_u
                (local.get $35)
               )
              )
-             (local.set $23
+             (local.set $25
               (block (result i64)
-               (local.set $scratch_38
-                (local.get $0)
-               )
-               (local.set $24
-                (block (result i64)
-                 (local.set $scratch_37
+               (local.set $scratch
+                (i64.extend_i32_u
+                 (i64.lt_u
+                  (local.get $0)
                   (local.get $1)
                  )
-                 (local.set $25
-                  (block (result i64)
-                   (local.set $scratch
-                    (i64.extend_i32_u
-                     (i64.lt_u
-                      (local.get $0)
-                      (local.get $1)
-                     )
-                    )
-                   )
-                   (local.set $26
-                    (i32.const 4613)
-                   )
-                   (local.get $scratch)
-                  )
-                 )
-                 (local.get $scratch_37)
                 )
                )
-               (local.get $scratch_38)
+               (local.set $26
+                (i32.const 4613)
+               )
+               (local.get $scratch)
               )
              )
-             (local.get $scratch_39)
+             (local.get $scratch_37)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_38)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_39)
         )
        )
+       (@metadata.code.branch_hint "\01")
        (if
         (local.get $34)
         (then
@@ -218,7 +214,7 @@
        )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_44
+         (local.set $scratch_42
           (i64.add
            (local.get $0)
            (local.get $1)
@@ -226,24 +222,24 @@
          )
          (local.set $23
           (block (result i64)
-           (local.set $scratch_43
+           (local.set $scratch_41
             (local.get $0)
            )
            (local.set $24
             (block (result i64)
-             (local.set $scratch_42
+             (local.set $scratch_40
               (local.get $1)
              )
              (local.set $26
               (i32.const 4865)
              )
-             (local.get $scratch_42)
+             (local.get $scratch_40)
             )
            )
-           (local.get $scratch_43)
+           (local.get $scratch_41)
           )
          )
-         (local.get $scratch_44)
+         (local.get $scratch_42)
         )
        )
        (local.set $27
@@ -267,21 +263,21 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_47
+         (local.set $scratch_45
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_46
+           (local.set $scratch_44
             (i64.extend_i32_u
              (local.get $35)
             )
            )
            (local.set $25
             (block (result i64)
-             (local.set $scratch_45
+             (local.set $scratch_43
               (i64.extend_i32_u
                (i64.lt_u
                 (i64.add
@@ -295,15 +291,16 @@
              (local.set $26
               (i32.const 4613)
              )
-             (local.get $scratch_45)
+             (local.get $scratch_43)
             )
            )
-           (local.get $scratch_46)
+           (local.get $scratch_44)
           )
          )
-         (local.get $scratch_47)
+         (local.get $scratch_45)
         )
        )
+       (@metadata.code.branch_hint "\01")
        (if
         (local.get $34)
         (then
@@ -341,7 +338,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

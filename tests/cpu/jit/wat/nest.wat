@@ -39,8 +39,6 @@
   (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -63,6 +61,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $2)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block
    (block $block
@@ -101,7 +112,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_41
+       (local.set $scratch_39
         (i64.add
          (local.get $0)
          (local.get $1)
@@ -109,62 +120,47 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_40
+         (local.set $scratch_38
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_39
+           (local.set $scratch_37
             (i64.extend_i32_u
              (local.get $35)
             )
            )
-           (local.set $23
+           (local.set $25
             (block (result i64)
-             (local.set $scratch_38
-              (local.get $0)
-             )
-             (local.set $24
-              (block (result i64)
-               (local.set $scratch_37
-                (local.get $1)
-               )
-               (local.set $25
-                (block (result i64)
-                 (local.set $scratch
-                  (i64.extend_i32_u
-                   (i64.lt_u
-                    (i64.add
-                     (local.get $0)
-                     (local.get $1)
-                    )
-                    (local.get $0)
-                   )
-                  )
-                 )
-                 (local.set $26
-                  (i32.const 4613)
-                 )
-                 (local.get $scratch)
+             (local.set $scratch
+              (i64.extend_i32_u
+               (i64.lt_u
+                (i64.add
+                 (local.get $0)
+                 (local.get $1)
                 )
+                (local.get $0)
                )
-               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_38)
+             (local.set $26
+              (i32.const 4613)
+             )
+             (local.get $scratch)
             )
            )
-           (local.get $scratch_39)
+           (local.get $scratch_37)
           )
          )
-         (local.get $scratch_40)
+         (local.get $scratch_38)
         )
        )
-       (local.get $scratch_41)
+       (local.get $scratch_39)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
       (local.get $34)
       (then
@@ -172,7 +168,7 @@
       )
       (else
        (local.set $29
-        (call_indirect (type $2)
+        (call_indirect (type $3)
          (i32.const record+9)
          (i32.const 5)
         )
@@ -200,7 +196,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)
@@ -262,11 +258,6 @@
   (local $scratch_43 i64)
   (local $scratch_44 i64)
   (local $scratch_45 i64)
-  (local $scratch_46 i64)
-  (local $scratch_47 i64)
-  (local $scratch_48 i64)
-  (local $scratch_49 i64)
-  (local $scratch_50 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -294,6 +285,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $3)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block
    (block $block
@@ -325,7 +329,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_41
+       (local.set $scratch_39
         (i64.add
          (local.get $0)
          (i64.const 30)
@@ -333,58 +337,43 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_40
+         (local.set $scratch_38
           (i64.const 29)
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_39
+           (local.set $scratch_37
             (i64.const 29)
            )
-           (local.set $23
+           (local.set $25
             (block (result i64)
-             (local.set $scratch_38
-              (local.get $0)
-             )
-             (local.set $24
-              (block (result i64)
-               (local.set $scratch_37
-                (i64.const 30)
-               )
-               (local.set $25
-                (block (result i64)
-                 (local.set $scratch
-                  (i64.extend_i32_u
-                   (i64.lt_u
-                    (i64.add
-                     (local.get $0)
-                     (i64.const 30)
-                    )
-                    (local.get $0)
-                   )
-                  )
-                 )
-                 (local.set $26
-                  (i32.const 4101)
-                 )
-                 (local.get $scratch)
+             (local.set $scratch
+              (i64.extend_i32_u
+               (i64.lt_u
+                (i64.add
+                 (local.get $0)
+                 (i64.const 30)
                 )
+                (local.get $0)
                )
-               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_38)
+             (local.set $26
+              (i32.const 4101)
+             )
+             (local.get $scratch)
             )
            )
-           (local.get $scratch_39)
+           (local.get $scratch_37)
           )
          )
-         (local.get $scratch_40)
+         (local.get $scratch_38)
         )
        )
-       (local.get $scratch_41)
+       (local.get $scratch_39)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
       (local.get $34)
       (then
@@ -423,7 +412,7 @@
         )
         (local.set $0
          (block (result i64)
-          (local.set $scratch_47
+          (local.set $scratch_43
            (i64.add
             (local.get $0)
             (local.get $1)
@@ -431,60 +420,44 @@
           )
           (local.set $1
            (block (result i64)
-            (local.set $scratch_46
+            (local.set $scratch_42
              (i64.extend_i32_u
               (local.get $35)
              )
             )
             (local.set $22
              (block (result i64)
-              (local.set $scratch_45
+              (local.set $scratch_41
                (i64.extend_i32_u
                 (local.get $35)
                )
               )
-              (local.set $23
+              (local.set $25
                (block (result i64)
-                (local.set $scratch_44
-                 (local.get $0)
-                )
-                (local.set $24
-                 (block (result i64)
-                  (local.set $scratch_43
-                   (local.get $1)
-                  )
-                  (local.set $25
-                   (block (result i64)
-                    (local.set $scratch_42
-                     (i64.extend_i32_u
-                      (i64.lt_u
-                       (i64.add
-                        (local.get $0)
-                        (local.get $1)
-                       )
-                       (local.get $0)
-                      )
-                     )
-                    )
-                    (local.set $26
-                     (i32.const 4613)
-                    )
-                    (local.get $scratch_42)
+                (local.set $scratch_40
+                 (i64.extend_i32_u
+                  (i64.lt_u
+                   (i64.add
+                    (local.get $0)
+                    (local.get $1)
                    )
+                   (local.get $0)
                   )
-                  (local.get $scratch_43)
                  )
                 )
-                (local.get $scratch_44)
+                (local.set $26
+                 (i32.const 4613)
+                )
+                (local.get $scratch_40)
                )
               )
-              (local.get $scratch_45)
+              (local.get $scratch_41)
              )
             )
-            (local.get $scratch_46)
+            (local.get $scratch_42)
            )
           )
-          (local.get $scratch_47)
+          (local.get $scratch_43)
          )
         )
         (if
@@ -514,38 +487,28 @@
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_50
+            (local.set $scratch_45
              (i64.extend_i32_u
               (local.get $35)
              )
             )
             (local.set $22
              (block (result i64)
-              (local.set $scratch_49
+              (local.set $scratch_44
                (i64.extend_i32_u
                 (local.get $35)
                )
               )
-              (local.set $25
-               (block (result i64)
-                (local.set $scratch_48
-                 (i64.and
-                  (local.get $25)
-                  (i64.const 1)
-                 )
-                )
-                (local.set $26
-                 (i32.const 4613)
-                )
-                (local.get $scratch_48)
-               )
+              (local.set $26
+               (i32.const 4613)
               )
-              (local.get $scratch_49)
+              (local.get $scratch_44)
              )
             )
-            (local.get $scratch_50)
+            (local.get $scratch_45)
            )
           )
+          (@metadata.code.branch_hint "\01")
           (if
            (local.get $34)
            (then
@@ -599,7 +562,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

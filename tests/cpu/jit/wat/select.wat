@@ -40,8 +40,6 @@
   (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
-  (local $scratch_41 i64)
-  (local $scratch_42 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -69,6 +67,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $2)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block
    (block $block
@@ -107,7 +118,7 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_40
         (i64.extend_i32_u
          (select
           (i32.wrap_i64
@@ -129,14 +140,14 @@
        )
        (local.set $1
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_39
           (i64.extend_i32_u
            (local.get $35)
           )
          )
          (local.set $2
           (block (result i64)
-           (local.set $scratch_40
+           (local.set $scratch_38
             (i64.or
              (i64.and
               (local.get $2)
@@ -159,59 +170,44 @@
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_39
+             (local.set $scratch_37
               (i64.extend_i32_u
                (local.get $35)
               )
              )
-             (local.set $23
+             (local.set $25
               (block (result i64)
-               (local.set $scratch_38
-                (local.get $0)
-               )
-               (local.set $24
-                (block (result i64)
-                 (local.set $scratch_37
-                  (local.get $1)
-                 )
-                 (local.set $25
-                  (block (result i64)
-                   (local.set $scratch
-                    (i64.extend_i32_u
-                     (i32.lt_u
-                      (i32.wrap_i64
-                       (local.get $0)
-                      )
-                      (i32.wrap_i64
-                       (local.get $1)
-                      )
-                     )
-                    )
-                   )
-                   (local.set $26
-                    (i32.const 4613)
-                   )
-                   (local.get $scratch)
+               (local.set $scratch
+                (i64.extend_i32_u
+                 (i32.lt_u
+                  (i32.wrap_i64
+                   (local.get $0)
+                  )
+                  (i32.wrap_i64
+                   (local.get $1)
                   )
                  )
-                 (local.get $scratch_37)
                 )
                )
-               (local.get $scratch_38)
+               (local.set $26
+                (i32.const 4613)
+               )
+               (local.get $scratch)
               )
              )
-             (local.get $scratch_39)
+             (local.get $scratch_37)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_38)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_39)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_40)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
       (local.get $34)
       (then
@@ -219,7 +215,7 @@
       )
       (else
        (local.set $29
-        (call_indirect (type $2)
+        (call_indirect (type $3)
          (i32.const record+12)
          (i32.const 5)
         )
@@ -251,7 +247,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -71,6 +71,19 @@
   (local.set $26
    (i32.const 64)
   )
+  (local.set $25
+   (call_indirect (type $2)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
+  )
   (block
    (block $block
     (loop $label
@@ -164,10 +177,7 @@
               (block (result i64)
                (local.set $scratch
                 (i64.and
-                 (i64.and
-                  (local.get $2)
-                  (i64.const 1)
-                 )
+                 (local.get $2)
                  (i64.const 1)
                 )
                )
@@ -189,6 +199,7 @@
        (local.get $scratch_43)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
       (local.get $34)
       (then
@@ -196,7 +207,7 @@
       )
       (else
        (local.set $29
-        (call_indirect (type $2)
+        (call_indirect (type $3)
          (i32.const record+14)
          (i32.const 5)
         )
@@ -228,7 +239,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -33,13 +33,13 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i64)
-  (local $36 i64)
-  (local $37 i32)
+  (local $34 i64)
+  (local $35 i32)
+  (local $36 i32)
+  (local $37 i64)
   (local $38 i32)
+  (local $39 i32)
   (local $scratch i64)
-  (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
@@ -69,6 +69,19 @@
   (local.set $26
    (i32.const 64)
   )
+  (local.set $25
+   (call_indirect (type $3)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
+  )
   (block
    (block $block
     (loop $label
@@ -91,100 +104,124 @@
        (i32.const 3)
       )
      )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (i64.eq
-       (i64.load offset=65536 align=1
-        (local.tee $30
+     (block $block1
+      (local.set $31
+       (i32.wrap_i64
+        (local.tee $37
+         (i64.add
+          (local.get $7)
+          (i64.shl
+           (local.get $1)
+           (i64.const 3)
+          )
+         )
+        )
+       )
+      )
+      (i64.store align=1
+       (@metadata.code.branch_hint "\01")
+       (if (result i32)
+        (i64.eq
+         (i64.or
+          (i64.add
+           (local.get $37)
+           (i64.const 7)
+          )
+          (i64.const 4095)
+         )
+         (local.get $34)
+        )
+        (then
          (i32.add
-          (i32.and
-           (i32.shr_u
-            (local.tee $31
-             (i32.wrap_i64
-              (local.tee $36
-               (i64.add
-                (local.get $7)
-                (i64.shl
-                 (local.get $1)
-                 (i64.const 3)
-                )
+          (local.get $31)
+          (local.get $35)
+         )
+        )
+        (else
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.eq
+           (i64.load offset=65536 align=1
+            (local.tee $30
+             (i32.add
+              (i32.and
+               (i32.shr_u
+                (local.get $31)
+                (i32.const 8)
                )
+               (i32.const 65520)
+              )
+              (local.get $28)
+             )
+            )
+           )
+           (i64.and
+            (i64.add
+             (local.get $37)
+             (i64.const 7)
+            )
+            (i64.const -4096)
+           )
+          )
+          (then
+           (local.set $34
+            (i64.or
+             (local.get $37)
+             (i64.const 4095)
+            )
+           )
+           (local.set $35
+            (i32.load offset=65544 align=1
+             (local.get $30)
+            )
+           )
+           (i32.add
+            (local.get $31)
+            (local.get $35)
+           )
+          )
+          (else
+           (@metadata.code.branch_hint "\00")
+           (br_if $block
+            (i32.eqz
+             (local.tee $36
+              (call_indirect (type $4)
+               (local.get $37)
+               (i32.const 8)
+               (i32.const record+6)
+               (i32.const 1)
               )
              )
             )
-            (i32.const 8)
            )
-           (i32.const 65520)
-          )
-          (local.get $28)
-         )
-        )
-       )
-       (i64.and
-        (i64.add
-         (local.get $36)
-         (i64.const 7)
-        )
-        (i64.const -4096)
-       )
-      )
-      (then
-       (i64.store align=1
-        (i32.add
-         (local.get $31)
-         (i32.load offset=65544 align=1
-          (local.get $30)
-         )
-        )
-        (local.get $1)
-       )
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (br_if $block
-        (i32.eqz
-         (local.tee $34
-          (call_indirect (type $3)
-           (local.get $36)
-           (i32.const 8)
-           (i32.const record+6)
-           (i32.const 1)
+           (i64.store align=1
+            (local.get $36)
+            (local.get $1)
+           )
+           (@metadata.code.branch_hint "\00")
+           (if
+            (call_indirect (type $0)
+             (local.get $36)
+             (i32.const 2)
+            )
+            (then
+             (local.set $29
+              (i32.const record+7)
+             )
+             (br $block)
+            )
+           )
+           (br $block1)
           )
          )
         )
        )
-       (i64.store align=1
-        (local.get $34)
-        (local.get $1)
-       )
-       (@metadata.code.branch_hint "\00")
-       (if
-        (call_indirect (type $0)
-         (local.get $34)
-         (i32.const 2)
-        )
-        (then
-         (local.set $29
-          (i32.const record+7)
-         )
-         (br $block)
-        )
-       )
+       (local.get $1)
       )
      )
-     (local.set $35
-      (call_indirect (type $4)
-       (local.get $26)
-       (local.get $22)
-       (local.get $23)
-       (local.get $24)
-       (local.get $25)
-       (i32.const 9)
-      )
-     )
-     (local.set $37
+     (local.set $38
       (i32.ne
-       (local.tee $38
+       (local.tee $39
         (i32.sub
          (i32.wrap_i64
           (local.get $1)
@@ -199,35 +236,28 @@
       (block (result i64)
        (local.set $scratch_41
         (i64.extend_i32_u
-         (local.get $38)
+         (local.get $39)
         )
        )
        (local.set $22
         (block (result i64)
-         (local.set $scratch_40
+         (local.set $scratch
           (i64.extend_i32_u
-           (local.get $38)
+           (local.get $39)
           )
          )
-         (local.set $25
-          (block (result i64)
-           (local.set $scratch
-            (local.get $35)
-           )
-           (local.set $26
-            (i32.const 4613)
-           )
-           (local.get $scratch)
-          )
+         (local.set $26
+          (i32.const 4613)
          )
-         (local.get $scratch_40)
+         (local.get $scratch)
         )
        )
        (local.get $scratch_41)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
-      (local.get $37)
+      (local.get $38)
       (then
        (br $label)
       )

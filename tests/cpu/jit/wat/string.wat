@@ -39,8 +39,6 @@
   (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
   (local.set $1
    (i64.load offset=pcpu+0x8 align=1
     (i32.const 0)
@@ -68,6 +66,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (call_indirect (type $4)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
+  )
+  (local.set $26
+   (i32.const 8256)
   )
   (block $block1
    (block $block
@@ -169,7 +180,7 @@
           (i32.const record+10)
          )
         )
-        (i32.load offset=pcpu+0xc4000 align=1
+        (i32.load offset=pcpu+0xc3000 align=1
          (i32.const 0)
         )
        )
@@ -200,14 +211,14 @@
      )
      (local.set $3
       (block (result i64)
-       (local.set $scratch_41
+       (local.set $scratch_39
         (i64.extend_i32_u
          (local.get $35)
         )
        )
        (local.set $7
         (block (result i64)
-         (local.set $scratch_40
+         (local.set $scratch_38
           (i64.sub
            (local.get $7)
            (i64.const 8)
@@ -215,52 +226,37 @@
          )
          (local.set $22
           (block (result i64)
-           (local.set $scratch_39
+           (local.set $scratch_37
             (i64.extend_i32_u
              (local.get $35)
             )
            )
-           (local.set $23
+           (local.set $25
             (block (result i64)
-             (local.set $scratch_38
-              (local.get $7)
-             )
-             (local.set $24
-              (block (result i64)
-               (local.set $scratch_37
+             (local.set $scratch
+              (i64.extend_i32_u
+               (i64.lt_u
+                (local.get $7)
                 (i64.const 8)
                )
-               (local.set $25
-                (block (result i64)
-                 (local.set $scratch
-                  (i64.extend_i32_u
-                   (i64.lt_u
-                    (local.get $7)
-                    (i64.const 8)
-                   )
-                  )
-                 )
-                 (local.set $26
-                  (i32.const 4613)
-                 )
-                 (local.get $scratch)
-                )
-               )
-               (local.get $scratch_37)
               )
              )
-             (local.get $scratch_38)
+             (local.set $26
+              (i32.const 4613)
+             )
+             (local.get $scratch)
             )
            )
-           (local.get $scratch_39)
+           (local.get $scratch_37)
           )
          )
-         (local.get $scratch_40)
+         (local.get $scratch_38)
         )
        )
-       (local.get $scratch_41)
+       (local.get $scratch_39)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
       (local.get $34)
       (then

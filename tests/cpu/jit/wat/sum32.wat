@@ -33,15 +33,17 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
+  (local $34 i64)
   (local $35 i32)
   (local $36 i32)
   (local $37 i32)
   (local $38 i32)
+  (local $39 i32)
+  (local $40 i32)
   (local $scratch i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
   (local $scratch_42 i64)
+  (local $scratch_43 i64)
+  (local $scratch_44 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -92,74 +94,109 @@
        (i32.const 4)
       )
      )
-     (local.set $34
+     (local.set $31
+      (i32.wrap_i64
+       (local.get $7)
+      )
+     )
+     (local.set $36
       (@metadata.code.branch_hint "\01")
       (if (result i32)
        (i64.eq
-        (i64.load align=1
-         (local.tee $30
-          (i32.add
-           (i32.and
-            (i32.shr_u
-             (local.tee $31
-              (i32.wrap_i64
-               (local.get $7)
-              )
-             )
-             (i32.const 8)
-            )
-            (i32.const 65520)
-           )
-           (local.get $28)
-          )
-         )
-        )
-        (i64.extend_i32_u
-         (i32.and
-          (i32.add
+        (i64.or
+         (i64.add
+          (i64.extend_i32_u
            (local.get $31)
-           (i32.const 3)
           )
-          (i32.const -4096)
+          (i64.const 3)
          )
+         (i64.const 4095)
         )
+        (local.get $34)
        )
        (then
         (i32.add
          (local.get $31)
-         (i32.load offset=8 align=1
-          (local.get $30)
-         )
+         (local.get $35)
         )
        )
        (else
-        (@metadata.code.branch_hint "\00")
-        (br_if $block
-         (i32.eqz
-          (local.tee $34
-           (call_indirect (type $2)
+        (@metadata.code.branch_hint "\01")
+        (if (result i32)
+         (i64.eq
+          (i64.load align=1
+           (local.tee $30
+            (i32.add
+             (i32.and
+              (i32.shr_u
+               (local.get $31)
+               (i32.const 8)
+              )
+              (i32.const 65520)
+             )
+             (local.get $28)
+            )
+           )
+          )
+          (i64.and
+           (i64.add
             (i64.extend_i32_u
              (local.get $31)
             )
-            (i32.const 4)
-            (i32.const record+7)
-            (i32.const 0)
+            (i64.const 3)
            )
+           (i64.const -4096)
           )
          )
+         (then
+          (local.set $34
+           (i64.or
+            (i64.extend_i32_u
+             (local.get $31)
+            )
+            (i64.const 4095)
+           )
+          )
+          (local.set $35
+           (i32.load offset=8 align=1
+            (local.get $30)
+           )
+          )
+          (i32.add
+           (local.get $31)
+           (local.get $35)
+          )
+         )
+         (else
+          (@metadata.code.branch_hint "\00")
+          (br_if $block
+           (i32.eqz
+            (local.tee $36
+             (call_indirect (type $2)
+              (i64.extend_i32_u
+               (local.get $31)
+              )
+              (i32.const 4)
+              (i32.const record+7)
+              (i32.const 0)
+             )
+            )
+           )
+          )
+          (local.get $36)
+         )
         )
-        (local.get $34)
        )
       )
      )
-     (local.set $35
+     (local.set $37
       (i32.load align=1
-       (local.get $34)
+       (local.get $36)
       )
      )
-     (local.set $36
+     (local.set $38
       (i32.ne
-       (local.tee $37
+       (local.tee $39
         (i32.add
          (i32.wrap_i64
           (local.get $7)
@@ -174,30 +211,30 @@
      )
      (local.set $0
       (block (result i64)
-       (local.set $scratch_42
+       (local.set $scratch_44
         (i64.extend_i32_u
-         (local.tee $38
+         (local.tee $40
           (i32.add
            (i32.wrap_i64
             (local.get $0)
            )
-           (local.get $35)
+           (local.get $37)
           )
          )
         )
        )
        (local.set $7
         (block (result i64)
-         (local.set $scratch_41
+         (local.set $scratch_43
           (i64.extend_i32_u
-           (local.get $37)
+           (local.get $39)
           )
          )
          (local.set $23
           (block (result i64)
-           (local.set $scratch_40
+           (local.set $scratch_42
             (i64.extend_i32_u
-             (local.get $37)
+             (local.get $39)
             )
            )
            (local.set $24
@@ -211,17 +248,18 @@
              (local.get $scratch)
             )
            )
-           (local.get $scratch_40)
+           (local.get $scratch_42)
           )
          )
-         (local.get $scratch_41)
+         (local.get $scratch_43)
         )
        )
-       (local.get $scratch_42)
+       (local.get $scratch_44)
       )
      )
+     (@metadata.code.branch_hint "\01")
      (if
-      (local.get $36)
+      (local.get $38)
       (then
        (br $label)
       )

@@ -1,0 +1,32 @@
+/** Loops of the region, told from positions in the order of its blocks: what a header dominates, up to the last block with an edge back to it. That may
+ *  be some blocks more than a loop is usually said to have; who asks here wants to know what is probably repeated. */
+import { JitOff } from "../../abi/jit";
+import { jget } from "./buffer";
+import { blockOf, dominates, edges, ordered, rpo, succ } from "./graph";
+
+/** The innermost loop around the block at `i` in the order: position of its header; -1 if there is none. */
+export function loopAt(i: u32): i32 {
+  const count = jget(JitOff.order), n = ordered(i);
+  for (let at = <i32>i; at >= 0; at--) {
+    const h = ordered(at);
+    if (dominates(h, n) && lastOf(h, count) >= <i32>i) return at;
+  }
+  return -1;
+}
+
+/** Loops around the block at `i`. */
+export function depthAt(i: u32): u32 {
+  const count = jget(JitOff.order), n = ordered(i);
+  let depth: u32 = 0;
+  for (let at: u32 = 0; at <= i; at++) if (dominates(ordered(at), n) && lastOf(ordered(at), count) >= <i32>i) depth++;
+  return depth;
+}
+
+/** Position of the last block with an edge back to `h`; -1 if there is none. */
+export function lastOf(h: u32, count: u32): i32 {
+  for (let i = count; i > rpo(h); i--) {
+    const b = blockOf(ordered(i - 1));
+    for (let k: u32 = 0; k < edges(b); k++) if (<u32>succ(b, k) == h) return <i32>i - 1;
+  }
+  return -1;
+}
