@@ -10,6 +10,7 @@ import { casesOf } from "../cpu/integer/cases";
 import { ROWS, type Row } from "../cpu/integer/rows";
 import { hostOf } from "../hardware/host";
 import { buildNative, type Case, describe, differences, ENVS, runNative } from "../hardware/native";
+import { isOtherFault } from "../hardware/two_faults";
 import { BatchPc, type Under } from "../support/batch_pc";
 import { EAGER } from "../support/test_pc";
 import { compare, shrink } from "./native";
@@ -33,8 +34,9 @@ function everyRow(title: string, rows: readonly Row[], count: number, make: (row
         const results = runNative(native!, cases.map(({ c }) => c));
         const wrong: string[] = [];
         cases.forEach(({ row, c }, i) => {
-          const found = differences(c, results[i], pc.run(c, under), c.defined);
-          if (found.length) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
+          const got = pc.run(c, under);
+          const found = differences(c, results[i], got, c.defined);
+          if (found.length && !(row.name === "cmps" && isOtherFault(native!, c, results[i], got))) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
         });
         console.log(`${title} rows in ${environment.name} code, ${under}: cases: ${cases.length}, mismatches: ${wrong.length}`);
         assert.is(wrong.length, 0, `${wrong.length} wrong:\n${wrong.slice(0, 8).join("\n")}`);

@@ -12,6 +12,7 @@
  * Needs root where vm.mmap_min_addr matters; nothing in the handler may use thread-local storage (FS is the case's). */
 #define _GNU_SOURCE
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,8 +54,14 @@ static void copy(void *to, const void *from, size_t n) { __asm__ volatile("rep m
 
 static uint16_t selector(uint32_t env, int seg) { return head.env[env].bits == 64 ? 0 : (env * 6 + seg) << 3 | 7; }
 
+/* By the kernel: without CR4.FSGSBASE of its own it forgets what WRFSBASE wrote as soon as another process has its turn. */
+static void setBase(long which, uint64_t base) {
+  long result = SYS_arch_prctl;
+  __asm__ volatile("syscall" : "+a"(result) : "D"(which), "S"(base) : "rcx", "r11", "memory");
+}
+
 static void finish(void) {
-  __asm__ volatile("wrfsbase %0" : : "r"(tlsBase));
+  setBase(ARCH_SET_FS, tlsBase);
   for (size_t n = 0; n < outputSize;) {
     ssize_t k = write(1, output + n, outputSize - n);
     if (k <= 0) _exit(1);
@@ -97,7 +104,7 @@ static void load(ucontext_t *c) {
     gs = selector(current->env, 5);
   }
   __asm__ volatile("mov %0, %%ds\n mov %1, %%es\n mov %2, %%fs\n mov %3, %%gs" : : "r"((uint32_t)ds), "r"((uint32_t)es), "r"((uint32_t)fs), "r"((uint32_t)gs));
-  if (env->bits == 64) __asm__ volatile("wrfsbase %0\n wrgsbase %1" : : "r"(head.fsBase), "r"(head.gsBase));
+  if (env->bits == 64) setBase(ARCH_SET_FS, head.fsBase), setBase(ARCH_SET_GS, head.gsBase);
   g[REG_CSGSFS] = cs | gs << 16 | fs << 32 | ss << 48;
   c->uc_flags |= 6; /* UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 }
@@ -189,7 +196,7 @@ int main(void) {
   for (int i = 0; i < 7; i++) sigaction(signals[i], &action, 0);
   struct itimerval tick = {{0, 200000}, {0, 200000}};
   setitimer(ITIMER_VIRTUAL, &tick, 0);
-  __asm__ volatile("rdfsbase %0" : "=r"(tlsBase));
+  syscall(SYS_arch_prctl, ARCH_GET_FS, &tlsBase);
   raise(SIGUSR1);
   return 1;
 }
