@@ -417,19 +417,15 @@ function emitBlock(n: u32): void {
 }
 
 function emitTerminator(n: u32, b: usize, head: usize): void {
-  const u = <usize>load<u32>(b, JitBlock.term), term = jget(JitOff.term);
+  const u = <usize>load<u32>(b, JitBlock.term);
+  let term = jget(JitOff.term);
   endBlockX87(n);
-  if (!term && (!u || load<u16>(u, RecOff.handler) != Handler.goto)) {
-    giveUp();
-    return;
-  }
-  if (!term) {
-    // too long for one block, or a cold instruction that went straight on
-    endPiece(true);
-    i32const(<i32>u);
-    localSet(Local.result);
-    leave(0);
-    return;
+  if (!term) { // too long for one block, at the end of a page, or a cold instruction that may go straight on
+    if (!u || load<u16>(u, RecOff.handler) != Handler.goto) {
+      giveUp();
+      return;
+    }
+    term = Term.goto;
   }
   const successors = <u32>load<u8>(b, JitBlock.succCount);
   let live = term == Term.indirect;

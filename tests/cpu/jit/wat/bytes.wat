@@ -324,7 +324,10 @@
      )
     )
     (local.set $29
-     (i32.const record+12)
+     (call_indirect (type $0)
+      (i32.const record+12)
+      (i32.const 4)
+     )
     )
     (br $block)
    )

@@ -82,7 +82,7 @@
   )
   (block $block1
    (block $block
-    (loop
+    (loop $label
      (@metadata.code.branch_hint "\00")
      (if
       (i32.lt_s
@@ -312,10 +312,7 @@
        (br $block1)
       )
      )
-     (local.set $29
-      (i32.const record+14)
-     )
-     (br $block)
+     (br $label)
     )
    )
    (i64.store offset=pcpu+0x0 align=1
