@@ -259,6 +259,7 @@ export function apicTick(): void {
 }
 
 function setTimerLvt(value: u32): void {
+  apicTick(); // a count that has run out did so in the old mode
   const before = timerMode();
   store<u32>(APIC, value, ApicOff.lvt);
   if ((before == TimerMode.deadline) == (timerMode() == TimerMode.deadline)) return;

@@ -8,7 +8,7 @@ import { raiseError } from "../../fault";
 import { flushTlbAll } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
 import {
-  apicReadRegister, apicSetBase, apicSetDeadline, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable,
+  apicReadRegister, apicSetBase, apicSetDeadline, apicTick, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable,
 } from "./apic";
 
 import { recheckInterrupts } from "./events";
@@ -151,6 +151,7 @@ export function rdmsr(u: usize): usize {
   if (cpl() != 0) return raiseError(Vector.GP, 0);
   const msr = load<u32>(PCPU, 8);
   let value: u64 = 0;
+  if (msr == Msr.TSC_DEADLINE) apicTick(); // which disarms a deadline that has passed
   const slot = slotOf(msr);
   if (slot) value = load<u64>(PCPU + slot);
   else if (among(msr, Msr.X2APIC, 0x40)) {

@@ -114,4 +114,62 @@ test("the error status shows what there was at its last write, once", () => {
   assert.is(guest.core.apicRead(0x280), 0);
 });
 
+/** The timer at 100 MHz undivided: 10 ns a count. */
+function timer(initial: number, lvt: number): void {
+  longMode(guest, 0);
+  guest.now = 1000;
+  guest.setField(PcpuOff.apicBase, BASE | EN);
+  guest.core.apicWrite(0xf0, 0x1ff);
+  guest.core.apicWrite(0x3e0, 0xb);
+  guest.core.apicWrite(0x320, lvt);
+  guest.core.apicWrite(0x380, initial);
+}
+const MASKED = 1 << 16;
+const PERIODIC = 1 << 17;
+const DEADLINE = 1 << 18;
+const count = () => guest.core.apicRead(0x390);
+test("a one-shot count that has run out stays at 0 when the mode becomes periodic; one that has not goes on", () => {
+  for (const mask of [MASKED, 0]) {
+    timer(100, mask | 0x40);
+    guest.now += 2000;
+    assert.is(count(), 0);
+    guest.core.apicWrite(0x320, mask | PERIODIC | 0x40);
+    guest.now += 10;
+    assert.is(count(), 0, "after the change");
+    assert.is(guest.core.apicPending(), mask ? -1 : 0x40, "the one shot");
+    assert.is(guest.core.apicRead(0x380), 100, "the initial count is kept");
+
+    timer(100, mask | 0x40);
+    guest.now += 600;
+    guest.core.apicWrite(0x320, mask | PERIODIC | 0x40);
+    assert.is(count(), 40);
+    guest.now += 600;
+    assert.is(count(), 80, "the next period");
+  }
+});
+test("a periodic count goes on when the mode becomes one-shot, to 0", () => {
+  timer(100, PERIODIC | MASKED);
+  guest.now += 1300;
+  guest.core.apicWrite(0x320, MASKED);
+  assert.is(count(), 70);
+  guest.now += 700;
+  assert.is(count(), 0);
+});
+test("IA32_TSC_DEADLINE reads 0 once the deadline has passed, masked or not", () => {
+  for (const mask of [MASKED, 0]) {
+    timer(0, mask | DEADLINE | 0x40);
+    guest.setField(PcpuOff.rflags, 2n);
+    guest.setGpr("rcx", 0x6e0n);
+    guest.setGpr("rdx", 0n);
+    guest.setGpr("rax", 0x8000n); // the TSC counts nanoseconds
+    assert.is(runCode(guest, WRMSR), -1);
+    assert.is(runCode(guest, RDMSR), -1);
+    assert.is(guest.gpr("rax"), 0x8000n, "armed");
+    guest.now += 0x1_0000;
+    guest.setGpr("rcx", 0x6e0n);
+    assert.is(runCode(guest, RDMSR), -1);
+    assert.is(guest.gpr("rax") | guest.gpr("rdx"), 0n, "disarmed");
+  }
+});
+
 test.run();
