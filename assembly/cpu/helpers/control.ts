@@ -16,8 +16,12 @@ const CR0_PG: u32 = 0x80000000;
 const CR0_DEFINED: u32 = CR0_PG | Cr0.CD | Cr0.NW | Cr0.AM | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.TS | Cr0.EM | Cr0.MP | Cr0.PE;
 /** What CPUID reports. */
 const CR4_DEFINED: u64 = Cr4.VME | Cr4.PVI | Cr4.TSD | Cr4.DE | Cr4.PSE | Cr4.PAE | Cr4.MCE | Cr4.PGE | Cr4.PCE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | Cr4.UMIP
-  | Cr4.FSGSBASE | Cr4.OSXSAVE | Cr4.SMEP | Cr4.SMAP;
+  | Cr4.FSGSBASE | Cr4.PCIDE | Cr4.OSXSAVE | Cr4.SMEP | Cr4.SMAP;
 const PHYSICAL_MASK: u64 = 0xffffffffff; // MAXPHYADDR 40
+/** In MOV to CR3 under CR4.PCIDE: translations of the new PCID may be kept. None are, which a processor is free to do: those of other PCIDs
+ *  have been forgotten, because entries carry no number. */
+const CR3_NO_FLUSH: u64 = 1 << 63;
+const CR3_PCID: u32 = 0xfff;
 
 @inline function gp0(): usize { return raiseError(Vector.GP, 0); }
 
@@ -65,7 +69,7 @@ export function writeCr0(u: usize, value: u64): usize {
         store<u64>(PCPU, efer | Efer.LMA, PcpuOff.efer);
       } else if ((cr4() & Cr4.PAE) && !pdptesAreValid(load<u64>(PCPU, PcpuOff.cr3))) return gp0();
     } else {
-      if (mode64()) return gp0();
+      if (mode64() || (cr4() & Cr4.PCIDE)) return gp0();
       store<u64>(PCPU, efer & ~<u64>Efer.LMA, PcpuOff.efer);
     }
   } else if ((changed & (Cr0.CD | Cr0.NW)) && usesPdptes(next, cr4()) && !pdptesAreValid(load<u64>(PCPU, PcpuOff.cr3))) return gp0();
@@ -80,6 +84,7 @@ export function writeCr0(u: usize, value: u64): usize {
 }
 
 function writeCr3(u: usize, value: u64): usize {
+  if (cr4() & Cr4.PCIDE) value &= ~CR3_NO_FLUSH;
   if (longActive()) {
     if (value & ~PHYSICAL_MASK) return gp0();
   } else if (usesPdptes(cr0(), cr4()) && !pdptesAreValid(value)) return gp0();
@@ -92,10 +97,11 @@ function writeCr4(u: usize, value: u64): usize {
   const old = <u64>cr4(), changed = old ^ value;
   if (value & ~CR4_DEFINED) return gp0();
   if (longActive() && !(value & Cr4.PAE)) return gp0();
+  if (changed & value & Cr4.PCIDE && (!longActive() || <u32>load<u64>(PCPU, PcpuOff.cr3) & CR3_PCID)) return gp0();
   const paging = Cr4.PAE | Cr4.PSE | Cr4.PGE | Cr4.SMEP | Cr4.SMAP;
   if ((changed & paging) && usesPdptes(cr0(), value) && !pdptesAreValid(load<u64>(PCPU, PcpuOff.cr3))) return gp0();
   store<u64>(PCPU, value, PcpuOff.cr4);
-  if (changed & paging) flushTlbAll();
+  if (changed & (paging | Cr4.PCIDE)) flushTlbAll();
   updateMode();
   return resumeAfter(u);
 }

@@ -40,6 +40,7 @@ const enum Ecx1 {
   PCLMULQDQ = 1 << 1,
   SSSE3 = 1 << 9,
   CX16 = 1 << 13,
+  PCID = 1 << 17,
   SSE4_1 = 1 << 19,
   SSE4_2 = 1 << 20,
   X2APIC = 1 << 21,
@@ -56,7 +57,7 @@ const HYPERVISOR: u32 = 0x80000000;
 
 const EDX1: u32 = Edx1.FPU | Edx1.VME | Edx1.DE | Edx1.PSE | Edx1.TSC | Edx1.MSR | Edx1.PAE | Edx1.MCE | Edx1.CX8 | Edx1.APIC | Edx1.SEP | Edx1.MTRR
   | Edx1.PGE | Edx1.MCA | Edx1.CMOV | Edx1.PAT | Edx1.PSE36 | Edx1.CLFSH | Edx1.MMX | Edx1.FXSR | Edx1.SSE | Edx1.SSE2;
-const ECX1: u32 = Ecx1.SSE3 | Ecx1.PCLMULQDQ | Ecx1.SSSE3 | Ecx1.CX16 | Ecx1.SSE4_1 | Ecx1.SSE4_2 | Ecx1.X2APIC | Ecx1.MOVBE | Ecx1.POPCNT | Ecx1.TSC_DEADLINE
+const ECX1: u32 = Ecx1.SSE3 | Ecx1.PCLMULQDQ | Ecx1.SSSE3 | Ecx1.CX16 | Ecx1.PCID | Ecx1.SSE4_1 | Ecx1.SSE4_2 | Ecx1.X2APIC | Ecx1.MOVBE | Ecx1.POPCNT | Ecx1.TSC_DEADLINE
   | Ecx1.AES | Ecx1.XSAVE | Ecx1.RDRAND;
 /** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID, no FPU CS and DS, RDSEED ADX SMAP CLFLUSHOPT CLWB */
 const EBX7: u32 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 23 | 1 << 24;

@@ -234,11 +234,12 @@ function invalidatePage(u: usize): usize {
   return canonical(lin) && invlpg(lin) ? resumeAfter(u) : u + RecOff.SIZE;
 }
 
-/** INVPCID (SDM Vol.2A), without PCID: every entry has number 0. Entries of one number go with all that are not global. */
+/** INVPCID (SDM Vol.2A). Only translations of the current PCID and global ones exist (writeCr3). Those of one PCID go with all that are not
+ *  global. */
 function invalidatePcid(u: usize): usize {
   needLevel0();
   const lin = ea(u, 16, false), kind = getReg(regField(u), nativeSize()), pcid = ld64(lin), address = ld64(lin + 8);
-  if (kind > 3 || (kind < 2 && pcid != 0) || pcid >> 12 || (kind == 0 && !canonical(address))) return raiseError(Vector.GP, 0);
+  if (kind > 3 || (kind < 2 && pcid != 0 && !(cr4() & Cr4.PCIDE)) || pcid >> 12 || (kind == 0 && !canonical(address))) return raiseError(Vector.GP, 0);
   if (kind == 0) invlpg(address);
   else if (kind == 2) flushTlbAll();
   else flushTlb();

@@ -18,6 +18,7 @@ export const IGNORED: Rows = [
   ["26, 2E, 36, 3E in 64-bit mode", "ignored", "the manual"],
   ["CR0.CD, CR0.NW, PAT, MTRRs, PWT, PCD", "stored and checked, no effect", "there is one copy of memory"],
   ["CR4.MCE, MCG_STATUS", "stored, no effect", "no machine checks are raised: MCG_CAP reports no banks"],
+  ["CR3 bit 63 under CR4.PCIDE", "translations of all PCIDs are forgotten nevertheless", "TLB entries carry no address-space number: it would be one more load in every access to memory, while a change of CR3 forgets no more than was filled since the last"],
   ["CR4.PGE, G in page tables", "global entries are flushed with the others", "keeping them would gain nothing: a flush is a change of stamp"],
 ];
 
@@ -28,7 +29,6 @@ export const UNREPORTED: Rows = [
   ["ACPI thermal control, TM, TM2, EIST (1.EDX 22, 29; 1.ECX 8, 7)", "no thermal or frequency MSRs", "the host regulates its processor"],
   ["SS (1.EDX 27)", "not reported", "there is one copy of memory"],
   ["PDCM, performance counters (1.ECX 15, leaf 0Ah)", "RDPMC and AMD's eight counter MSRs read 0", "a count of an interpreter's instructions would mislead; Xen hides them too"],
-  ["PCID (1.ECX 17)", "CR4.PCIDE is reserved; INVPCID takes PCID 0 only", "TLB entries carry no address-space number: it would be one more load in every access to memory, while a change of CR3 forgets no more than was filled since the last"],
   ["LA57, PKU, PKS, CET (7.0)", "the bits of CR4 are reserved", "not implemented"],
   ["Nested paging, SVM (80000001.ECX 2)", "VM_CR says that SVM is disabled", "no nested virtualization yet"],
   ["Alternative MOV to CR8 (80000001.ECX 4)", "LOCK MOV CR0 is #UD", "64-bit code has CR8"],

@@ -23,8 +23,12 @@ const WRITES: readonly [string, World, bigint, number, string, number][] = [
   ["CR0: CD", "prot", 0x40000011n, 0, "0f 22 c0", -1],
   ["CR4: clearing PAE in long mode", "long", 0n, 0x20, "0f 22 e0", 13],
   ["CR4: VME and PVI", "prot", 3n, 0, "0f 22 e0", -1],
-  ["CR4: PCIDE is not reported", "long", 0x20020n, 0x20, "0f 22 e0", 13],
-  ["CR4: all that is reported, SMAP aside", "long", 0x50ffcn, 0x20, "0f 22 e0", -1],
+  ["CR0: clearing PG under PCIDE", "long", 0x11n, 0x20020, "0f 22 c0", 13],
+  ["CR3: bit 63 without PCIDE", "long", 0x8000000000004000n, 0x20, "0f 22 d8", 13],
+  ["CR3: bit 63 under PCIDE", "long", 0x8000000000004fffn, 0x20020, "0f 22 d8", -1],
+  ["CR3: beyond 40 bits under PCIDE", "long", 0x4000000000004000n, 0x20020, "0f 22 d8", 13],
+  ["CR4: PCIDE outside long mode", "prot", 0x20000n, 0, "0f 22 e0", 13],
+  ["CR4: all that is reported, SMAP aside", "long", 0x70ffcn, 0x20, "0f 22 e0", -1],
   ["CR3: beyond 40 bits", "long", 0x10000000000n, 0x20, "0f 22 d8", 13],
   ["CR8: 15", "long", 15n, 0x20, "44 0f 22 c0", -1],
 ];
@@ -35,6 +39,42 @@ for (const [name, world, value, cr4, code, vector] of WRITES)
     guest.setGpr("rax", value);
     assert.is(runCode(guest, `${code} f4`), vector);
   });
+
+cr("PCIDE can be set while the PCID is 0, and cleared whatever it is", () => {
+  for (const [cr3, cr4, value, vector] of [[0x4018n, 0x20n, 0x20020n, 13], [0x4000n, 0x20n, 0x20020n, -1], [0x4018n, 0x20020n, 0x20020n, -1], [0x4018n, 0x20020n, 0x20n, -1]] as const) {
+    longMode(guest, 0);
+    guest.setField(PcpuOff.cr3, cr3);
+    guest.setField(PcpuOff.cr4, cr4);
+    guest.setGpr("rax", value);
+    assert.is(runCode(guest, "0f 22 e0 f4"), vector);
+  }
+});
+
+cr("PG under PCIDE stays in compatibility mode too", () => {
+  longMode(guest, 0);
+  guest.setField(PcpuOff.cr4, 0x20020n);
+  guest.set64(GDT + SPARE, descriptor(0, 0xfffff, 0xc09b));
+  guest.segment(Seg.cs, SPARE, 0, 0xffffffff, 0xc09b);
+  assert.is(runCode(guest, `b8 ${le32(0x11)} 0f 22 c0`), 13);
+});
+
+cr("under PCIDE each CR3 shows its own tables, whatever bit 63 says; it reads as 0", () => {
+  longMode(guest, 0);
+  guest.setField(PcpuOff.cr4, 0x20020n);
+  // a second set of tables differs in what is at 2 MiB
+  guest.set64(0x3f000, 0x3e007n);
+  guest.set64(0x3e000, 0x3d007n);
+  guest.set64(0x3d000, 0x87n);
+  guest.set64(0x3d008, 0x87n);
+  guest.set32(0x1f000, 2);
+  guest.set32(0x21f000, 1);
+  guest.setGpr("rdi", 0x21f000n);
+  guest.setGpr("rax", 0x800000000003f005n);
+  guest.setGpr("rbx", 0x8000000000004000n);
+  // mov ecx,[rdi]; mov cr3,rax; mov edx,[rdi]; mov rsi,cr3; mov cr3,rbx; mov ebp,[rdi]
+  assert.is(runCode(guest, "8b 0f 0f 22 d8 8b 17 0f 20 de 0f 22 db 8b 2f f4"), -1);
+  assert.equal([guest.gpr("rcx"), guest.gpr("rdx"), guest.gpr("rbp"), guest.gpr("rsi")], [1n, 2n, 1n, 0x3f005n]);
+});
 
 cr("ET is always 1 and undefined bits of CR0 stay 0", () => {
   protectedMode(guest, 0);

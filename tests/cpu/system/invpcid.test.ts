@@ -1,4 +1,4 @@
-/** INVPCID without PCID (SDM Vol.2A): which types and descriptors fault, and which translations are gone afterwards. CLWB beside it. */
+/** INVPCID (SDM Vol.2A): which types and descriptors fault, and which translations are gone afterwards. CLWB beside it. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PcpuOff } from "../../../assembly/abi/layout";
@@ -49,6 +49,18 @@ for (const [type, pcid, address, level, vector] of FAULTS)
     assert.is(runCode(guest, "66 0f 38 82 06 f4"), vector); // invpcid rax, [rsi]
     if (vector >= 0) assert.is(guest.u64(Number(guest.gpr("rsp"))), 0n, "error code");
   });
+
+invpcid("under CR4.PCIDE any PCID may be named, by any type", () => {
+  for (const [type, pcid, address, vector] of [[0n, 1n, 0n, -1], [0n, 0xfffn, STRANGE, 13], [0n, 0x1000n, 0n, 13], [1n, 0xfffn, STRANGE, -1], [1n, 0x1000n, 0n, 13]] as const) {
+    world(0, false);
+    guest.setField(PcpuOff.cr4, 0x200a0n);
+    guest.set64(DATA, pcid);
+    guest.set64(DATA + 8, address);
+    guest.setGpr("rax", type);
+    guest.setGpr("rsi", BigInt(DATA));
+    assert.is(runCode(guest, "66 0f 38 82 06 f4"), vector, `type ${type}, PCID ${pcid}`);
+  }
+});
 
 invpcid("in 32-bit code the type is 32 bits wide; a register operand is #UD; so are other prefixes", () => {
   for (const [code, vector] of [["66 0f 38 82 06", -1], ["66 0f 38 82 c6", 6], ["0f 38 82 06", 6], ["f3 0f 38 82 06", 6]] as const) {
