@@ -40,7 +40,7 @@ A difference ends the domain like a crash, and the log says what it was.
 where it has any.
 
 Exit status: 0 power-off, 3 reboot, 4 crash, 5 suspend, 1 bad input; with debug_exit=1, for a guest that
-writes N to port 0xF4, 2N+1.
+writes N to port 0xF4, 2N+1. QEMU's fw_cfg and pc-testdev are there too then, for its test kernels.
 
   xenolith --help      this text
   xenolith --version   the version

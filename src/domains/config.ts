@@ -22,7 +22,7 @@ export interface DomainConfig {
   modules: string[];
   /** HVM: a ROM image to start at the reset vector. */
   firmware: string | undefined;
-  /** HVM: whether writing to port 0xF4 ends the domain with a status. */
+  /** HVM: whether writing to port 0xF4 ends the domain with a status, and fw_cfg and pc-testdev are there. */
   debug_exit: boolean;
   /** From `cmdline`, else from `root` and `extra`. */
   cmdline: string;

@@ -55,7 +55,7 @@ export interface DomainConfig {
   readonly firmware?: ImageSource;
   /** HVM: modules after the ramdisk. */
   readonly modules?: readonly { readonly image: ImageSource; readonly cmdline?: string }[];
-  /** HVM: writing to port 0xF4 ends the domain with a status. */
+  /** HVM: writing to port 0xF4 ends the domain with a status; fw_cfg and pc-testdev, as test kernels for QEMU expect. */
   readonly debugExit?: boolean;
   /** HVM on machines without threads: devices of your own, before those of the PC. */
   readonly ports?: readonly PortHandler[];

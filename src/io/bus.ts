@@ -159,6 +159,11 @@ export class MmioBus {
     this.attached.push({ base, length, device });
   }
 
+  /** Attaches a device where nobody that came before claims the access. */
+  attachBehind({ base, length }: PioRange, device: PioDevice): void {
+    this.attached.push({ base, length, device });
+  }
+
   read(gpa: number, size: AccessSize): number {
     const found = this.find(gpa, size);
     return ((found ? found.device.read(gpa - found.base, size) : -1) & mask(size)) >>> 0;

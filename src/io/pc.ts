@@ -15,13 +15,15 @@ import { type IrqLine, MmioBus, PioBus, type PioDevice, type PioRange } from "./
 import { Cmos, CMOS_IRQ, CMOS_PORTS, type CmosConfig } from "./cmos";
 import { DEBUG_EXIT_PORTS, DebugExit } from "./debug_exit";
 import { DEBUG_PORT, DebugPort } from "./debug_port";
+import { FW_CFG_PORTS, FwCfg } from "./fw_cfg";
 import { I8042, I8042_COMMAND, I8042_DATA, KEYBOARD_IRQ } from "./i8042";
 import { type ApicMessage, IoApic, IOAPIC_RANGE } from "./ioapic";
-import { ELCR_PORTS, Pic8259, PIC_PORTS } from "./pic8259";
+import { ELCR_PORTS, Pic8259, PIC_LINES, PIC_PORTS } from "./pic8259";
 import { Pit8254, PIT_IRQ, PIT_PORTS } from "./pit8254";
 import { PORT61, Port61 } from "./port61";
 import { PORT92, Port92 } from "./port92";
 import { POST_PORTS, PostCode } from "./post_code";
+import { TEST_FLUSH, TEST_FLUSH_PORTS, TEST_LINE_PORTS, TEST_MEMORY, TEST_PORTS, TestLines, TestMemory } from "./test_device";
 import { COM1_IRQ, COM1_PORTS, type SerialLine, Uart16550 } from "./uart16550";
 
 /** What the devices act on. */
@@ -50,7 +52,7 @@ export interface ExtraDevices {
 }
 
 export interface PcConfig extends CmosConfig {
-  /** Whether port 0xF4 is there. */
+  /** Whether port 0xF4 is there, and what else test kernels written for QEMU expect: fw_cfg, pc-testdev. */
   readonly debugExit: boolean;
   readonly extra?: ExtraDevices;
 }
@@ -80,7 +82,7 @@ export class Pc {
     });
     this.picToIoApic = ioApic.pin(0);
     const irq = (n: number, ...others: IrqLine[]): IrqLine => {
-      const ends = [this.pic.line(n), ioApic.pin(n === 0 ? 2 : n), ...others];
+      const ends = [...(n < PIC_LINES ? [this.pic.line(n)] : []), ioApic.pin(n === 0 ? 2 : n), ...others];
       return { set: (asserted) => ends.forEach((end) => end.set(asserted)) };
     };
     const a20 = new A20Gate((open) => host.a20(open));
@@ -109,7 +111,16 @@ export class Pc {
       [DEBUG_PORT, this.debug],
     ];
     for (const range of POST_PORTS) own.push([range, new PostCode(range.base, (line) => host.log(line))]);
-    if (config.debugExit) own.push([DEBUG_EXIT_PORTS, new DebugExit((status) => host.debugExit(status))]);
+    if (config.debugExit) {
+      own.push(
+        [DEBUG_EXIT_PORTS, new DebugExit((status) => host.debugExit(status))],
+        [FW_CFG_PORTS, new FwCfg(config.lowRam + config.highRam, 1)],
+        [TEST_PORTS, new TestMemory(TEST_PORTS.length)],
+        [TEST_FLUSH_PORTS, TEST_FLUSH],
+        [TEST_LINE_PORTS, new TestLines((n) => irq(n))],
+      );
+      this.mmio.attachBehind(TEST_MEMORY, new TestMemory(TEST_MEMORY.length));
+    }
     for (const [range, device] of own) this.ports.attachBehind(range, device);
     this.mmio.attach(IOAPIC_RANGE, ioApic);
   }

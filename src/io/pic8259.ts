@@ -9,6 +9,7 @@ export const PIC_PORTS = [
   { base: 0x20, length: 2 },
   { base: 0xa0, length: 2 },
 ] as const;
+export const PIC_LINES = 16;
 export const ELCR_PORTS = { base: 0x4d0, length: 2 } as const;
 
 const CASCADE = 2; // IR of the first controller
