@@ -12,7 +12,7 @@ export { apicNextDeadline, apicTick } from "./cpu/helpers/apic";
 export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";
 export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
-export { jitBadTarget, jitCold, jitMissR, jitMissW, jitStored } from "./cpu/jit/regions";
+export { jitBadTarget, jitCold, jitMissR, jitMissW, jitPage, jitStored } from "./cpu/jit/regions";
 export { jitX87, jitX87Enter, jitX87Leave, jitX87Memory } from "./cpu/jit/x87_runtime";
 export { jumpCached, linkFall, linkTaken } from "./cpu/code_cache";
 export { missR } from "./mmu/access";

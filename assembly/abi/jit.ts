@@ -13,11 +13,14 @@ export const enum JitOff {
   threshold = 36, // u32, slices that have to end at a block before its region is translated
   slice = 40, // i32, instructions between two looks at requests and interrupts
   endedAt = 44, // u32, head of the block the last slice ended at, for profiles
+  flushes = 48, // u32, counts what may have taken a code page's mapping away
+  pages = 52, // u32, bit per page of the region that runs: its mapping has been seen to be in force since the last flush
+  running = 56, // u32, the region that runs
   /* The region being translated. */
   at = 64, // u32, next byte of the buffer being written
   bad = 68, // u32, 1: give this region up
   blockCount = 72,
-  retCount = 76,
+  leftCount = 76, // u32, places that calls leaving the region return to
   used = 80, // u32, bit per wasm local 0..21 the region reads
   written = 84, // u32, bit per general register the region may write
   mode = 88,
@@ -58,12 +61,14 @@ export const enum JitOff {
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
   cur = 256, // u32[32], node each guest value has now (Slot)
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
-  rets = 896, // u32[8], blocks that calls of the region return to
+  pageCount = 896, // u32, pages the region's blocks are on
+  pagesLocal = 900, // u32, the wasm local with JitOff.pages
   inLeaf = 928, // u32, 1: blocks that are found now belong to a leaf
-  calling = 932, // u32, 1: a call goes to the block that is found now
+  calling = 932, // u32, not 0: a call goes to the block that is found now, that of block calling - 1
   windowKeys = 936, // u32, entries of `windows`
   keptCarry = 944, // u32, the same of the flags that an instruction may leave as they are
   carryKept = 940, // u32, 1: bit 0 of the flags' carry local is CF, whatever their kind at the beginning of the piece
+  copy = 948, // u32, JitBlock.copy of blocks that are found now
   orderList = 960, // u8[64]
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
   list32 = 2048, // u16[512]
@@ -101,9 +106,12 @@ export const enum JitBlock {
   flags = 6, // u8 JitBlockFlag
   succCount = 7, // u8
   ripBase = 8, // u64
-  term = 16, // u32, record of the terminator
+  term = 16, // u32, record of the terminator; of a block that is cut short the first one that is not its own
+  behind = 20, // u8 while blocks are found: the one behind the call that ends this one, or 0xff
+  copy = 21, // u8 while blocks are found: number of the call that has this block of a small function for itself, 0 if all share it
   predCount = 20, // u32, forward edges
   succ = 24, // u8[16], 0xff: leaves the region
+  places = 40, // u64 while blocks are found: bit per block that a RET in this one may return to
   outKind = 40, // u32, flags kind at the end if the same on every path, or 0
   pred = 44, // u32, one predecessor
   allPreds = 48, // u32
@@ -111,6 +119,7 @@ export const enum JitBlock {
   keys = 53, // u8[8], the entry of each
   carry = 61, // u8 JitCarry
   carryOut = 62, // u8, 1: where it ends CF is in the flags' carry local
+  page = 63, // u8, which of the region's pages it is on
   SIZE = 64,
   DISPATCH = 61, // number of the block that is none of the guest's: it begins a function with several entries
 }
@@ -132,6 +141,8 @@ export const enum JitBlockFlag {
   returned = 4, // a call that leaves the region comes back to it
   called = 8, // a direct call of the region goes to it
   leaf = 16, // it belongs to a small function that calls nobody
+  short = 32, // its last instructions are another block of the region, its one successor
+  copied = 64, // a small function's, of one call
 }
 
 /** A translated region. */
@@ -139,7 +150,9 @@ export const enum RegionOff {
   entries = 0, // u32, 0: free
   blocks = 4, // u32
   used = 8, // u32, 1: a slice ended in it since a place was last looked for here
-  list = 16, // u32[60], heads of all blocks
+  pages = 12, // u32, JitOff.pages as it was when JitOff.flushes was
+  flushes = 16, // u32
+  list = 20, // u32[59], heads of all blocks
   SIZE = 256,
   MAX = 1024,
   TABLES = 0x60000, // bytes of this table and of the entries behind it
@@ -149,6 +162,7 @@ export const enum RegionOff {
 export const enum EntryOff {
   ripBase = 0, // u64; 1: dead
   head = 8, // u32
+  page = 12, // u32, the bit of its page
   SIZE = 16,
   MAX = 8,
 }

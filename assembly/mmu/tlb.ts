@@ -14,7 +14,7 @@
  *
  *  All of it is private to the pCPU: other threads ask for a flush by VcpuRequest.flush. */
 import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region, TlbClass, TlbOff } from "../abi/layout";
-import { Check } from "../abi/jit";
+import { Check, JitOff } from "../abi/jit";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { checkPhase, noteFill } from "./journal";
@@ -157,6 +157,7 @@ export function flushJumpCache(): void {
   const count = load<u32>(PCPU, PcpuOff.jcLogCount);
   if (!count) return;
   if (count > LOG_MAX) return flushJumpCacheAll();
+  doubtPages();
   for (let at = PCPU + PcpuOff.JC_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
     store<u32>(<usize>load<u32>(at), 0, 8); // mode 0, real mode, never uses the cache
   }
@@ -164,8 +165,15 @@ export function flushJumpCache(): void {
   memory.fill(CODE, 0, FILTER_SIZE);
 }
 
+/** What translated code knows about its pages' mappings came from the jump cache, and goes with it. */
+function doubtPages(): void {
+  store<u32>(PCPU + PcpuOff.JIT, load<u32>(PCPU + PcpuOff.JIT, JitOff.flushes) + 1, JitOff.flushes);
+  store<u32>(PCPU + PcpuOff.JIT, 0, JitOff.pages);
+}
+
 /** Drops the whole jump cache. */
 export function flushJumpCacheAll(): void {
+  doubtPages();
   memory.fill(JC, 0, JC_SIZE);
   memory.fill(CODE, 0, 2 * FILTER_SIZE);
   store<u32>(PCPU, 0, PcpuOff.jcLogCount);

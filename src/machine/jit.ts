@@ -6,7 +6,7 @@ import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
 /** Exports of the core that emitted modules call, in the order of assembly/cpu/jit/imports.ts. */
-const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags", "jitX87Enter", "jitX87Leave", "jitX87", "jitX87Memory"];
+const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags", "jitX87Enter", "jitX87Leave", "jitX87", "jitX87Memory", "jitPage"];
 
 const JUMP = IMPORTS.indexOf("jumpCached");
 

@@ -117,9 +117,16 @@ function evictWritables(): void {
   cset(CheckOff.writables, 0);
 }
 
-/** The same place. What the region wrote and then jumped to was decoded while it ran; repeated, the store drops that block. */
+@inline function isInside(u: usize): bool {
+  const handler = <i32>load<u16>(u, RecOff.handler);
+  return handler >= Handler.any && handler != Handler.dead && handler != Handler.region;
+}
+
+/** The same place. What the region wrote and then jumped to was decoded while it ran; repeated, the store drops that block. Where blocks end with
+ *  the same instructions the region may be in another one of them. */
 function isThere(u: usize, record: usize): bool {
   if (u == record) return true;
+  if (u != 0 && record != 0 && isInside(u) && isInside(record)) return load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off) && sameWord(PcpuOff.ripBase) && sameWord(PcpuOff.ripBase + 4);
   return u != 0 && record != 0 && load<u16>(record, RecOff.handler) == Handler.dead && load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off);
 }
 
@@ -165,7 +172,7 @@ function settle(u: usize): usize {
 function compare(u: usize): u32 {
   if (load<u32>(PCPU, PcpuOff.codeEpoch) != cget(CheckOff.epoch)) return Difference.none;
   if (!isThere(u, <usize>cget(CheckOff.record)) || load<u32>(PCPU, PcpuOff.left) != cget(CheckOff.left)) return Difference.way;
-  if (!u && !same(PcpuOff.record, PcpuOff.record + 4)) return Difference.fault;
+  if (!u && !isThere(<usize>load<u32>(PCPU, PcpuOff.record), <usize>load<u32>(area(CheckOff.after), PcpuOff.record))) return Difference.fault;
   if (!u && !same(PcpuOff.faultVector, PcpuOff.exit)) return Difference.fault;
   // the rip word is a helper's until the next look; lazy flags were brought into RFLAGS
   if (!same(0, PcpuOff.rip) || !same(PcpuOff.rflags, PcpuOff.flagsKind) || !same(PcpuOff.tlbBase, PcpuOff.apic)) return Difference.state;
@@ -183,10 +190,12 @@ function compare(u: usize): u32 {
   return Difference.none;
 }
 
+@inline function sameWord(at: usize): bool { return load<u32>(PCPU + at) == load<u32>(area(CheckOff.after) + at); }
+
 /** Bytes [from, to) of the pCPU block are as the region left them. */
 function same(from: usize, to: usize): bool {
   for (let at = from; at < to; at += 4) {
-    if (load<u32>(PCPU + at) == load<u32>(area(CheckOff.after) + at)) continue;
+    if (sameWord(at)) continue;
     cset(CheckOff.where, <u32>at);
     return false;
   }

@@ -49,7 +49,7 @@ function weigh(): void {
   for (let i: u32 = 1; i < count; i++) {
     const n = ordered(i), b = blockOf(n), h = headOf(b), flags = load<u8>(b, JitBlock.flags);
     let w: u32 = 0;
-    if (load<u16>(h, RecOff.handler) == Handler.head) {
+    if (load<u16>(h, RecOff.handler) == Handler.head && !(flags & JitBlockFlag.copied)) {
       w = load<u32>(h, BlockOff.samples);
       if (flags & JitBlockFlag.returned) w += 8;
       if (flags & JitBlockFlag.called) w += 4;

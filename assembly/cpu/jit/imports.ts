@@ -16,13 +16,15 @@ export const enum Import {
   x87Leave = 12, // [i32 state, i32 changed, i32 rounded and opcode] -> []
   x87 = 13, // [i32 record] -> [i32 next]
   x87Memory = 14, // [i64 lin, i32 host, i32 record] -> [i32 next]
-  COUNT = 15,
+  page = 15, // [i64 rip, i32 head, i32 page] -> [i32 next]
+  COUNT = 16,
 }
 
 /** Which of the module's types each has. */
 export function typeOf(n: i32): i32 {
   switch (n) {
     case Import.missR:
+    case Import.page:
     case Import.x87Memory:
     case Import.missW: return 7;
     case Import.jump: return 3;

@@ -1,6 +1,6 @@
 /** Which blocks become one function: those that can be reached from the hot one over links the interpreter has made, so only
- *  what was executed before. A return goes to the places behind the region's own calls, an indirect branch to where the
- *  interpreter saw it go. */
+ *  what was executed before. A return goes to the places behind those of the region's calls that lead to it, an indirect branch to
+ *  where the interpreter saw it go. */
 import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
@@ -18,12 +18,19 @@ import { isRestless } from "./regions";
 import { noteSse, sseProperties } from "./sse";
 import { noX87, takesX87 } from "./x87";
 
-const MAX_BLOCKS: u32 = 60;
-const MAX_RETURNS: u32 = 8;
+const MAX_BLOCKS: u32 = 59;
+/** Pages they may be on: bits of JitOff.pages. */
+const MAX_PAGES: u32 = 32;
+/** Places behind calls that leave the region: more could not become entries. */
+const MAX_LEFT: u32 = 7;
+/** Places one RET compares its target with. */
+const MAX_PLACES: u32 = 12;
 /** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
 const MAX_SHARED: u32 = 12;
 /** Blocks of a function that every region may have for itself: a transition there and back costs more than it does. */
 const MAX_LEAF: u32 = 8;
+/** Blocks of a function that every call may have for itself: then its RET goes to one place, and two calls in turn make no loop. */
+const MAX_COPY: u32 = 4;
 const TOO_LARGE: u32 = 1000;
 /** Of one indirect branch. */
 const MAX_TARGETS: u8 = 12;
@@ -63,14 +70,21 @@ function terminator(head: usize): usize {
 
 /** The block of the region at `head`, entered now if it was not yet; NONE if it may not belong to one. */
 function add(head: usize, ripBase: u64): u8 {
-  const count = jget(JitOff.blockCount);
+  const count = jget(JitOff.blockCount), calling = jget(JitOff.calling), size = calling ? leafSize(head, 0) : TOO_LARGE;
+  const copy = calling ? (size <= MAX_COPY ? calling : 0) : jget(JitOff.copy);
+  let page = jget(JitOff.pageCount);
   for (let i: u32 = 0; i < count; i++) {
     const b = blockOf(i);
-    if (headOf(b) == head && load<u64>(b, JitBlock.ripBase) == ripBase) return <u8>i;
+    if (load<u64>(b, JitBlock.ripBase) != ripBase) continue;
+    if (headOf(b) == head && load<u8>(b, JitBlock.copy) == <u8>copy) return <u8>i;
+    // what is checked of a page is that it is the one its first block is in
+    if ((load<u32>(headOf(b), BlockOff.maddr) ^ load<u32>(head, BlockOff.maddr)) >> 12) return NONE;
+    page = load<u8>(b, JitBlock.page);
   }
+  if (page == MAX_PAGES) return NONE;
   const insns = jget(JitOff.insns) + recordsOf(head);
   if (count == MAX_BLOCKS || insns > jget(JitOff.mostInsns) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
-  const leaf = jget(JitOff.inLeaf) || (jget(JitOff.calling) && leafSize(head, 0) <= MAX_LEAF);
+  const leaf = jget(JitOff.inLeaf) || size <= MAX_LEAF;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;
@@ -78,32 +92,37 @@ function add(head: usize, ripBase: u64): u8 {
   }
   jset(JitOff.insns, insns);
   jset(JitOff.blockCount, count + 1);
+  if (page == jget(JitOff.pageCount)) jset(JitOff.pageCount, page + 1);
   const b = blockOf(count);
   memory.fill(b, 0, JitBlock.SIZE);
   store<u32>(b, <u32>head, JitBlock.head);
   store<u64>(b, ripBase, JitBlock.ripBase);
   store<u8>(b, NONE, JitBlock.rpo);
+  store<u8>(b, NONE, JitBlock.behind);
+  store<u8>(b, <u8>copy, JitBlock.copy);
+  store<u8>(b, <u8>page, JitBlock.page);
   if (leaf) setFlag(b, JitBlockFlag.leaf);
+  if (copy) setFlag(b, JitBlockFlag.copied);
   return <u8>count;
 }
 
-/** Blocks of the function at `head` if it is short, calls nobody and has no loop; more than MAX_LEAF if not. */
+/** Blocks of the function at `head` if it is short, calls nobody, has no loop and stays on its page; more than MAX_LEAF if not. */
 function leafSize(head: usize, depth: u32): u32 {
   if (depth > MAX_LEAF || !isHead(head)) return TOO_LARGE;
   const u = terminator(head);
   if (!u) return TOO_LARGE;
-  if (load<u16>(u, RecOff.handler) == Handler.goto) return 1 + leafNext(head, u, RecOff.taken, depth);
+  if (load<u16>(u, RecOff.handler) == Handler.goto) return 1 + leafNext(head, u, RecOff.taken, targetOf(u), depth);
   switch (templateOf(u)) {
     case Template.ret: return 1;
-    case Template.jmp: return 1 + leafNext(head, u, RecOff.taken, depth);
-    case Template.jcc: return 1 + leafNext(head, u, RecOff.taken, depth) + leafNext(head, u, RecOff.fall, depth);
+    case Template.jmp: return 1 + leafNext(head, u, RecOff.taken, targetOf(u), depth);
+    case Template.jcc: return 1 + leafNext(head, u, RecOff.taken, targetOf(u), depth) + leafNext(head, u, RecOff.fall, behind(u), depth);
     default: return TOO_LARGE;
   }
 }
 
-function leafNext(head: usize, u: usize, field: usize, depth: u32): u32 {
+function leafNext(head: usize, u: usize, field: usize, to: i64, depth: u32): u32 {
   const next = <usize>load<u32>(u + field);
-  if (!next) return 0; // never went there
+  if (!next) return <u64>to > 4095 ? TOO_LARGE : 0; // links stay within a page; there are none to where it never went
   if (load<u32>(next, BlockOff.maddr) <= load<u32>(head, BlockOff.maddr)) return TOO_LARGE;
   return leafSize(next, depth + 1);
 }
@@ -125,19 +144,87 @@ function direct(b: usize, u: usize, field: usize, to: i64): u8 {
 @inline function targetOf(u: usize): i64 { return <i64>load<i32>(u, RecOff.imm); }
 @inline function behind(u: usize): i64 { return <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len); }
 
-/** Notes the block behind a call as a place to return to, `left`: from code outside the region. */
+/** Notes the block behind the call that ends block `b`, which leaves the region if `left`. */
 function returnsTo(b: usize, u: usize, left: bool): void {
-  const to = behind(u), count = jget(JitOff.retCount);
-  if (to > 4095 || count == MAX_RETURNS) return;
+  const to = behind(u), count = jget(JitOff.leftCount);
+  if (to > 4095 || (left && count == MAX_LEFT)) return;
   const head = decodedAt((load<u32>(headOf(b), BlockOff.maddr) & ~0xfff) | <u32>to, jget(JitOff.mode));
   if (!head) return;
   const n = add(head, load<u64>(b, JitBlock.ripBase));
   if (n == NONE) return;
-  if (left) setFlag(blockOf(n), JitBlockFlag.returned);
-  for (let i: u32 = 0; i < count; i++) if (load<u32>(J + (<usize>i << 2), JitOff.rets) == <u32>n) return;
-  store<u32>(J + (<usize>count << 2), n, JitOff.rets);
-  jset(JitOff.retCount, count + 1);
+  store<u8>(b, n, JitBlock.behind);
+  if (!left) return;
+  setFlag(blockOf(n), JitBlockFlag.returned);
+  jset(JitOff.leftCount, count + 1);
 }
+
+@inline function addPlaces(n: u8, places: u64): bool {
+  if (n == NONE) return false;
+  const b = blockOf(n), old = load<u64>(b, JitBlock.places);
+  store<u64>(b, old | places, JitBlock.places);
+  return (old | places) != old;
+}
+
+/** Finds out which calls lead to which RET: what comes behind a call belongs to the function it is in, what it goes to returns there. */
+function placeReturns(): void {
+  const blocks = jget(JitOff.blockCount);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i: u32 = 0; i < blocks; i++) {
+      const b = blockOf(i), u = <usize>load<u32>(b, JitBlock.term);
+      if (!u) continue;
+      let places = load<u64>(b, JitBlock.places);
+      const t = isShort(b) || load<u16>(u, RecOff.handler) == Handler.goto ? Template.jmp : templateOf(u), behind = load<u8>(b, JitBlock.behind);
+      if (t == Template.call || t == Template.callInd) {
+        if (addPlaces(behind, places)) changed = true;
+        places = behind == NONE ? 0 : <u64>1 << behind;
+      }
+      const successors = <u32>load<u8>(b, JitBlock.succCount);
+      for (let k: u32 = 0; k < successors; k++) if (addPlaces(succ(b, k), places)) changed = true;
+    }
+  }
+  for (let i: u32 = 0; i < blocks; i++) {
+    const b = blockOf(i), u = <usize>load<u32>(b, JitBlock.term);
+    if (!u || isShort(b) || load<u16>(u, RecOff.handler) == Handler.goto || templateOf(u) != Template.ret) continue;
+    let count: u32 = 0;
+    for (let places = load<u64>(b, JitBlock.places); places && count < MAX_PLACES; places &= places - 1) setSucc(b, count++, <u8>ctz(places));
+    store<u8>(b, <u8>count, JitBlock.succCount);
+  }
+}
+
+/** The record of the block at `head` with which the one at `tail` begins, if that is its end, else 0. Blocks begin where something jumped
+ *  to: one that was entered from above goes on through the beginning of a loop, as if the loop had two. */
+function tailOf(head: usize, tail: usize): usize {
+  const off = load<u16>(tail, BlockOff.off), records = recordsOf(head), common = recordsOf(tail);
+  if (off <= load<u16>(head, BlockOff.off) || load<u16>(tail, BlockOff.end) != load<u16>(head, BlockOff.end) || common == 0 || common >= records) return 0;
+  const u = head + <usize>(records - common + 1) * RecOff.SIZE, before = u - RecOff.SIZE;
+  if (load<u16>(u, RecOff.off) != load<u16>(tail + RecOff.SIZE, RecOff.off)) return 0;
+  return load<u16>(before, RecOff.off) + load<u8>(before, RecOff.len) <= off ? u : 0;
+}
+
+/** Blocks that end with others of the region go on with those instead. */
+function shorten(): void {
+  const blocks = jget(JitOff.blockCount);
+  for (let i: u32 = 0; i < blocks; i++) {
+    const b = blockOf(i);
+    let tail: u32 = NONE, longest: u32 = 0;
+    for (let k: u32 = 0; k < blocks; k++) {
+      const t = blockOf(k), count = recordsOf(headOf(t));
+      if (k == i || count <= longest || load<u64>(t, JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase) || load<u8>(t, JitBlock.copy) != load<u8>(b, JitBlock.copy)) continue;
+      if (!tailOf(headOf(b), headOf(t))) continue;
+      tail = k;
+      longest = count;
+    }
+    if (tail == NONE) continue;
+    setFlag(b, JitBlockFlag.short);
+    store<u32>(b, <u32>tailOf(headOf(b), headOf(blockOf(tail))), JitBlock.term);
+    setSucc(b, 0, <u8>tail);
+    store<u8>(b, 1, JitBlock.succCount);
+    store<u8>(b, NONE, JitBlock.behind);
+  }
+}
+
+@inline function isShort(b: usize): bool { return (load<u8>(b, JitBlock.flags) & JitBlockFlag.short) != 0; }
 
 /** Registers a record names, used and written: more than it needs is fine. */
 function noteRegisters(u: usize): void {
@@ -183,7 +270,9 @@ function bit(offset: u32): u32 {
 /** Finds the region around the block at `head`. False if it is not worth a function. */
 export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);
-  jset(JitOff.retCount, 0);
+  jset(JitOff.leftCount, 0);
+  jset(JitOff.pageCount, 0);
+  jset(JitOff.copy, 0);
   jset(JitOff.insns, 0);
   noX87();
   jset(JitOff.shared, 0);
@@ -210,17 +299,18 @@ export function discover(head: usize, ripBase: u64): bool {
       else others++;
     }
     jset(JitOff.inLeaf, load<u8>(b, JitBlock.flags) & JitBlockFlag.leaf);
+    jset(JitOff.copy, load<u8>(b, JitBlock.copy));
     const u = terminator(h);
     store<u32>(b, <u32>u, JitBlock.term);
     if (!u) continue;
-    const t = templateOf(u);
+    const t = load<u16>(u, RecOff.handler) == Handler.goto ? Template.jmp : templateOf(u);
     // the way straight on first: it becomes the nearer one in the queue
     if (t == Template.jcc) {
       setSucc(b, 1, direct(b, u, RecOff.fall, behind(u)));
       setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
       store<u8>(b, 2, JitBlock.succCount);
     } else if (t == Template.jmp || t == Template.call) {
-      jset(JitOff.calling, u32(t == Template.call));
+      jset(JitOff.calling, t == Template.call ? i + 1 : 0);
       setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
       jset(JitOff.calling, 0);
       store<u8>(b, 1, JitBlock.succCount);
@@ -233,13 +323,8 @@ export function discover(head: usize, ripBase: u64): bool {
       }
     } else if (t == Template.callInd) returnsTo(b, u, !load<u8>(b, JitBlock.succCount));
   }
-  const blocks = jget(JitOff.blockCount), rets = jget(JitOff.retCount);
-  for (let i: u32 = 0; i < blocks; i++) {
-    const b = blockOf(i), u = <usize>load<u32>(b, JitBlock.term);
-    if (!u || templateOf(u) != Template.ret) continue;
-    for (let k: u32 = 0; k < rets; k++) setSucc(b, k, <u8>load<u32>(J + (<usize>k << 2), JitOff.rets));
-    store<u8>(b, <u8>rets, JitBlock.succCount);
-  }
+  shorten();
+  placeReturns();
   if (others > templates) return false;
   jset(JitOff.root, 0);
   jset(JitOff.entryCount, 0);
@@ -283,9 +368,8 @@ function insertTarget(b: usize, n: u8, rip: u64): void {
 export function flagsLive(n: u32): bool {
   // an interrupt may be taken where a loop begins again
   if (load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop) return true;
-  const h = headOf(blockOf(n)), records = <u32>recordsOf(h);
-  for (let k: u32 = 1; k <= records; k++) {
-    const u = h + <usize>k * RecOff.SIZE;
+  const b = blockOf(n), h = headOf(b), end = isShort(b) ? <usize>load<u32>(b, JitBlock.term) : h + (<usize>recordsOf(h) + 1) * RecOff.SIZE;
+  for (let u = h + RecOff.SIZE; u < end; u += RecOff.SIZE) {
     if (!isTemplate(u)) return true;
     const d = <i32>load<u16>(u, RecOff.desc), form = d & 7, op = (d >> 5) & 15;
     if (d >> 9 == Template.lea) continue;
@@ -312,5 +396,5 @@ export function flagsLive(n: u32): bool {
       default: return true;
     }
   }
-  return true;
+  return !isShort(b) || succ(b, 0) == NONE || flagsLive(succ(b, 0));
 }

@@ -6,7 +6,7 @@ import { Check, EntryOff, JitBlock, JitMemory, JitOff, RegionOff } from "../../a
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitDrop, jitInstall } from "../../env";
-import { BlockOff } from "../code_cache";
+import { BlockOff, jumpCached } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
 import { missS } from "../../mmu/access";
@@ -86,6 +86,7 @@ function translate(head: usize): void {
   const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
   store<u32>(r, entries, RegionOff.entries);
   store<u32>(r, count - first, RegionOff.blocks);
+  store<u32>(r, 0, RegionOff.pages);
   for (let i = first; i < count; i++) {
     const h = headOf(blockOf(ordered(i)));
     store<u32>(r + (<usize>(i - first) << 2), <u32>h, RegionOff.list);
@@ -95,6 +96,7 @@ function translate(head: usize): void {
     const b = blockOf(entryAt(k)), h = headOf(b), e = n * EntryOff.MAX + k;
     store<u64>(entryOff(e), load<u64>(b, JitBlock.ripBase));
     store<u32>(entryOff(e), <u32>h, EntryOff.head);
+    store<u32>(entryOff(e), 1 << load<u8>(b, JitBlock.page), EntryOff.page);
     store<u16>(h, Handler.region, RecOff.handler);
     store<u32>(h, e, BlockOff.samples);
   }
@@ -166,6 +168,9 @@ export function dropRegions(): void {
   jset(JitOff.leave, 1);
 }
 
+/** Pages of region `r` that need no look. */
+@inline function knownPages(r: usize): u32 { return load<u32>(r, RegionOff.flushes) == jget(JitOff.flushes) ? load<u32>(r, RegionOff.pages) : 0; }
+
 /** Handler.region: runs the translation of the block at `u`, and those it hands over to; the next record. */
 export function enterRegion(u: usize): usize {
   for (;;) {
@@ -182,6 +187,8 @@ export function enterRegion(u: usize): usize {
     }
     jset(JitOff.leave, 0);
     jset(JitOff.entry, e % EntryOff.MAX);
+    jset(JitOff.running, n);
+    jset(JitOff.pages, load<u32>(at, EntryOff.page) | knownPages(regionAt(n)));
     if (checkPhase()) return enterChecked(u, n);
     u = <usize>call_indirect<u32>(jget(JitOff.table) + n);
     if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
@@ -229,6 +236,17 @@ export function jitCold(u: usize): usize {
   if (checked) performed();
   if (load<u32>(PCPU, PcpuOff.lookAt)) jset(JitOff.leave, 1);
   return next;
+}
+
+/** The region that runs goes on at `rip`, on a page that it has not looked for since the last flush: `head` if that is still there. */
+export function jitPage(rip: u64, head: usize, page: u32): usize {
+  const n = jumpCached(rip);
+  if (n != head) return n;
+  const r = regionAt(jget(JitOff.running));
+  store<u32>(r, knownPages(r) | page, RegionOff.pages);
+  store<u32>(r, jget(JitOff.flushes), RegionOff.flushes);
+  jset(JitOff.pages, jget(JitOff.pages) | page);
+  return head;
 }
 
 export function jitBadTarget(u: usize): usize {

@@ -15,7 +15,7 @@
 import { JitBlock, JitBlockFlag, JitCarry, JitOff } from "../../abi/jit";
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { BlockOff, jumpEntry, recordsOf } from "../code_cache";
+import { BlockOff, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
@@ -31,7 +31,7 @@ import { blockOf, headOf, ripOf, succ } from "./graph";
 import { flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
-import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
+import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
 import { chooseCarries } from "./carries";
@@ -79,7 +79,15 @@ function loadState(): void {
   localSet(Local.tlb);
   i32const(RawKind.memory);
   localSet(Slot.flagsKind);
+  loadPages();
   loadXmm();
+}
+
+/** [] -> []: which mappings need no look. */
+function loadPages(): void {
+  if (jget(JitOff.pageCount) == 1) return;
+  loadWord(PcpuOff.JIT + JitOff.pages);
+  localSet(jget(JitOff.pagesLocal));
 }
 
 function saveState(): void {
@@ -107,6 +115,7 @@ export function emitRegion(): void {
   jset(JitOff.count64, 0);
   jset(JitOff.count32, 0);
   jset(JitOff.cold, 0);
+  if (jget(JitOff.pageCount) > 1) jset(JitOff.pagesLocal, fresh(<u8>WasmType.i32));
   beginXmm();
   beginX87();
   chooseWindows();
@@ -163,15 +172,38 @@ function out(u: usize): void {
   leave(0);
 }
 
+/** Out to where the branch record `u` goes. */
+function leaveBy(u: usize, field: usize): void {
+  const linked = load<i32>(u + field), to = field == RecOff.taken ? <i64>load<i32>(u, RecOff.imm) : <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len);
+  if (linked) {
+    i32const(linked);
+    localSet(Local.result);
+  } else if (<u64>to > 4095) {
+    i32const(<i32>u);
+    call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
+    localSet(Local.result);
+  } else {
+    // it may have been linked since
+    i32const(<i32>u);
+    access(Wasm.i32load, <u32>field);
+    localTee(Local.result);
+    byte(Wasm.i32eqz);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    i32const(<i32>u);
+    call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
+    localSet(Local.result);
+    byte(Wasm.end);
+  }
+  leave(0);
+}
+
 /** Goes on with successor `k` of block `n`, branch record `u`. */
 function edge(n: u32, k: u32, u: usize, field: usize): void {
   const b = blockOf(n), to = <u32>succ(b, k);
   if (to == NONE) {
-    const linked = load<i32>(u + field);
-    i32const(linked ? linked : <i32>u);
-    if (!linked) call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
-    localSet(Local.result);
-    leave(0);
+    leaveBy(u, field);
     return;
   }
   if (leavesPage(b, to)) emitPageChange(blockOf(to));
@@ -243,28 +275,31 @@ function emitRoutes(b: usize): void {
 /** The way from block `b` to block `to` may turn out to be gone: what is there then sees all of the state. */
 function leavesPage(b: usize, to: u32): bool { return load<u64>(blockOf(to), JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase); }
 
-/** To another page: only if the jump cache says that it is still there. */
+/** To another page: only if it is still mapped. Once that is known it stays so until something is flushed. */
 function emitPageChange(d: usize): void {
-  const ripBase = load<i64>(d, JitBlock.ripBase), rip = ripBase + load<u16>(headOf(d), BlockOff.off);
-  const entry = PcpuOff.JC + <u32>jumpEntry(rip);
-  loadLong(entry);
-  i64const(rip);
-  byte(Wasm.i64ne);
-  loadWord(entry + 8);
-  i32const(jget(JitOff.mode));
-  byte(Wasm.i32ne);
-  byte(Wasm.i32or);
-  loadWord(entry + 12);
-  i32const(<i32>headOf(d));
-  byte(Wasm.i32ne);
-  byte(Wasm.i32or);
+  const ripBase = load<i64>(d, JitBlock.ripBase), page = 1 << load<u8>(d, JitBlock.page), local = jget(JitOff.pagesLocal);
+  localGet(local);
+  i32const(page);
+  byte(Wasm.i32and);
+  byte(Wasm.i32eqz);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  i64const(rip);
-  call(Import.jump);
+  i64const(ripBase + load<u16>(headOf(d), BlockOff.off));
+  i32const(<i32>headOf(d));
+  i32const(page);
+  call(Import.page);
+  localTee(Local.result);
+  i32const(<i32>headOf(d));
+  byte(Wasm.i32ne);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  leave(2);
+  byte(Wasm.end);
+  i32const(0);
   localSet(Local.result);
-  leave(1);
+  loadPages();
   byte(Wasm.end);
   storeLong(PcpuOff.ripBase, ripBase);
 }
@@ -367,6 +402,7 @@ function emitBlock(n: u32): void {
   jset(JitOff.term, Term.none);
   emitRoutes(b);
   forgetSse();
+  const short = load<u8>(b, JitBlock.flags) & JitBlockFlag.short;
   if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
     localGet(Local.left);
     i32const(count);
@@ -389,9 +425,9 @@ function emitBlock(n: u32): void {
   jset(JitOff.carryKept, u32(load<u8>(b, JitBlock.carry) != 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
-  const records = recordsOf(head);
-  for (let k: u32 = 1; k <= records; k++) {
-    const u = head + <usize>k * RecOff.SIZE, handler = <i32>load<u16>(u, RecOff.handler), sse = sseProperties(u);
+  const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
+  for (let u = head + RecOff.SIZE; u < end; u += RecOff.SIZE) {
+    const handler = <i32>load<u16>(u, RecOff.handler), sse = sseProperties(u);
     const inline = sse != 0 || isTemplate(u);
     if (inline) {
       if (sse) {
@@ -413,7 +449,43 @@ function emitBlock(n: u32): void {
     }
     beginPiece(inline ? kind : RawKind.memory);
   }
-  emitTerminator(n, b, head);
+  if (short) emitTail(n, b);
+  else emitTerminator(n, b, head);
+}
+
+/** On to the block that is the rest of this one. The interpreter has counted its instructions already, and does not look here whether the
+ *  slice is over. */
+function emitTail(n: u32, b: usize): void {
+  const to = <u32>succ(b, 0), rest = <usize>load<u32>(b, JitBlock.term), live = to == NONE || flagsLive(to);
+  endBlockX87(n);
+  if (to != NONE && wantsCarry(to)) keepCarry();
+  store<u8>(b, u8(carryKept()), JitBlock.carryOut);
+  useAll();
+  emitEffects();
+  rememberPlain(n);
+  rememberKind(b, live);
+  settle(live);
+  if (to == NONE) {
+    out(rest);
+    return;
+  }
+  if (load<u8>(blockOf(to), JitBlock.flags) & JitBlockFlag.loop) {
+    localGet(Local.left);
+    i32const(0);
+    byte(Wasm.i32lt_s);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    i32const(<i32>rest);
+    localSet(Local.result);
+    leave(1);
+    byte(Wasm.end);
+  }
+  localGet(Local.left);
+  i32const(load<u16>(headOf(blockOf(to)), BlockOff.count));
+  byte(Wasm.i32add);
+  localSet(Local.left);
+  goOn(b, to);
 }
 
 function emitTerminator(n: u32, b: usize, head: usize): void {
@@ -430,7 +502,6 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   const successors = <u32>load<u8>(b, JitBlock.succCount);
   let live = term == Term.indirect;
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
-  if (term == Term.goto && !successors) live = true;
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE && wantsCarry(succ(b, k))) keepCarry();
   store<u8>(b, u8(carryKept()), JitBlock.carryOut);
   useAll();

@@ -323,10 +323,22 @@
       (br $block2)
      )
     )
-    (local.set $29
-     (call_indirect (type $0)
-      (i32.const record+12)
-      (i32.const 4)
+    (@metadata.code.branch_hint "\00")
+    (if
+     (i32.eqz
+      (local.tee $29
+       (i32.load offset=24 align=1
+        (i32.const record+12)
+       )
+      )
+     )
+     (then
+      (local.set $29
+       (call_indirect (type $0)
+        (i32.const record+12)
+        (i32.const 4)
+       )
+      )
      )
     )
     (br $block)

@@ -133,10 +133,22 @@
        (br $label)
       )
       (else
-       (local.set $29
-        (call_indirect (type $3)
-         (i32.const record+6)
-         (i32.const 5)
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.eqz
+         (local.tee $29
+          (i32.load offset=28 align=1
+           (i32.const record+6)
+          )
+         )
+        )
+        (then
+         (local.set $29
+          (call_indirect (type $3)
+           (i32.const record+6)
+           (i32.const 5)
+          )
+         )
         )
        )
        (br $block)

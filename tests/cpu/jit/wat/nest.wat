@@ -167,10 +167,22 @@
        (br $label)
       )
       (else
-       (local.set $29
-        (call_indirect (type $3)
-         (i32.const record+9)
-         (i32.const 5)
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.eqz
+         (local.tee $29
+          (i32.load offset=28 align=1
+           (i32.const record+9)
+          )
+         )
+        )
+        (then
+         (local.set $29
+          (call_indirect (type $3)
+           (i32.const record+9)
+           (i32.const 5)
+          )
+         )
         )
        )
        (br $block)
@@ -254,10 +266,6 @@
   (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
-  (local $scratch_42 i64)
-  (local $scratch_43 i64)
-  (local $scratch_44 i64)
-  (local $scratch_45 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -287,7 +295,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $3)
+   (call_indirect (type $2)
     (i32.const 64)
     (i64.const 0)
     (i64.const 0)
@@ -321,80 +329,121 @@
        (i32.const 4)
       )
      )
-     (local.set $34
-      (i32.ne
-       (i32.const 29)
+     (local.set $1
+      (i64.const 30)
+     )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
        (i32.const 0)
       )
-     )
-     (local.set $0
-      (block (result i64)
-       (local.set $scratch_39
-        (i64.add
-         (local.get $0)
-         (i64.const 30)
-        )
+      (then
+       (local.set $29
+        (i32.const record+15)
        )
-       (local.set $1
-        (block (result i64)
-         (local.set $scratch_38
-          (i64.const 29)
-         )
-         (local.set $22
-          (block (result i64)
-           (local.set $scratch_37
-            (i64.const 29)
-           )
-           (local.set $25
-            (block (result i64)
-             (local.set $scratch
-              (i64.extend_i32_u
-               (i64.lt_u
-                (i64.add
-                 (local.get $0)
-                 (i64.const 30)
-                )
-                (local.get $0)
-               )
-              )
-             )
-             (local.set $26
-              (i32.const 4101)
-             )
-             (local.get $scratch)
-            )
-           )
-           (local.get $scratch_37)
-          )
-         )
-         (local.get $scratch_38)
-        )
-       )
-       (local.get $scratch_39)
+       (br $block)
       )
      )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (loop $label
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.lt_s
-          (local.get $27)
-          (i32.const 3)
-         )
-         (then
-          (local.set $29
-           (i32.const record+6)
+     (local.set $27
+      (i32.add
+       (local.get $27)
+       (i32.const 3)
+      )
+     )
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 3)
+       )
+       (then
+        (local.set $29
+         (i32.const record+6)
+        )
+        (br $block)
+       )
+      )
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 3)
+       )
+      )
+      (local.set $34
+       (i32.ne
+        (local.tee $35
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
           )
-          (br $block)
+          (i32.const 1)
          )
         )
+        (i32.const 0)
+       )
+      )
+      (local.set $0
+       (block (result i64)
+        (local.set $scratch_39
+         (i64.add
+          (local.get $0)
+          (local.get $1)
+         )
+        )
+        (local.set $1
+         (block (result i64)
+          (local.set $scratch_38
+           (i64.extend_i32_u
+            (local.get $35)
+           )
+          )
+          (local.set $22
+           (block (result i64)
+            (local.set $scratch_37
+             (i64.extend_i32_u
+              (local.get $35)
+             )
+            )
+            (local.set $25
+             (block (result i64)
+              (local.set $scratch
+               (i64.extend_i32_u
+                (i64.lt_u
+                 (i64.add
+                  (local.get $0)
+                  (local.get $1)
+                 )
+                 (local.get $0)
+                )
+               )
+              )
+              (local.set $26
+               (i32.const 4613)
+              )
+              (local.get $scratch)
+             )
+            )
+            (local.get $scratch_37)
+           )
+          )
+          (local.get $scratch_38)
+         )
+        )
+        (local.get $scratch_39)
+       )
+      )
+      (if
+       (local.get $34)
+       (then
+        (br $label)
+       )
+       (else
         (local.set $27
          (i32.sub
           (local.get $27)
-          (i32.const 3)
+          (i32.const 2)
          )
         )
         (local.set $34
@@ -402,7 +451,7 @@
           (local.tee $35
            (i32.sub
             (i32.wrap_i64
-             (local.get $1)
+             (local.get $3)
             )
             (i32.const 1)
            )
@@ -410,132 +459,58 @@
           (i32.const 0)
          )
         )
-        (local.set $0
+        (local.set $3
          (block (result i64)
-          (local.set $scratch_43
-           (i64.add
-            (local.get $0)
-            (local.get $1)
+          (local.set $scratch_41
+           (i64.extend_i32_u
+            (local.get $35)
            )
           )
-          (local.set $1
+          (local.set $22
            (block (result i64)
-            (local.set $scratch_42
+            (local.set $scratch_40
              (i64.extend_i32_u
               (local.get $35)
              )
             )
-            (local.set $22
-             (block (result i64)
-              (local.set $scratch_41
-               (i64.extend_i32_u
-                (local.get $35)
-               )
-              )
-              (local.set $25
-               (block (result i64)
-                (local.set $scratch_40
-                 (i64.extend_i32_u
-                  (i64.lt_u
-                   (i64.add
-                    (local.get $0)
-                    (local.get $1)
-                   )
-                   (local.get $0)
-                  )
-                 )
-                )
-                (local.set $26
-                 (i32.const 4613)
-                )
-                (local.get $scratch_40)
-               )
-              )
-              (local.get $scratch_41)
-             )
+            (local.set $26
+             (i32.const 4613)
             )
-            (local.get $scratch_42)
+            (local.get $scratch_40)
            )
           )
-          (local.get $scratch_43)
+          (local.get $scratch_41)
          )
         )
+        (@metadata.code.branch_hint "\01")
         (if
          (local.get $34)
          (then
-          (br $label)
+          (br $label1)
          )
          (else
-          (local.set $27
-           (i32.sub
-            (local.get $27)
-            (i32.const 2)
-           )
-          )
-          (local.set $34
-           (i32.ne
-            (local.tee $35
-             (i32.sub
-              (i32.wrap_i64
-               (local.get $3)
-              )
-              (i32.const 1)
-             )
-            )
-            (i32.const 0)
-           )
-          )
-          (local.set $3
-           (block (result i64)
-            (local.set $scratch_45
-             (i64.extend_i32_u
-              (local.get $35)
-             )
-            )
-            (local.set $22
-             (block (result i64)
-              (local.set $scratch_44
-               (i64.extend_i32_u
-                (local.get $35)
-               )
-              )
-              (local.set $26
-               (i32.const 4613)
-              )
-              (local.get $scratch_44)
-             )
-            )
-            (local.get $scratch_45)
-           )
-          )
-          (@metadata.code.branch_hint "\01")
+          (@metadata.code.branch_hint "\00")
           (if
-           (local.get $34)
-           (then
-            (br $label1)
+           (i32.eqz
+            (local.tee $29
+             (i32.load offset=28 align=1
+              (i32.const record+12)
+             )
+            )
            )
-           (else
+           (then
             (local.set $29
-             (call_indirect (type $0)
+             (call_indirect (type $3)
               (i32.const record+12)
               (i32.const 5)
              )
             )
-            (br $block)
            )
           )
+          (br $block)
          )
         )
        )
-      )
-      (else
-       (local.set $29
-        (call_indirect (type $0)
-         (i32.const record+17)
-         (i32.const 5)
-        )
-       )
-       (br $block)
       )
      )
     )
