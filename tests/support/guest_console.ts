@@ -77,8 +77,11 @@ export class GuestConsole {
 
   /** From the shell's prompt on: no echo, no line editing, no kernel messages, commands by `run`. */
   async batch(): Promise<void> {
-    this.type('dmesg -n 1; stty -echo; while read -r line; do eval "$line"; echo "@@$?"; done\n');
-    await this.expect(/done\r?\n/, 20);
+    // what is waited for is never what is typed, whose echo a terminal of 80 columns may break
+    this.type('dmesg -n 1; stty -echo; echo si""lent\n');
+    await this.expect(/silent\r?\n/, 20);
+    this.type('echo rea""dy; while read -r line; do eval "$line"; echo "@@$?"; done\n');
+    await this.expect(/ready\r?\n/, 20);
   }
 
   async run(command: string, seconds = 30): Promise<Answer> {
