@@ -1,6 +1,6 @@
 /** F2XM1, FYL2X, FYL2XP1 (SDM Vol.2A), correctly rounded in all but a vanishing part of the cases. Arguments outside the
  *  documented ranges give what AMD processors give. */
-import { controlWord, Fcw, flag, Fsw, INTEGER_BIT, setSe } from "./x87_state";
+import { controlWord, Fcw, flag, Fsw, INTEGER_BIT, resultSe, setSe } from "./x87_state";
 import { exponentOf, infinity, invalid, nanResult, nanResult1, noteDenormal, roundPackAs, zero } from "./x87_soft80";
 import { EXPONENTIAL, LOGARITHM, ODD, POWER } from "./x87_tables";
 import { addFixed, divideWide, exponent, low, mulFixed, normalize, ONE_127, packWide, series, setExponent, setLow, shiftRight, subFixed } from "./x87_wide";
@@ -143,11 +143,13 @@ function times(h: u64, l: u64, exp: i32, negative: bool, ySign: u32, yExp: i32, 
   return packWide(negative ? ySign ^ 0x8000 : ySign, p, low(), exp + yExp - 0x3ffe);
 }
 
-/** y times an integer, rounded once. */
+/** y times an integer, rounded once. Processors report even an exact logarithm as inexact, so a tiny one underflows. */
 function timesInteger(e: i32, ySign: u32, yExp: i32, ySig: u64): u64 {
   const magnitude = <u64>abs(e), n = <i32>clz(magnitude);
   const p = mulFixed(magnitude << n, 0, ySig, 0), h = normalize(p, low(), 64 - n + yExp);
-  return roundPackAs(e < 0 ? ySign ^ 0x8000 : ySign, exponent(), h, low(), controlWord() | Fcw.PC64);
+  const result = roundPackAs(e < 0 ? ySign ^ 0x8000 : ySign, exponent(), h, low(), controlWord() | Fcw.PC64);
+  if ((resultSe() & 0x7fff) == 0) flag(Fsw.UE);
+  return result;
 }
 
 /** ST(1) * log2 ST(0): x is ST(0), y is ST(1). */

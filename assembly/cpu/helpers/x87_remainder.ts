@@ -21,12 +21,13 @@ export function remainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, nearest: boo
   if (flagged() & ~controlWord() & Fsw.DE) return aSig; // will not be stored
   store<u16>(PCPU, load<u16>(PCPU, PcpuOff.fsw) & ~(Fsw.C0 | Fsw.C3), PcpuOff.fsw);
   let sign = aSe & 0x8000;
-  if (aSig == 0 || (bSe & 0x7fff) == 0x7fff) {
+  if (aSig == 0) {
     setSe(aSe);
     return aSig;
   }
   const aExp = exponentOf(aSe, aSig), bExp = exponentOf(bSe, bSig), d = aExp - bExp;
   aSig <<= clz(aSig);
+  if ((bSe & 0x7fff) == 0x7fff) return exactPack(sign, aExp, aSig);
   bSig <<= clz(bSig);
   if (d >= 64) {
     const n = (d & 31) | 32, rest = reduce(aSig, n, bSig); // quotient bits of the top n + 1; rest * 2^(d - n)

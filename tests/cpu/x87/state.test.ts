@@ -7,7 +7,7 @@ import { Cr0, Cr4, Vector } from "../../../assembly/abi/x86";
 import { X87Machine } from "./machine";
 
 const FLDENV = [0xd9, 0x26], FNSTENV = [0xd9, 0x36], FRSTOR = [0xdd, 0x26], FNSAVE = [0xdd, 0x36];
-const FLD1 = [0xd9, 0xe8], FLDZ = [0xd9, 0xee], FNINIT = [0xdb, 0xe3], FWAIT = [0x9b], FLDCW = [0xd9, 0x2e], FNSTCW = [0xd9, 0x3e];
+const FLD1 = [0xd9, 0xe8], FLDZ = [0xd9, 0xee], FNINIT = [0xdb, 0xe3], FNCLEX = [0xdb, 0xe2], FWAIT = [0x9b], FLDCW = [0xd9, 0x2e], FNSTCW = [0xd9, 0x3e];
 const FXSAVE = [0x0f, 0xae, 0x06], FXRSTOR = [0x0f, 0xae, 0x0e], LDMXCSR = [0x0f, 0xae, 0x16], STMXCSR = [0x0f, 0xae, 0x1e];
 const XSAVE = [0x0f, 0xae, 0x26], XRSTOR = [0x0f, 0xae, 0x2e], XSAVEOPT = [0x0f, 0xae, 0x36], XSAVEC = [0x0f, 0xc7, 0x26];
 const NONE = -1;
@@ -45,6 +45,43 @@ x87("FNINIT gives 037F, all empty, no pointers", () => {
   machine.run(FNINIT);
   machine.run(FNSTENV);
   assert.equal([u16(0), u16(4), u16(8), u32(12), u32(20)], [0x37f, 0, 0xffff, 0, 0]);
+});
+
+const FLD80 = [0xdb, 0x2e], FSTP80 = [0xdb, 0x3e];
+const SMALLEST_NORMAL = [0, 0, 0, 0, 0, 0, 0, 0x80, 1, 0];
+const PSEUDO_DENORMAL = [0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0]; // the same value
+const SMALLEST = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const INFINITE = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f];
+
+/** ST(1) and ST(0) by FLD, the instruction, and then ST(0) and the status word's exceptions. */
+function twoOperands(control: number, st1: readonly number[], st0: readonly number[], opcode: readonly number[]): [number[], number] {
+  machine.run(FNINIT);
+  machine.view.setUint16(OPERAND, control, true);
+  machine.run(FLDCW);
+  for (const value of [st1, st0]) {
+    machine.operand(16).set(value);
+    machine.run(FLD80);
+  }
+  machine.run(opcode);
+  machine.run(FNSTENV);
+  const exceptions = u16(4) & 0x3f;
+  machine.run(FNCLEX);
+  machine.run(FSTP80);
+  return [[...machine.operand(10)], exceptions];
+}
+
+x87("the remainder by infinity is the dividend, as no processor writes pseudo-denormals (SDM Vol.1 \"Unsupported Double Extended-Precision\")", () => {
+  for (const remainder of [[0xd9, 0xf8], [0xd9, 0xf5]]) {
+    assert.equal(twoOperands(0x37f, INFINITE, PSEUDO_DENORMAL, remainder), [SMALLEST_NORMAL, 2]);
+    assert.equal(twoOperands(0x37f, INFINITE, SMALLEST, remainder), [SMALLEST, 2]);
+    // underflow not masked: the result is multiplied by 2^24576
+    assert.equal(twoOperands(0x36f, INFINITE, SMALLEST, remainder), [[0, 0, 0, 0, 0, 0, 0, 0x80, 0xc2, 0x5f], 0x12]);
+  }
+});
+
+x87("a tiny logarithm underflows even where it is exact, being reported as inexact", () => {
+  const TWO = [0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0x40], FYL2X = [0xd9, 0xf1];
+  assert.equal(twoOperands(0x37f, SMALLEST, TWO, FYL2X), [SMALLEST, 0x32]);
 });
 
 x87("a denormal in memory divided by zero is a division by zero only", () => {
