@@ -5,8 +5,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { InitBit, SystemOff } from "../../../assembly/abi/apic";
 import { Exit } from "../../../assembly/abi/exit";
-import { DomainOff, PcpuOff, Seg, VcpuOff, VcpuRequest } from "../../../assembly/abi/layout";
-import { Guest } from "./guest";
+import { DomainOff, IntrLine, PcpuOff, Seg, VcpuOff, VcpuRequest } from "../../../assembly/abi/layout";
+import { EXTERNAL, Guest } from "./guest";
 import { CODE, haltedIn, longMode, runCode, setGate64 } from "./worlds";
 
 const guest = await Guest.create();
@@ -154,6 +154,40 @@ apic("software disable masks all LVT entries and delivers nothing", () => {
   assert.is(guest.core.apicPending(), -1);
   assert.is(guest.core.apicRead(APIC.lint0) & 0x10000, 0x10000);
 });
+
+/** INTR of the 8259s on the wire to LINT0, or as the I/O APIC's ExtINT message (SDM Vol.3A "Local Vector Table", "Enabling or Disabling
+ *  the Local APIC", "Spurious-Interrupt Vector Register"). The base's bit 11 enables the APIC, the SVR's bit 8 its software side. */
+const [WIRE, MESSAGE] = [IntrLine.lint0, IntrLine.ioApic];
+//  where INTR is          IA32_APIC_BASE  SVR    LINT0's LVT  RFLAGS  TPR   taken
+const LINT0: readonly [string, number, number, number, number, number, number, boolean][] = [
+  ["LINT0 as ExtINT", WIRE, 0xfee00900, 0x1ff, 0x00700, 0x202, 0x00, true],
+  ["LINT0 as ExtINT, whose vector counts for nothing", WIRE, 0xfee00900, 0x1ff, 0x00799, 0x202, 0x00, true],
+  ["LINT0 as ExtINT, level triggered and low active", WIRE, 0xfee00900, 0x1ff, 0x0a700, 0x202, 0x00, true],
+  ["LINT0 as ExtINT at the highest priority: TPR does not hold it", WIRE, 0xfee00900, 0x1ff, 0x00700, 0x202, 0xff, true],
+  ["LINT0 as ExtINT with IF = 0", WIRE, 0xfee00900, 0x1ff, 0x00700, 0x002, 0x00, false],
+  ["LINT0 masked", WIRE, 0xfee00900, 0x1ff, 0x10700, 0x202, 0x00, false],
+  ["LINT0 masked by software disable", WIRE, 0xfee00900, 0x0ff, 0x00700, 0x202, 0x00, false],
+  ["the processor's own pin, the APIC being disabled", WIRE, 0xfee00100, 0x1ff, 0x10700, 0x202, 0x00, true],
+  ["the processor's own pin with IF = 0", WIRE, 0xfee00100, 0x1ff, 0x10700, 0x002, 0x00, false],
+  ["the I/O APIC's message, whatever LINT0 says", MESSAGE, 0xfee00900, 0x1ff, 0x10700, 0x202, 0x00, true],
+  ["the I/O APIC's message to an APIC disabled by software", MESSAGE, 0xfee00900, 0x0ff, 0x10700, 0x202, 0x00, false],
+  ["the I/O APIC's message to a disabled APIC", MESSAGE, 0xfee00100, 0x1ff, 0x00700, 0x202, 0x00, false],
+  ["nowhere", 0, 0xfee00900, 0x1ff, 0x00700, 0x202, 0x00, false],
+];
+for (const [name, lines, base, svr, lvt, flags, tpr, taken] of LINT0)
+  apic(`INTR at ${name}: ${taken ? "taken" : "not taken"}`, () => {
+    world("90 f4", flags);
+    guest.core.apicWrite(APIC.lint0, lvt);
+    guest.core.apicWrite(APIC.tpr, tpr);
+    guest.core.apicWrite(APIC.svr, svr);
+    guest.setField(PcpuOff.apicBase, BigInt(base));
+    guest.setVcpuWord(VcpuOff.intr, lines);
+    assert.is(guest.run(CODE), Exit.hlt);
+    if (taken) assert.equal([haltedIn(guest), pushedRip()], [EXTERNAL, CODE]);
+    else assert.is(guest.rip, CODE + 2);
+    guest.setVcpuWord(VcpuOff.intr, 0);
+    guest.setField(PcpuOff.apicBase, 0xfee00900n);
+  });
 
 apic("one-shot timer: counts down at 100 MHz over the divider, fires once", () => {
   world("f4");

@@ -28,6 +28,8 @@ interface Exports {
 }
 
 export const FRAMES = 1024;
+/** The vector the 8259s answer an acknowledge cycle with. */
+export const EXTERNAL = 0x30;
 const RAM_MFN = 0x8000;
 const TABLES_MFN = 0x7ff0;
 const VCPU = Region.VCPUS + VcpuOff.SIZE;
@@ -75,6 +77,10 @@ export class Guest {
       jitDrop: (slot: number, count: number) => jit.drop(slot, count),
       jitInstall: (at: number, length: number, slot: number) => (jit.install(at >>> 0, length, slot) ? 1 : 0),
       nowNs: () => guest.now,
+      intAck: () => {
+        guest.setVcpuWord(VcpuOff.intr, 0); // the 8259s have no second request
+        return EXTERNAL;
+      },
       random: () => 0x12345678,
       pioRead: (port: number, size: number) => (port << 16) | size,
       pioWrite: (port: number, size: number, value: number) => {
