@@ -13,6 +13,12 @@ export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";
 export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
 export { jitBadTarget, jitCold, jitMissR, jitMissW, jitPage, jitStored } from "./cpu/jit/regions";
+export {
+  addDouble, addValue, divDouble, divrDouble, divrValue, divValue, mulDouble, mulValue, sqrtRegister, subDouble, subrDouble, subrValue, subValue,
+} from "./cpu/helpers/x87_arith";
+export {
+  jitX87Compare, jitX87CompareDouble, jitX87Control, jitX87Double, jitX87Give, jitX87Integer, jitX87Odd,
+} from "./cpu/jit/x87_extended_runtime";
 export { jitX87, jitX87Enter, jitX87Leave, jitX87Memory } from "./cpu/jit/x87_runtime";
 export { jumpCached, linkFall, linkTaken } from "./cpu/code_cache";
 export { missR } from "./mmu/access";

@@ -12,8 +12,9 @@ import { ea, rmField } from "../operand";
 import { PCPU } from "../pcpu";
 import { roundToInteger, toBcd, toDouble, toInteger, toSingle } from "./x87_convert";
 import { extract, remainder, scale } from "./x87_remainder";
-import { addQuick, divQuick, isUsual, mulQuick } from "./x87_quick";
-import { add80, compare80, div80, isNan, isUnsupported, mul80, nanResult1, noteDenormal, sqrt80 } from "./x87_soft80";
+import { addValue, divrValue, divValue, mulValue, sqrtRegister, subrValue, subValue } from "./x87_arith";
+import { Arith, BEFORE, finish, operate } from "./x87_quick";
+import { compare80, isNan, isUnsupported, nanResult1, noteDenormal } from "./x87_soft80";
 import {
   controlWord, Fcw, flagged, Fsw, INDEFINITE_SE, INDEFINITE_SIG, inUse, pop, push, put, registerAt, resultSe, Round, seAt,
   setInUse, setSe, settle, sigAt, stackFault, stAt, statusWord, turn, Work,
@@ -21,11 +22,6 @@ import {
 import { exp2m1, logarithm, logarithm1p } from "./x87_log";
 import { arctangent, cosine, sine, sineAndCosine, tangent } from "./x87_trans";
 
-/** Two-operand arithmetic; `r` forms have the operands reversed. */
-const enum Kind { add, mul, sub, subr, div, divr }
-
-/** Exceptions after which there is no result: the operands are left as they were. */
-const BEFORE: u32 = Fsw.IE | Fsw.DE | Fsw.ZE;
 const UNORDERED: u32 = Fsw.C3 | Fsw.C2 | Fsw.C0;
 
 @inline export function rounding(): u32 { return (controlWord() >> Fcw.RC_SHIFT) & 3; }
@@ -45,98 +41,54 @@ function setCondition(bits: u32): void {
 
 /* Arithmetic. */
 
-@inline function operate(kind: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u64 {
+@inline function withValue(kind: i32, sig: u64, at: usize, se: u32): bool {
   switch (kind) {
-    case Kind.add: return add80(aSe, aSig, bSe, bSig, 0);
-    case Kind.mul: return mul80(aSe, aSig, bSe, bSig);
-    case Kind.sub: return add80(aSe, aSig, bSe, bSig, 0x8000);
-    case Kind.subr: return add80(bSe, bSig, aSe, aSig, 0x8000);
-    case Kind.div: return div80(aSe, aSig, bSe, bSig);
-    default: return div80(bSe, bSig, aSe, aSig);
+    case Arith.add: return addValue(sig, at, se);
+    case Arith.mul: return mulValue(sig, at, se);
+    case Arith.sub: return subValue(sig, at, se);
+    case Arith.subr: return subrValue(sig, at, se);
+    case Arith.div: return divValue(sig, at, se);
+    default: return divrValue(sig, at, se);
   }
-}
-
-@inline function quick(kind: i32, at: usize, bSe: u32, bSig: u64): i32 {
-  const se = seAt(at), sig = sigAt(at);
-  switch (kind) {
-    case Kind.add: return addQuick(at, se, sig, bSe, bSig);
-    case Kind.mul: return mulQuick(at, se, sig, bSe, bSig);
-    case Kind.sub: return addQuick(at, se, sig, bSe ^ 0x8000, bSig);
-    case Kind.subr: return addQuick(at, se ^ 0x8000, sig, bSe, bSig);
-    case Kind.div: return divQuick(at, se, sig, bSe, bSig);
-    default: return divQuick(at, bSe, bSig, se, sig);
-  }
-}
-
-/** What an instruction whose exceptions are all masked does to the status word: flags raised, C1, perhaps a pop. */
-@inline function conclude(fsw: u32, flags: u32, popping: bool): void {
-  fsw = (fsw & ~Fsw.C1) | flags;
-  if (popping) {
-    const top = fsw & Fsw.TOP;
-    store<u8>(PCPU, <u8>(<u32>load<u8>(PCPU, PcpuOff.ftag) & ~(1 << (top >> 11))), PcpuOff.ftag);
-    fsw = (fsw & ~Fsw.TOP) | ((top + 0x800) & Fsw.TOP);
-  }
-  store<u16>(PCPU, <u16>fsw, PcpuOff.fsw);
-}
-
-/** Stores a register result unless an unmasked exception forbids it; true if stored. */
-@inline function finish(at: usize, sig: u64): bool {
-  if (flagged()) {
-    if (settle() & BEFORE) return false;
-  } else clearC1();
-  put(at, resultSe(), sig);
-  return true;
 }
 
 @inline function between(to: u32, from: u32, kind: i32, popping: bool): void {
-  const fsw = statusWord(), p = ((fsw >> 11) + to) & 7, q = ((fsw >> 11) + from) & 7, tags = <u32>load<u8>(PCPU, PcpuOff.ftag);
+  const top = statusWord() >> 11, p = (top + to) & 7, q = (top + from) & 7, tags = <u32>load<u8>(PCPU, PcpuOff.ftag);
   const at = registerAt(p), b = registerAt(q);
-  if (((tags >> p) & (tags >> q) & 1) != 0 && isUsual()) {
-    const flags = quick(kind, at, seAt(b), sigAt(b));
-    if (flags >= 0) {
-      conclude(fsw, flags, popping);
-      return;
-    }
-  }
-  if (!inUse(to) || !inUse(from)) {
+  if (((tags >> p) & (tags >> q) & 1) != 0) {
+    if (!withValue(kind, sigAt(b), at, seAt(b))) return;
+  } else {
     if (!stackFault(false)) return;
     put(at, INDEFINITE_SE, INDEFINITE_SIG);
     setInUse(to);
-  } else if (!finish(at, operate(kind, seAt(at), sigAt(at), seAt(b), sigAt(b)))) return;
+  }
   if (popping) pop();
 }
 
-@inline function withValue(kind: i32, sig: u64): void {
+/** The value is `sig`, Work.se after its conversion, whose exceptions are noted. */
+@inline function withOperand(kind: i32, sig: u64): void {
   const at = stAt(0);
-  if (inUse(0) && isUsual() && !flagged()) {
-    const flags = quick(kind, at, resultSe(), sig);
-    if (flags >= 0) {
-      conclude(statusWord(), flags, false);
-      return;
-    }
-  }
   if (!inUse(0)) {
     if (!stackFault(false)) return;
     put(at, INDEFINITE_SE, INDEFINITE_SIG);
     setInUse(0);
-    return;
-  }
-  finish(at, operate(kind, seAt(at), sigAt(at), resultSe(), sig));
+  } else if (flagged()) operate(kind, sig, at, resultSe());
+  else withValue(kind, sig, at, resultSe());
 }
 
 /* One function for each operation, so that each is straight-line code. */
-export function addBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.add, popping); }
-export function mulBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.mul, popping); }
-export function subBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.sub, popping); }
-export function subrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.subr, popping); }
-export function divBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.div, popping); }
-export function divrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Kind.divr, popping); }
-export function addValue(sig: u64): void { withValue(Kind.add, sig); }
-export function mulValue(sig: u64): void { withValue(Kind.mul, sig); }
-export function subValue(sig: u64): void { withValue(Kind.sub, sig); }
-export function subrValue(sig: u64): void { withValue(Kind.subr, sig); }
-export function divValue(sig: u64): void { withValue(Kind.div, sig); }
-export function divrValue(sig: u64): void { withValue(Kind.divr, sig); }
+export function addBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.add, popping); }
+export function mulBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.mul, popping); }
+export function subBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.sub, popping); }
+export function subrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.subr, popping); }
+export function divBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.div, popping); }
+export function divrBetween(to: u32, from: u32, popping: bool): void { between(to, from, Arith.divr, popping); }
+export function addOperand(sig: u64): void { withOperand(Arith.add, sig); }
+export function mulOperand(sig: u64): void { withOperand(Arith.mul, sig); }
+export function subOperand(sig: u64): void { withOperand(Arith.sub, sig); }
+export function subrOperand(sig: u64): void { withOperand(Arith.subr, sig); }
+export function divOperand(sig: u64): void { withOperand(Arith.div, sig); }
+export function divrOperand(sig: u64): void { withOperand(Arith.divr, sig); }
 
 export function signed(toggle: u32, clear: u32): void {
   const at = stAt(0);
@@ -160,7 +112,7 @@ export function unary(op: i32): void {
   }
   let result: u64;
   switch (op) {
-    case Op.fsqrt: result = sqrt80(se, sig); break;
+    case Op.fsqrt: sqrtRegister(at); return;
     case Op.frndint:
       result = nanResult1(se, sig);
       if (!result) {
@@ -379,7 +331,8 @@ export function storeDouble(u: usize, popping: bool): void {
       }
     }
     put64(lin, (<u64>(se & 0x8000) << 48) | ((<u64>(exp - 1) << 52) + m));
-    conclude(statusWord(), flags, popping);
+    store<u16>(PCPU, <u16>((statusWord() & ~Fsw.C1) | flags), PcpuOff.fsw);
+    if (popping) pop();
     return;
   }
   let value: u64 = 0xfff8000000000000;

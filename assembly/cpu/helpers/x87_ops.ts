@@ -16,10 +16,10 @@ import {
 } from "./x87_state";
 import { performFxsave } from "./fxsave";
 import {
-  addBetween, addValue, binary, clearC1, compareSt, compareToFlags, compareWith, divBetween, divValue, divrBetween,
-  divrValue, examine, exchange, loadConstant, loadSt, loadValue, moveIf, mulBetween, mulValue, rounding, signed,
-  storeBcd, storeDouble, storeExtended, storeInteger, storeSingle, storeSt, subBetween, subValue, subrBetween,
-  subrValue, unary, unaryTwo,
+  addBetween, addOperand, binary, clearC1, compareSt, compareToFlags, compareWith, divBetween, divOperand, divrBetween,
+  divrOperand, examine, exchange, loadConstant, loadSt, loadValue, moveIf, mulBetween, mulOperand, rounding, signed,
+  storeBcd, storeDouble, storeExtended, storeInteger, storeSingle, storeSt, subBetween, subOperand, subrBetween,
+  subrOperand, unary, unaryTwo,
 } from "./x87_forms";
 
 /** What `guarded` returns for "go ahead": no record has this address. */
@@ -98,30 +98,30 @@ function m64(u: usize): u64 {
 /** All others. False: not one of these. */
 function perform(u: usize, op: i32): bool {
   switch (op) {
-    case Op.fadd_m32: addValue(fromSingle(<u32>m32(u))); break;
-    case Op.fmul_m32: mulValue(fromSingle(<u32>m32(u))); break;
-    case Op.fsub_m32: subValue(fromSingle(<u32>m32(u))); break;
-    case Op.fsubr_m32: subrValue(fromSingle(<u32>m32(u))); break;
-    case Op.fdiv_m32: divValue(fromSingle(<u32>m32(u))); break;
-    case Op.fdivr_m32: divrValue(fromSingle(<u32>m32(u))); break;
-    case Op.fadd_m64: addValue(fromDouble(m64(u))); break;
-    case Op.fmul_m64: mulValue(fromDouble(m64(u))); break;
-    case Op.fsub_m64: subValue(fromDouble(m64(u))); break;
-    case Op.fsubr_m64: subrValue(fromDouble(m64(u))); break;
-    case Op.fdiv_m64: divValue(fromDouble(m64(u))); break;
-    case Op.fdivr_m64: divrValue(fromDouble(m64(u))); break;
-    case Op.fadd_i32: addValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fmul_i32: mulValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fsub_i32: subValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fsubr_i32: subrValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fdiv_i32: divValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fdivr_i32: divrValue(fromInteger(<i64><i32>m32(u))); break;
-    case Op.fadd_i16: addValue(fromInteger(<i64><i16>m16(u))); break;
-    case Op.fmul_i16: mulValue(fromInteger(<i64><i16>m16(u))); break;
-    case Op.fsub_i16: subValue(fromInteger(<i64><i16>m16(u))); break;
-    case Op.fsubr_i16: subrValue(fromInteger(<i64><i16>m16(u))); break;
-    case Op.fdiv_i16: divValue(fromInteger(<i64><i16>m16(u))); break;
-    case Op.fdivr_i16: divrValue(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fadd_m32: addOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fmul_m32: mulOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fsub_m32: subOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fsubr_m32: subrOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fdiv_m32: divOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fdivr_m32: divrOperand(fromSingle(<u32>m32(u))); break;
+    case Op.fadd_m64: addOperand(fromDouble(m64(u))); break;
+    case Op.fmul_m64: mulOperand(fromDouble(m64(u))); break;
+    case Op.fsub_m64: subOperand(fromDouble(m64(u))); break;
+    case Op.fsubr_m64: subrOperand(fromDouble(m64(u))); break;
+    case Op.fdiv_m64: divOperand(fromDouble(m64(u))); break;
+    case Op.fdivr_m64: divrOperand(fromDouble(m64(u))); break;
+    case Op.fadd_i32: addOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fmul_i32: mulOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fsub_i32: subOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fsubr_i32: subrOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fdiv_i32: divOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fdivr_i32: divrOperand(fromInteger(<i64><i32>m32(u))); break;
+    case Op.fadd_i16: addOperand(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fmul_i16: mulOperand(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fsub_i16: subOperand(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fsubr_i16: subrOperand(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fdiv_i16: divOperand(fromInteger(<i64><i16>m16(u))); break;
+    case Op.fdivr_i16: divrOperand(fromInteger(<i64><i16>m16(u))); break;
     case Op.fadd_st: addBetween(0, rmField(u) & 7, false); break;
     case Op.fmul_st: mulBetween(0, rmField(u) & 7, false); break;
     case Op.fsub_st: subBetween(0, rmField(u) & 7, false); break;

@@ -17,22 +17,40 @@ export const enum Import {
   x87 = 13, // [i32 record] -> [i32 next]
   x87Memory = 14, // [i64 lin, i32 host, i32 record] -> [i32 next]
   page = 15, // [i64 rip, i32 head, i32 page] -> [i32 next]
-  COUNT = 16,
+  /* x87 registers by address, as all exceptions are masked. */
+  x87Arith = 16, // add, mul, sub, subr, div, divr: [i64 sig, i32 at, i32 se] -> [i32]
+  x87ArithDouble = 22, // [i64 bits, i32 at] -> [i32]
+  x87Odd = 28, // [i64 value, i32 at, i32 what] -> [i32]
+  x87Compare = 29, // [i64 sig, i32 at, i32 se and how] -> [i32 flags]
+  x87CompareDouble = 30, // [i64 bits, i32 at] -> [i32 flags]
+  x87Sqrt = 31, // [i32 at] -> [i32]
+  x87Integer = 32, // [i32 at] -> [i32]
+  x87Double = 33, // [i32 at] -> [i64]
+  x87Give = 34, // [i32 at and what] -> [i64]
+  x87Control = 35, // [i32 value] -> [i32]
+  COUNT = 36,
 }
 
 /** Which of the module's types each has. */
 export function typeOf(n: i32): i32 {
+  if (n >= Import.x87Arith && n < Import.x87ArithDouble) return 7;
+  if (n >= Import.x87ArithDouble && n < Import.x87Odd) return 1;
   switch (n) {
     case Import.missR:
     case Import.page:
     case Import.x87Memory:
+    case Import.x87Odd:
+    case Import.x87Compare:
     case Import.missW: return 7;
+    case Import.x87CompareDouble: return 1;
     case Import.jump: return 3;
     case Import.cond: return 4;
     case Import.carry: return 5;
     case Import.keep: return 6;
     case Import.x87Enter: return 8;
     case Import.x87Leave: return 9;
+    case Import.x87Double:
+    case Import.x87Give: return 10;
     default: return 2;
   }
 }

@@ -78,7 +78,7 @@ export function assemble(end: usize): u32 {
   unsigned32(1);
   byte(Section.types);
   let s = open();
-  byte(10);
+  byte(11);
   functionType(0, 0, false, WasmType.i32);
   functionType(1, 1, true, WasmType.i32);
   functionType(1, 0, false, WasmType.i32);
@@ -89,6 +89,7 @@ export function assemble(end: usize): u32 {
   functionType(2, 1, true, WasmType.i32);
   functionType(3, 0, false, WasmType.i32);
   functionType(3, 0, false, 0);
+  functionType(1, 0, false, WasmType.i64);
   close(s);
 
   byte(Section.imports);

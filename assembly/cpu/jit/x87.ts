@@ -7,21 +7,22 @@
 import { JitBlock } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Handler } from "../handler";
+import { PcpuOff } from "../../abi/layout";
 import { Group, Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, byte, call, i32const, jget, jset, localGet, localSet } from "./buffer";
+import { J, Wasm, WasmType, access, byte, call, i32const, jget, jset, localGet, localSet, saveLong } from "./buffer";
 import { Import } from "./imports";
 import { blockOf, succ } from "./graph";
 import { fresh } from "./slots";
 import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned } from "./x87_pieces";
-import { Hand, State, inDoubles, stateNow } from "./x87_runtime";
+import { Hand, Held, Rounded, State, heldAs, stateNow } from "./x87_runtime";
 
 export function noX87(): void { jset(X.on, 0); }
 
-/** Whether record `u` of the region that begins at `head` is an x87 instruction; the first one decides about doubles. */
+/** Whether record `u` of the region that begins at `head` is an x87 instruction; the first one decides how registers are held. */
 export function takesX87(u: usize, head: usize): bool {
   if (!isX87(u) || opOf(u) > Op.fcomip) return false;
-  if (!jget(X.on) && inDoubles(head)) jset(X.on, 1);
+  if (!jget(X.on)) jset(X.on, heldAs(head));
   return true;
 }
 
@@ -30,9 +31,8 @@ export function beginX87(): void {
   if (!jget(X.on)) return;
   memory.fill(J + X.wanted, 0, 128);
   for (let n: usize = 0; n < 64; n++) store<u16>(J + (n << 1), <u16>UNKNOWN, X.out);
-  jset(X.base, fresh(<u8>F.TYPE));
-  for (let i: u32 = 1; i <= <u32>L.s; i++) fresh(<u8>F.TYPE);
-  fresh(<u8>F.TYPE_I64);
+  if (jget(X.on) == Held.doubles) for (let i: u32 = 0; i <= <u32>L.s; i++) fresh(<u8>F.TYPE);
+  jset(X.base, fresh(<u8>F.TYPE_I64) - L.ip);
   fresh(<u8>F.TYPE_I64);
   for (let i: u32 = L.state; i <= <u32>L.op; i++) fresh(<u8>F.TYPE_I32);
 }
@@ -71,19 +71,21 @@ export function saveX87(): void {
   localGet(localOf(L.state));
   byte(Wasm.if_);
   byte(WasmType.void_);
-  for (let i: u32 = 0; i <= <u32>L.b; i++) {
+  const doubles = jget(X.on) == Held.doubles;
+  if (doubles) for (let i: u32 = 0; i <= <u32>L.b; i++) {
     i32const(0);
     localGet(localOf(i));
     access(F.f64store, <u32>PCPU + Hand.values + (i << 3));
   }
-  for (let i: u32 = 0; i < 2; i++) {
-    i32const(0);
-    localGet(localOf(L.ip + i));
-    access(Wasm.i64store, <u32>PCPU + Hand.ip + (i << 3));
-  }
+  for (let i: u32 = 0; i < 2; i++) saveLong(PcpuOff.fip + (i << 3), localOf(L.ip + i));
   localGet(localOf(L.state));
-  localGet(localOf(L.changed));
-  localGet(localOf(L.rounded));
+  if (doubles) {
+    localGet(localOf(L.changed));
+    localGet(localOf(L.rounded));
+  } else {
+    i32const(0);
+    i32const(Rounded.same);
+  }
   localGet(localOf(L.op));
   i32const(8);
   byte(Wasm.i32shl);
@@ -109,7 +111,7 @@ export function afterColdX87(u: usize): void {
   if (group == Group.x87) {
     const before = state() & State.active ? state() : jget(X.expect);
     jset(X.expect, op == Op.fninit || op == Op.fnsave ? State.active : turned(before, stackEffect(op)));
-    if (op == Op.fldcw) jset(X.control, jget(X.control) ^ 1);
+    if (op == Op.fldcw && jget(X.on) == Held.doubles) jset(X.control, jget(X.control) ^ 1);
   }
   jset(X.state, 0);
 }

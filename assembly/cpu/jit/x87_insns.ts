@@ -12,13 +12,15 @@ import { RawKind, WLOG_SHIFT } from "./flags";
 import { constant, local, local32, use } from "./node";
 import { Slot, setCur, temp32, temp64 } from "./slots";
 import { callX87 } from "./x87_calls";
-import { F, Format, Kind, L, X, abnormal, abnormalSingle, activate, begin, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, pointer, pops, readOperand, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
-import { Rounded, State } from "./x87_runtime";
+import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
+import { translateExtended } from "./x87_extended";
+import { Held, Rounded, State } from "./x87_runtime";
 
 /** True if the record was translated; else it is a cold one like any other. */
 export function translateX87(u: usize): bool {
   if (!isX87(u) || jget(X.control)) return false;
   if (!jget(X.on)) return callX87(u);
+  if (jget(X.on) == Held.extended) return translateExtended(u);
   const flags = <i32>load<u8>(u, RecOff.flags);
   if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
   const op = opOf(u);
@@ -84,35 +86,6 @@ export function translateX87(u: usize): bool {
     case Op.fnstsw_ax: return statusToAx();
     default: return false;
   }
-}
-
-/** The state the instruction finds, whether its registers are in use being known before any code is written. */
-function peek(): void { if (!(state() & State.active)) jset(X.state, jget(X.expect)); }
-
-/** Runs `activate` unless ST(0), ST(i) are not both in use: then the helper has a stack fault to make of it. */
-function ready(u: usize, i: u32, mayLeave: bool): bool {
-  const known = state();
-  peek();
-  const there = used(0) && used(i);
-  jset(X.state, known);
-  if (!there) return false;
-  activate(u);
-  if (mayLeave) begin();
-  else emitEffects();
-  return true;
-}
-
-/** The same for a push: ST(7) is free. */
-function readyToPush(u: usize, mayLeave: bool): bool {
-  const known = state();
-  peek();
-  const full = used(7);
-  jset(X.state, known);
-  if (full) return false;
-  activate(u);
-  if (mayLeave) begin();
-  else emitEffects();
-  return true;
 }
 
 function withMemory(u: usize, kind: i32, format: i32): bool {

@@ -7,17 +7,17 @@ import { Handler } from "../handler";
 import { Group, Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, loadWord } from "./buffer";
-import { hitHost, leave, missHost, probe } from "./codegen";
+import { emitEffects, hitHost, leave, missHost, probe } from "./codegen";
 import { Emit } from "./emit";
 import { Import } from "./imports";
 import { blockOf, headOf } from "./graph";
 import { Local, temp32, temp64, unsettled } from "./slots";
 import { nextPiece } from "./structure";
-import { Hand, Rounded, State } from "./x87_runtime";
+import { Hand, Held, Rounded, State } from "./x87_runtime";
 
 /** Words at JitOff.x87. */
 export const enum X {
-  on = JitOff.x87, // the region has x87 instructions, done here
+  on = JitOff.x87, // Held: the region has x87 instructions, and holds registers so
   base = JitOff.x87 + 4, // first of its locals
   state = JitOff.x87 + 8, // state word as far as known: UNKNOWN, 0, or State.active and more
   changed = JitOff.x87 + 12, // registers known to be noted as changed
@@ -30,13 +30,13 @@ export const enum X {
 export const UNKNOWN: u32 = 1;
 export const UNKNOWN_ROUNDING: u32 = 0xff;
 
-/** Locals from X.base on. */
+/** Locals from X.base on; up to `s` of doubles only. */
 export const enum L { a = 8, b = 9, t = 10, s = 11, ip = 12, dp = 13, state = 14, changed = 15, rounded = 16, op = 17 }
 
 export const enum F {
-  i32load16s = 0x2e, f32load = 0x2a, f64load = 0x2b, f64store = 0x39, i32store16 = 0x3b, f64const = 0x44, f64eq = 0x61, f64ne = 0x62, f64lt = 0x63,
+  i32load16s = 0x2e, f32load = 0x2a, f64load = 0x2b, f64store = 0x39, i32store16 = 0x3b, i64store16 = 0x3d, f64const = 0x44, f64eq = 0x61, f64ne = 0x62, f64lt = 0x63,
   f64le = 0x65, f64ge = 0x66, f64abs = 0x99, f64neg = 0x9a, f64trunc = 0x9d, f64nearest = 0x9e, f64sqrt = 0x9f, f64add = 0xa0, f64sub = 0xa1,
-  f64mul = 0xa2, f64div = 0xa3, f32demote = 0xb6, f64convert32 = 0xb7, f64convert64 = 0xb9, f64promote = 0xbb, i32reinterpret = 0xbc,
+  f64mul = 0xa2, f64div = 0xa3, f32demote = 0xb6, f64convert32 = 0xb7, f64convert64 = 0xb9, f64promote = 0xbb, i32reinterpret = 0xbc, f32reinterpret = 0xbe,
   i64reinterpret = 0xbd, saturating = 0xfc, saturate32 = 2, saturate64 = 6, TYPE = 0x7c, TYPE_I64 = 0x7e, TYPE_I32 = 0x7f,
 }
 
@@ -128,7 +128,8 @@ export function activate(u: usize): void {
     byte(Wasm.i32ne);
     openIf();
   }
-  i32const(<i32>want);
+  const doubles = jget(X.on) == Held.doubles;
+  i32const(<i32>(doubles ? want : want | Held.EXTENDED));
   localGet(localOf(L.state));
   i32const(<i32>headOf(blockOf(0)));
   call(Import.x87Enter);
@@ -137,14 +138,14 @@ export function activate(u: usize): void {
   interpret(u, known == UNKNOWN ? 2 : 1);
   byte(Wasm.end);
   for (let k: u32 = 0; k < 8; k++) {
-    if (!(want >> k & 1)) continue;
+    if (!(want >> k & 1) || !doubles) continue;
     i32const(0);
     access(F.f64load, <u32>PCPU + Hand.values + (k << 3));
     localSet(localOf(k));
   }
   for (let i: u32 = 0; i < 2; i++) {
     i32const(0);
-    access(Wasm.i64load, <u32>PCPU + Hand.ip + (i << 3));
+    access(Wasm.i64load, <u32>PCPU + PcpuOff.fip + (i << 3));
     localSet(localOf(L.ip + i));
   }
   loadWord(PcpuOff.fop);
@@ -156,6 +157,35 @@ export function activate(u: usize): void {
   jset(X.state, want);
   jset(X.changed, 0);
   jset(X.rounded, UNKNOWN_ROUNDING);
+}
+
+/** The state the instruction finds, whether its registers are in use being known before any code is written. */
+export function peek(): void { if (!(state() & State.active)) jset(X.state, jget(X.expect)); }
+
+/** Runs `activate` unless ST(0), ST(i) are not both in use: then the helper has a stack fault to make of it. */
+export function ready(u: usize, i: u32, mayLeave: bool): bool {
+  const known = state();
+  peek();
+  const there = used(0) && used(i);
+  jset(X.state, known);
+  if (!there) return false;
+  activate(u);
+  if (mayLeave) begin();
+  else emitEffects();
+  return true;
+}
+
+/** The same for a push: ST(7) is free. */
+export function readyToPush(u: usize, mayLeave: bool): bool {
+  const known = state();
+  peek();
+  const full = used(7);
+  jset(X.state, known);
+  if (full) return false;
+  activate(u);
+  if (mayLeave) begin();
+  else emitEffects();
+  return true;
 }
 
 export function setState(s: u32): void {
@@ -246,9 +276,8 @@ export function pointer(lin: u32): void {
 
 export function widthOf(format: i32): i32 { return format == Format.int16 ? 2 : format == Format.double || format == Format.int64 ? 8 : 4; }
 
-/** [] -> []: the memory operand to local L.t. Returns what `pointer` takes, once nothing can leave any more. */
-export function readOperand(u: usize, format: i32): u32 {
-  const w = widthOf(format), h = temp32();
+/** [] -> []: where `w` bytes to read are, to local `h`. Returns what `pointer` takes. */
+export function hostOperand(u: usize, w: i32, h: u32): u32 {
   const lin = probe(address(u), w, 0);
   hint(true);
   byte(Wasm.if_);
@@ -259,6 +288,12 @@ export function readOperand(u: usize, format: i32): u32 {
   localGet(h);
   byte(Wasm.end);
   localSet(h);
+  return lin;
+}
+
+/** [] -> []: the memory operand to local L.t. Returns what `pointer` takes, once nothing can leave any more. */
+export function readOperand(u: usize, format: i32): u32 {
+  const h = temp32(), lin = hostOperand(u, widthOf(format), h);
   localGet(h);
   switch (format) {
     case Format.double:

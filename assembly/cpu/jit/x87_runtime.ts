@@ -13,11 +13,14 @@ import { PCPU } from "../pcpu";
 import { J } from "./buffer";
 import { retranslate } from "./regions";
 
-/** Where values are handed over, offsets from PCPU: f64[8], then the operands C1 follows from, FIP, FDP. */
-export const enum Hand { values = PcpuOff.x87 + 64, a = PcpuOff.x87 + 128, b = PcpuOff.x87 + 136, ip = PcpuOff.x87 + 144, dp = PcpuOff.x87 + 152 }
+/** Where values are handed over, offsets from PCPU: f64[8], then the operands C1 follows from. */
+export const enum Hand { values = PcpuOff.x87 + 64, a = PcpuOff.x87 + 128, b = PcpuOff.x87 + 136 }
 
 /** State word of the locals: TOP and the tags, 0 while the registers are where the interpreter keeps them. */
 export const enum State { active = 0x8000, TOP_SHIFT = 8, TAGS = 0xff }
+
+/** How registers are held: in memory as the interpreter has them, of which translated code only keeps TOP and the tags (x87_extended.ts), or as doubles. */
+export const enum Held { not = 0, doubles = 1, extended = 2, EXTENDED = 0x10000 }
 
 /** What C1 follows from. */
 export const enum Rounded { not = 0, sum = 1, product = 2, quotient = 3, root = 4, single = 5, integer = 6, same = 7 }
@@ -28,13 +31,21 @@ const DOUBLES: u32 = 0x23f;
 
 /** Regions whose registers could not be had as doubles so often do without from then on. */
 const FRUITLESS: u8 = 32;
+const FRUITLESS_TOO: u8 = 64;
 
 @inline function fruitlessAt(head: usize): usize { return J + JitOff.x87Fruitless + <usize>((<u32>head >> 5) & 127); }
 
-/** Worth trying in a region that begins at `head`, as things are now. */
-export function inDoubles(head: usize): bool {
+function inDoubles(head: usize): bool {
   return (controlWord() & FIELDS) == DOUBLES && load<u8>(fruitlessAt(head)) < FRUITLESS;
 }
+
+/** How the registers are to be held in a region that begins at `head`, as things are now. */
+export function heldAs(head: usize): u32 {
+  if (inDoubles(head)) return Held.doubles;
+  return isMasked() && load<u8>(fruitlessAt(head)) < FRUITLESS_TOO ? Held.extended : Held.not;
+}
+
+@inline function isMasked(): bool { return (controlWord() & Fsw.EXCEPTIONS) == Fsw.EXCEPTIONS; }
 
 /** State word of the registers as they are. */
 export function stateNow(): u32 { return State.active | (((statusWord() >> 11) & 7) << State.TOP_SHIFT) | load<u8>(PCPU, PcpuOff.ftag); }
@@ -44,18 +55,21 @@ export function stateNow(): u32 { return State.active | (((statusWord() >> 11) &
   return exp - (0x3fff - 1021) < 2045 ? <i64>sig < 0 && (sig & 0x7ff) == 0 : (exp | sig) == 0;
 }
 
-/** Gives the registers as doubles if all of `want` is so; 0 if not. `now` is the state they are in. */
+/** 1 if the registers are in the state `want` and all else is as it has to be; gives them as doubles unless EXTENDED. `now`: the state they are held in. */
 export function jitX87Enter(want: u32, now: u32, head: usize): u32 {
-  if (now == 0 && enter(want)) return 1;
+  const extended = (want & Held.EXTENDED) != 0, limit = extended ? FRUITLESS_TOO : FRUITLESS;
+  if (load<u32>(PCPU, PcpuOff.cr0) & (Cr0.EM | Cr0.TS)) return 0; // a fault, and then it is different
+  if (now == 0 && isReady(want & 0xffff) && (extended ? isMasked() : enter(want))) return 1;
   const at = fruitlessAt(head), times = load<u8>(at);
-  if (times < FRUITLESS) store<u8>(at, times + 1);
+  if (times < limit) store<u8>(at, times + 1);
   else retranslate(head);
   return 0;
 }
 
+@inline function isReady(want: u32): bool { return !(statusWord() & Fsw.ES) && stateNow() == want; }
+
 function enter(want: u32): bool {
-  if (load<u32>(PCPU, PcpuOff.cr0) & (Cr0.EM | Cr0.TS)) return false;
-  if ((controlWord() & FIELDS) != DOUBLES || (statusWord() & (Fsw.ES | Fsw.PE)) != Fsw.PE || stateNow() != want) return false;
+  if ((controlWord() & FIELDS) != DOUBLES || !(statusWord() & Fsw.PE)) return false;
   for (let k: u32 = 0; k < 8; k++) {
     if (!(want >> k & 1)) continue;
     const at = registerAt(k), se = seAt(at), sig = sigAt(at);
@@ -63,8 +77,6 @@ function enter(want: u32): bool {
     const bits = sig ? (<u64>((se & 0x7fff) - (0x3fff - 1023)) << 52) | (sig << 1 >> 12) : 0;
     store<u64>(PCPU + (<usize>k << 3), bits | (<u64>(se & 0x8000) << 48), Hand.values);
   }
-  store<u64>(PCPU, load<u64>(PCPU, PcpuOff.fip), Hand.ip);
-  store<u64>(PCPU, load<u64>(PCPU, PcpuOff.fdp), Hand.dp);
   return true;
 }
 
@@ -80,8 +92,6 @@ export function jitX87Leave(state: u32, changed: u32, roundedAndOpcode: u32): vo
   store<u16>(PCPU, <u16>((statusWord() & ~(Fsw.TOP | Fsw.C1)) | ((state >> State.TOP_SHIFT & 7) << 11) | c1), PcpuOff.fsw);
   store<u8>(PCPU, <u8>state, PcpuOff.ftag);
   store<u16>(PCPU, <u16>(roundedAndOpcode >> 8), PcpuOff.fop);
-  store<u64>(PCPU, load<u64>(PCPU, Hand.ip), PcpuOff.fip);
-  store<u64>(PCPU, load<u64>(PCPU, Hand.dp), PcpuOff.fdp);
 }
 
 function roundedUp(rounded: u32): u32 {

@@ -1,0 +1,606 @@
+/** x87 instructions in translated code where they have all 64 bits of precision, or whatever a control word says that masks all exceptions. Registers
+ *  stay where the interpreter keeps them, and the status word but for TOP; TOP and the tags are known while translating, so every register is at a
+ *  constant address. Loads, moves and the stack are in line; arithmetic is a call that saves nothing, touches neither general registers nor
+ *  flags, and never leaves. What is not here, or has operands that are not in use, is performed by its helper. */
+import { PcpuOff } from "../../abi/layout";
+import { RecFlag, RecOff } from "../../abi/record";
+import { Fsw, INTEGER_BIT } from "../helpers/x87_state";
+import { Op } from "../opcodes.gen";
+import { PCPU } from "../pcpu";
+import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { emitCond, emitEffects, hitHost, missHost, probe } from "./codegen";
+import { Emit } from "./emit";
+import { RawKind, WLOG_SHIFT } from "./flags";
+import { Import } from "./imports";
+import { constant, local, local32, use } from "./node";
+import { Slot, setCur, temp32, temp64 } from "./slots";
+import { Compare, Give, Odd } from "./x87_extended_runtime";
+import { F, Format, Kind, UNKNOWN_ROUNDING, X, abnormal, abnormalSingle, activate, address, begin, done, hostOperand, interpret, opOf, openIf, peek, pointer, pops, ready, readyToPush, rm, setState, st, state, turned, used, widthOf } from "./x87_pieces";
+import { Rounded } from "./x87_runtime";
+
+/** True if the record was translated. */
+export function translateExtended(u: usize): bool {
+  const flags = <i32>load<u8>(u, RecOff.flags);
+  if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
+  const op = opOf(u);
+  if (op >= Op.fadd_m32 && op <= Op.fdivr_st) {
+    const n = op - Op.fadd_m32, kind = n / 5;
+    if (n % 5 < 4) return withMemory(u, kind, n % 5);
+    return kind == Kind.com || kind == Kind.comp ? compare(u, rm(u), 0, kind - Kind.com) : arithmetic(u, kind, 0, rm(u), 0);
+  }
+  switch (op) {
+    case Op.fwait: activate(u); return true;
+    case Op.fadd_sti: return arithmetic(u, Kind.add, rm(u), 0, 0);
+    case Op.faddp_sti: return arithmetic(u, Kind.add, rm(u), 0, 1);
+    case Op.fmul_sti: return arithmetic(u, Kind.mul, rm(u), 0, 0);
+    case Op.fmulp_sti: return arithmetic(u, Kind.mul, rm(u), 0, 1);
+    case Op.fsub_sti: return arithmetic(u, Kind.sub, rm(u), 0, 0);
+    case Op.fsubp_sti: return arithmetic(u, Kind.sub, rm(u), 0, 1);
+    case Op.fsubr_sti: return arithmetic(u, Kind.subr, rm(u), 0, 0);
+    case Op.fsubrp_sti: return arithmetic(u, Kind.subr, rm(u), 0, 1);
+    case Op.fdiv_sti: return arithmetic(u, Kind.div, rm(u), 0, 0);
+    case Op.fdivp_sti: return arithmetic(u, Kind.div, rm(u), 0, 1);
+    case Op.fdivr_sti: return arithmetic(u, Kind.divr, rm(u), 0, 0);
+    case Op.fdivrp_sti: return arithmetic(u, Kind.divr, rm(u), 0, 1);
+    case Op.fsqrt: return unary(u, Import.x87Sqrt);
+    case Op.frndint: return unary(u, Import.x87Integer);
+    case Op.fchs: return sign(u, Wasm.i32xor, 0x8000);
+    case Op.fabs: return sign(u, Wasm.i32and, 0x7fff);
+    case Op.fld_m32: return loadMemory(u, Format.single);
+    case Op.fld_m64: return loadMemory(u, Format.double);
+    case Op.fild_i16: return loadMemory(u, Format.int16);
+    case Op.fild_i32: return loadMemory(u, Format.int32);
+    case Op.fild_i64: return loadMemory(u, Format.int64);
+    case Op.fld_m80: return loadExtended(u);
+    case Op.fld_sti: return loadRegister(u);
+    case Op.fld1: return loadConstant(u, 0x3fff, INTEGER_BIT);
+    case Op.fldz: return loadConstant(u, 0, 0);
+    case Op.fst_m64: return storeNumber(u, 8, Import.x87Double, 0, 0);
+    case Op.fstp_m64: return storeNumber(u, 8, Import.x87Double, 0, 1);
+    case Op.fst_m32: return storeNumber(u, 4, Import.x87Give, Give.single, 0);
+    case Op.fstp_m32: return storeNumber(u, 4, Import.x87Give, Give.single, 1);
+    case Op.fstp_m80: return storeExtended(u);
+    case Op.fist_i16: return storeNumber(u, 2, Import.x87Give, Give.int16, 0);
+    case Op.fistp_i16: return storeNumber(u, 2, Import.x87Give, Give.int16, 1);
+    case Op.fist_i32: return storeNumber(u, 4, Import.x87Give, Give.int32, 0);
+    case Op.fistp_i32: return storeNumber(u, 4, Import.x87Give, Give.int32, 1);
+    case Op.fistp_i64: return storeNumber(u, 8, Import.x87Give, Give.int64, 1);
+    case Op.fisttp_i16: return storeNumber(u, 2, Import.x87Give, Give.int16 | Give.chop, 1);
+    case Op.fisttp_i32: return storeNumber(u, 4, Import.x87Give, Give.int32 | Give.chop, 1);
+    case Op.fisttp_i64: return storeNumber(u, 8, Import.x87Give, Give.int64 | Give.chop, 1);
+    case Op.fst_sti: return storeRegister(u, 0);
+    case Op.fstp_sti: case Op.fstp1_sti: return storeRegister(u, 1);
+    case Op.fxch: return exchange(u);
+    case Op.ftst: return compareZero(u);
+    case Op.fucom: return compare(u, rm(u), Compare.quiet, 0);
+    case Op.fucomp: return compare(u, rm(u), Compare.quiet, 1);
+    case Op.fcompp: return compare(u, 1, 0, 2);
+    case Op.fucompp: return compare(u, 1, Compare.quiet, 2);
+    case Op.fcomi: return compareToFlags(u, Compare.toFlags, 0);
+    case Op.fcomip: return compareToFlags(u, Compare.toFlags, 1);
+    case Op.fucomi: return compareToFlags(u, Compare.toFlags | Compare.quiet, 0);
+    case Op.fucomip: return compareToFlags(u, Compare.toFlags | Compare.quiet, 1);
+    case Op.fcmovb: return moveIf(u, 2);
+    case Op.fcmovnb: return moveIf(u, 3);
+    case Op.fcmove: return moveIf(u, 4);
+    case Op.fcmovne: return moveIf(u, 5);
+    case Op.fcmovbe: return moveIf(u, 6);
+    case Op.fcmovnbe: return moveIf(u, 7);
+    case Op.fcmovu: return moveIf(u, 10);
+    case Op.fcmovnu: return moveIf(u, 11);
+    case Op.fnstsw_ax: return statusToAx(u);
+    case Op.fnstcw: return storeWord(u, PcpuOff.fcw);
+    case Op.fnstsw_m16: return storeWord(u, PcpuOff.fsw);
+    case Op.fldcw: return loadControl(u);
+    default: return false;
+  }
+}
+
+/* Physical registers, by number. */
+
+@inline function addressOf(k: u32): i32 { return <i32>(PCPU + (<usize>k << 4)); }
+
+/** [] -> [i64] */
+function sigOf(k: u32): void { i32const(0); access(Wasm.i64load, <u32>addressOf(k) + PcpuOff.fpr); }
+/** [] -> [i32] */
+function seOf(k: u32): void { i32const(0); access(Wasm.i32load16u, <u32>addressOf(k) + PcpuOff.fpr + 8); }
+/** [i32 0, i64] -> [] */
+function setSig(k: u32): void { access(Wasm.i64store, <u32>addressOf(k) + PcpuOff.fpr); }
+/** [i32 0, i32] -> [] */
+function setSe(k: u32): void { access(F.i32store16, <u32>addressOf(k) + PcpuOff.fpr + 8); }
+
+/** [] -> [] */
+function move(from: u32, to: u32): void {
+  i32const(0);
+  sigOf(from);
+  setSig(to);
+  i32const(0);
+  seOf(from);
+  setSe(to);
+}
+
+/** [] -> []: nothing was rounded. What is known of C1 saves doing it again. */
+function clearC1(): void {
+  if (jget(X.rounded) == <u32>Rounded.not) return;
+  i32const(0);
+  i32const(0);
+  access(Wasm.i32load16u, <u32>PCPU + PcpuOff.fsw);
+  i32const(0xffff & ~Fsw.C1);
+  byte(Wasm.i32and);
+  access(Wasm.i32store16, <u32>PCPU + PcpuOff.fsw);
+  jset(X.rounded, Rounded.not);
+}
+
+/** [i32] -> [] */
+function rounded(): void {
+  byte(Wasm.drop);
+  jset(X.rounded, UNKNOWN_ROUNDING);
+}
+
+/** The function of an operation among six. */
+@inline function nth(kind: i32): i32 { return kind < Kind.com ? kind : kind - 2; }
+
+/* Arithmetic. */
+
+function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
+  if (!ready(u, to | from, false)) return false;
+  sigOf(st(from));
+  i32const(addressOf(st(to)));
+  seOf(st(from));
+  call(Import.x87Arith + nth(kind));
+  rounded();
+  pops(n);
+  done(u);
+  return true;
+}
+
+function unary(u: usize, by: i32): bool {
+  if (!ready(u, 0, false)) return false;
+  i32const(addressOf(st(0)));
+  call(by);
+  rounded();
+  done(u);
+  return true;
+}
+
+function sign(u: usize, op: i32, mask: i32): bool {
+  if (!ready(u, 0, false)) return false;
+  i32const(0);
+  seOf(st(0));
+  i32const(mask);
+  byte(op);
+  setSe(st(0));
+  clearC1();
+  done(u);
+  return true;
+}
+
+/** [] -> [i64]: the operand at local `h` as a double; of the formats that always are one. */
+function doubleAt(h: u32, format: i32): void {
+  localGet(h);
+  if (format == Format.double) access(Wasm.i64load, 0);
+  else {
+    access(format == Format.int16 ? F.i32load16s : Wasm.i32load, 0);
+    byte(F.f64convert32);
+    byte(F.i64reinterpret);
+  }
+}
+
+/** [] -> []: reads a single, and opens two arms: it is a number that is a normal double as well, in local `v`; the other passes it on. */
+function singleAt(h: u32, v: u32, at: i32, what: i32): void {
+  const bits = temp32();
+  localGet(h);
+  access(Wasm.i32load, 0);
+  localSet(bits);
+  localGet(bits);
+  abnormalSingle(1);
+  openIf();
+  localGet(bits);
+  byte(Wasm.i64extend_u);
+  i32const(at);
+  i32const(what);
+  call(Import.x87Odd);
+  byte(Wasm.drop);
+  byte(Wasm.else_);
+  localGet(bits);
+  byte(F.f32reinterpret);
+  byte(F.f64promote);
+  byte(F.i64reinterpret);
+  localSet(v);
+}
+
+function withMemory(u: usize, kind: i32, format: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  const h = temp32(), at = addressOf(st(0)), compares = kind == Kind.com || kind == Kind.comp;
+  pointer(hostOperand(u, widthOf(format), h));
+  if (format == Format.single) {
+    const v = temp64();
+    singleAt(h, v, at, compares ? Odd.compareSingle : nth(kind));
+    localGet(v);
+  } else doubleAt(h, format);
+  i32const(at);
+  call(compares ? Import.x87CompareDouble : Import.x87ArithDouble + nth(kind));
+  rounded();
+  if (format == Format.single) byte(Wasm.end);
+  if (compares) {
+    jset(X.rounded, Rounded.not);
+    pops(kind - Kind.com);
+  }
+  done(u);
+  return true;
+}
+
+/* Loads. */
+
+function push(): u32 {
+  setState(turned(state(), -1));
+  return st(0);
+}
+
+/** [] -> [i64]: significand of the normal double in local `v`. */
+function sigOfDouble(v: u32): void {
+  localGet(v);
+  i64const(11);
+  byte(Wasm.i64shl);
+  i64const(<i64>INTEGER_BIT);
+  byte(Wasm.i64or);
+}
+
+/** [] -> [i32]: its sign and exponent. */
+function seOfDouble(v: u32): void {
+  const high = temp32();
+  localGet(v);
+  i64const(32);
+  byte(Wasm.i64shr_u);
+  byte(Wasm.i32wrap);
+  localTee(high);
+  i32const(20);
+  byte(Wasm.i32shr_u);
+  i32const(0x7ff);
+  byte(Wasm.i32and);
+  i32const(0x3fff - 1023);
+  byte(Wasm.i32add);
+  localGet(high);
+  i32const(16);
+  byte(Wasm.i32shr_u);
+  i32const(0x8000);
+  byte(Wasm.i32and);
+  byte(Wasm.i32or);
+}
+
+/** [] -> []: the double in local `v` to register `k`. */
+function spread(v: u32, k: u32): void {
+  i32const(0);
+  sigOfDouble(v);
+  setSig(k);
+  i32const(0);
+  seOfDouble(v);
+  setSe(k);
+}
+
+function loadMemory(u: usize, format: i32): bool {
+  if (!readyToPush(u, true)) return false;
+  const h = temp32();
+  pointer(hostOperand(u, widthOf(format), h));
+  const k = push(), at = addressOf(k);
+  if (format == Format.int64) {
+    localGet(h);
+    access(Wasm.i64load, 0);
+    i32const(at);
+    i32const(Odd.loadInteger);
+    call(Import.x87Odd);
+    byte(Wasm.drop);
+    jset(X.rounded, Rounded.not);
+    done(u);
+    return true;
+  }
+  const v = temp64();
+  if (format == Format.single) singleAt(h, v, at, Odd.loadSingle);
+  else {
+    doubleAt(h, format);
+    localSet(v);
+    localGet(v);
+    abnormal(1);
+    openIf();
+    localGet(v);
+    i32const(at);
+    i32const(Odd.loadDouble);
+    call(Import.x87Odd);
+    byte(Wasm.drop);
+    byte(Wasm.else_);
+  }
+  spread(v, k);
+  clearC1();
+  byte(Wasm.end);
+  done(u);
+  return true;
+}
+
+function loadExtended(u: usize): bool {
+  if (!readyToPush(u, true)) return false;
+  const h = temp32();
+  pointer(hostOperand(u, 10, h));
+  const k = push();
+  i32const(0);
+  localGet(h);
+  access(Wasm.i64load, 0);
+  setSig(k);
+  i32const(0);
+  localGet(h);
+  access(Wasm.i32load16u, 8);
+  setSe(k);
+  clearC1();
+  done(u);
+  return true;
+}
+
+function loadRegister(u: usize): bool {
+  const known = state();
+  peek();
+  const there = used(rm(u));
+  jset(X.state, known);
+  if (!there || !readyToPush(u, false)) return false;
+  const from = st(rm(u));
+  move(from, push());
+  clearC1();
+  done(u);
+  return true;
+}
+
+function loadConstant(u: usize, se: i32, sig: i64): bool {
+  if (!readyToPush(u, false)) return false;
+  const k = push();
+  i32const(0);
+  i64const(sig);
+  setSig(k);
+  i32const(0);
+  i32const(se);
+  setSe(k);
+  clearC1();
+  done(u);
+  return true;
+}
+
+/* Stores. The value is asked for when nothing can keep it from being stored: that notes its exceptions. */
+
+/** [i32 host] -> []: stores what `from` (an import) gives for `argument`. */
+function put(w: i32, from: i32, argument: i32): void {
+  i32const(argument);
+  call(from);
+  access(w == 8 ? Wasm.i64store : w == 4 ? Wasm.i64store32 : F.i64store16, 0);
+}
+
+/** [] -> []: both halves of register `k` to what local `h` points to. */
+function putExtended(h: u32, k: u32): void {
+  localGet(h);
+  sigOf(k);
+  access(Wasm.i64store, 0);
+  localGet(h);
+  seOf(k);
+  access(F.i32store16, 8);
+}
+
+function complete(u: usize, lin: u32, after: u32): void {
+  setState(after);
+  pointer(lin);
+  done(u);
+}
+
+function storeNumber(u: usize, w: i32, from: i32, what: i32, n: i32): bool {
+  if (!ready(u, 0, true)) return false;
+  const argument = addressOf(st(0)) | what, before = state(), after = n ? turned(before, n) : before, h = temp32();
+  const lin = probe(address(u), w, PcpuOff.TLB_W);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  hitHost(PcpuOff.TLB_W);
+  put(w, from, argument);
+  byte(Wasm.else_);
+  missHost(lin, w, true, <u32>u, h);
+  localGet(h);
+  put(w, from, argument);
+  behindMiss(u, h, lin, after);
+  byte(Wasm.end);
+  complete(u, lin, after);
+  jset(X.rounded, UNKNOWN_ROUNDING);
+  return true;
+}
+
+function storeExtended(u: usize): bool {
+  if (!ready(u, 0, true)) return false;
+  const k = st(0), after = turned(state(), 1), h = temp32();
+  const lin = probe(address(u), 10, PcpuOff.TLB_W);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  hitHost(PcpuOff.TLB_W);
+  localSet(h);
+  putExtended(h, k);
+  byte(Wasm.else_);
+  missHost(lin, 10, true, <u32>u, h);
+  putExtended(h, k);
+  const known = jget(X.rounded);
+  clearC1();
+  jset(X.rounded, known);
+  behindMiss(u, h, lin, after);
+  byte(Wasm.end);
+  complete(u, lin, after);
+  clearC1();
+  return true;
+}
+
+/** [] -> []: out, with the instruction complete, if the store did more than that. */
+function behindMiss(u: usize, h: u32, lin: u32, after: u32): void {
+  localGet(h);
+  call(Import.stored);
+  openIf();
+  complete(u, lin, after);
+  interpret(u + RecOff.SIZE, 2);
+  byte(Wasm.end);
+}
+
+/* Moves. */
+
+function storeRegister(u: usize, n: i32): bool {
+  if (!ready(u, 0, false)) return false;
+  const to = st(rm(u));
+  if (to != st(0)) move(st(0), to);
+  const now = state() | (1 << to), after = n ? turned(now, n) : now;
+  if (after != state()) setState(after);
+  clearC1();
+  done(u);
+  return true;
+}
+
+function exchange(u: usize): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const a = st(0), b = st(rm(u));
+  if (a != b) {
+    const sig = temp64(), se = temp32();
+    sigOf(a);
+    localSet(sig);
+    seOf(a);
+    localSet(se);
+    move(b, a);
+    i32const(0);
+    localGet(sig);
+    setSig(b);
+    i32const(0);
+    localGet(se);
+    setSe(b);
+  }
+  clearC1();
+  done(u);
+  return true;
+}
+
+function moveIf(u: usize, cc: i32): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const to = st(0), from = st(rm(u)), c = changetype<Emit>(J).cond(cc);
+  use(c);
+  emitEffects();
+  emitCond(c);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  move(from, to);
+  byte(Wasm.end);
+  done(u);
+  return true;
+}
+
+/* Comparisons. */
+
+/** [] -> [i32]: flags of ST(0) and ST(i). */
+function flagsOf(i: u32, how: i32): void {
+  sigOf(st(i));
+  i32const(addressOf(st(0)));
+  seOf(st(i));
+  if (how) {
+    i32const(how);
+    byte(Wasm.i32or);
+  }
+  call(Import.x87Compare);
+}
+
+function compare(u: usize, i: u32, how: i32, n: i32): bool {
+  if (!ready(u, i, false)) return false;
+  flagsOf(i, how);
+  rounded();
+  jset(X.rounded, Rounded.not);
+  pops(n);
+  done(u);
+  return true;
+}
+
+function compareZero(u: usize): bool {
+  if (!ready(u, 0, false)) return false;
+  i64const(0);
+  i32const(addressOf(st(0)));
+  i32const(0);
+  call(Import.x87Compare);
+  rounded();
+  jset(X.rounded, Rounded.not);
+  done(u);
+  return true;
+}
+
+function compareToFlags(u: usize, how: i32, n: i32): bool {
+  if (!ready(u, rm(u), false)) return false;
+  const t = temp64();
+  flagsOf(rm(u), how);
+  byte(Wasm.i64extend_u);
+  localSet(t);
+  setCur(Slot.flagsRes, local(t));
+  setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
+  pops(n);
+  done(u);
+  return true;
+}
+
+/* Control and status. They leave the last instruction's address alone. */
+
+/** [] -> [i32] */
+function statusWord(): void {
+  i32const(0);
+  access(Wasm.i32load16u, <u32>PCPU + PcpuOff.fsw);
+  i32const(0xffff & ~Fsw.TOP);
+  byte(Wasm.i32and);
+  i32const(<i32>(st(0) << 11));
+  byte(Wasm.i32or);
+}
+
+function statusToAx(u: usize): bool {
+  activate(u);
+  emitEffects();
+  const t = temp32();
+  statusWord();
+  localSet(t);
+  changetype<Emit>(J).setReg(0, 2, local32(t));
+  return true;
+}
+
+function storeWord(u: usize, field: u32): bool {
+  activate(u);
+  begin();
+  const h = temp32(), value = temp32();
+  if (field == PcpuOff.fsw) statusWord();
+  else {
+    i32const(0);
+    access(Wasm.i32load16u, <u32>PCPU + field);
+  }
+  localSet(value);
+  const lin = probe(address(u), 2, PcpuOff.TLB_W);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  hitHost(PcpuOff.TLB_W);
+  localGet(value);
+  access(F.i32store16, 0);
+  byte(Wasm.else_);
+  missHost(lin, 2, true, <u32>u, h);
+  localGet(h);
+  localGet(value);
+  access(F.i32store16, 0);
+  localGet(h);
+  call(Import.stored);
+  openIf();
+  interpret(u + RecOff.SIZE, 2);
+  byte(Wasm.end);
+  byte(Wasm.end);
+  return true;
+}
+
+function loadControl(u: usize): bool {
+  activate(u);
+  begin();
+  const h = temp32();
+  hostOperand(u, 2, h);
+  localGet(h);
+  access(Wasm.i32load16u, 0);
+  call(Import.x87Control);
+  byte(Wasm.i32eqz);
+  openIf();
+  interpret(u + RecOff.SIZE, 1);
+  byte(Wasm.end);
+  return true;
+}
