@@ -1,5 +1,5 @@
-/** MOVS STOS LODS CMPS SCAS INS OUTS and their REP forms (SDM Vol.2B "REP"). Whole runs of plain RAM inside a page are copied
- *  or filled at once; everything else goes element by element, with the registers right at each one, so a fault or an
+/** MOVS STOS LODS CMPS SCAS INS OUTS and their REP forms (SDM Vol.2B "REP"). Whole runs in plain RAM are copied, filled or searched at
+ *  once (string_runs.ts); everything else goes element by element, with the registers right at each one, so a fault or an
  *  interrupt finds a resumable instruction. */
 import { SystemOff } from "../../abi/apic";
 import { Check } from "../../abi/jit";
@@ -8,7 +8,7 @@ import { RecFlag, RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
 import { pioRead, pioWrite } from "../../env";
 import { checkPhase, cut } from "../../mmu/journal";
-import { hostR, hostS, hostSpanR, hostSpanW, store16, store32, store64, store8 } from "../access";
+import { hostR, hostS, store16, store32, store64, store8 } from "../access";
 import { resume } from "../code_cache";
 import { Op } from "../opcodes.gen";
 import { addressSize, opSize, ripOf } from "../operand";
@@ -19,6 +19,7 @@ import { watchPort } from "./debug";
 import { recheckAfter } from "./events";
 import { canonical, ripMask, rflags, setRflags } from "./mode";
 import { checkedEa } from "./segment";
+import { compareRun, fillDown, fillRun, moveDown, moveRun, scanRun } from "./string_runs";
 import { checkIo } from "./tss";
 
 /** Elements one execution of a record handles before it looks for interrupts again. */
@@ -54,54 +55,6 @@ function advance(n: i32, a: i32, by: i64): void {
   if (a == 8) store<u64>(at, x);
   else if (a == 4) store<u64>(at, x & 0xffffffff);
   else store<u16>(at, <u16>x);
-}
-
-/** Elements of a run that fit before the end of the page of `at`, and before the address wraps. */
-@inline function runLength(at: u64, count: u64, shift: u64): u64 { return min(count, (4096 - (at & 4095)) >> shift); }
-
-/** A run of MOVS upwards: elements moved, or 0 to go element by element. */
-function moveRun(from: u64, to: u64, count: u64, shift: u64): u64 {
-  const n = min(runLength(from, count, shift), runLength(to, count, shift));
-  if (n < 2) return 0;
-  const bytes = <usize>(n << shift);
-  const source = hostSpanR(from, <u32>bytes);
-  if (!source) return 0;
-  const target = hostSpanW(to, <u32>bytes);
-  if (!target) return 0;
-  // an overlapping upward move repeats what it has just written: leave that to single elements
-  if (target > source && target < source + bytes) {
-    if (target - source < 8) return 0;
-    const gap = target - source;
-    for (let done: usize = 0; done < bytes; done += gap) memory.copy(target + done, source + done, min(gap, bytes - done));
-    return n;
-  }
-  memory.copy(target, source, bytes);
-  return n;
-}
-
-function fillRun(to: u64, count: u64, shift: u64, x: u64): u64 {
-  const n = runLength(to, count, shift);
-  if (n < 2) return 0;
-  const bytes = <usize>(n << shift), target = hostSpanW(to, <u32>bytes);
-  if (!target) return 0;
-  let pattern = x;
-  if (shift == 0) pattern = (x & 0xff) * 0x0101010101010101;
-  else if (shift == 1) pattern = (x & 0xffff) * 0x0001000100010001;
-  else if (shift == 2) pattern = (x & 0xffffffff) * 0x0000000100000001;
-  if (pattern == (pattern & 0xff) * 0x0101010101010101) {
-    memory.fill(target, <u8>pattern, bytes);
-    return n;
-  }
-  let done: usize = 0;
-  for (; done + 8 <= bytes; done += 8) store<u64>(target + done, pattern);
-  for (; done < bytes; done += <usize>1 << <usize>shift) storeLow(target + done, shift, x);
-  return n;
-}
-
-function storeLow(at: usize, shift: u64, x: u64): void {
-  if (shift == 1) store<u16>(at, <u16>x);
-  else if (shift == 2) store<u32>(at, <u32>x);
-  else store<u8>(at, <u8>x);
 }
 
 /** One element of `op`. False: a fault is pending and nothing was committed. */
@@ -180,19 +133,24 @@ function element(u: usize, op: i32, w: i32, a: i32, step: i64): bool {
   }
 }
 
-/** Runs as many elements at once as possible; 0 when only single ones will do. */
-function bulk(u: usize, op: i32, w: i32, a: i32, count: u64): u64 {
+/** Runs as many elements at once as possible; 0 when only single ones will do. `wanted`: the comparison that goes on, 1 equal, 0 unequal. */
+function bulk(u: usize, op: i32, w: i32, a: i32, count: u64, down: bool, wanted: bool): u64 {
   const mode = load<u32>(PCPU, PcpuOff.mode);
   if (!(mode & Mode.flat) || mode & Mode.align || a < 4) return 0;
-  if (op != Op.movs && op != Op.stos) return 0;
-  const shift = <u64>ctz<i32>(w);
   const si = zextN(load<u64>(PCPU, Gpr.rsi * 8), a), di = zextN(load<u64>(PCPU, Gpr.rdi * 8), a);
-  const seg = <i32>load<u8>(u, RecOff.seg);
-  if (seg >= Seg.fs && op == Op.movs) return 0;
-  const n = op == Op.movs ? moveRun(si, di, count, shift) : fillRun(di, count, shift, load<u64>(PCPU, 0));
+  const reads = op == Op.movs || op == Op.cmps;
+  if (reads && <i32>load<u8>(u, RecOff.seg) >= Seg.fs) return 0;
+  const shift = <u64>ctz<i32>(w), x = load<u64>(PCPU, 0);
+  let n: u64 = 0;
+  switch (op) {
+    case Op.movs: n = down ? moveDown(si, di, count, shift) : moveRun(si, di, count, shift); break;
+    case Op.stos: n = down ? fillDown(di, count, shift, x) : fillRun(di, count, shift, x); break;
+    case Op.scas: if (!down) n = scanRun(di, count, shift, x, wanted); break;
+    case Op.cmps: if (!down) n = compareRun(si, di, count, shift, wanted); break;
+  }
   if (!n) return 0;
-  const bytes = <i64>(n << shift);
-  if (op == Op.movs) advance(Gpr.rsi, a, bytes);
+  const bytes = down ? -<i64>(n << shift) : <i64>(n << shift);
+  if (reads) advance(Gpr.rsi, a, bytes);
   advance(Gpr.rdi, a, bytes);
   return n;
 }
@@ -214,7 +172,7 @@ export function performString(u: usize): usize {
   const compares = op == Op.cmps || op == Op.scas;
   let budget = CHUNK, singles: u32 = 0;
   while (count) {
-    let n: u64 = down || stepping ? 0 : bulk(u, op, w, a, min(count, budget));
+    let n: u64 = stepping ? 0 : bulk(u, op, w, a, min(count, budget), down, (flags & RecFlag.rep) != 0);
     if (n) {
       if (charge(<i64>(n * w >> 6))) budget = n;
     } else {

@@ -113,6 +113,65 @@ strings("repne scasb finds a byte two pages away; repe cmpsb the first differenc
   assert.is(compare.rflags & 0x40n, 0n);
 });
 
+const SIZES = [
+  [1, [], [0xa6, 0xae, 0xaa, 0xa4]],
+  [2, [0x66], [0xa7, 0xaf, 0xab, 0xa5]],
+  [4, [], [0xa7, 0xaf, 0xab, 0xa5]],
+  [8, [0x48], [0xa7, 0xaf, 0xab, 0xa5]],
+] as const;
+const number = (bytes: Uint8Array, at: number, size: number) => bytes.subarray(at, at + size).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+
+for (const [size, prefix, [cmps, scas, stos, movs]] of SIZES) {
+  for (const [name, rep, goesOn] of [["repe", 0xf3, true], ["repne", 0xf2, false]] as const) {
+    for (const at of [0, 1, 15, 16, 17, 100, 4090, 4097, 5000])
+      strings(`${name} cmps and scas of ${size}-byte elements stop at element ${at}, or never`, () => {
+        const count = 5000;
+        const fill = goesOn ? 0x5a : 0x33;
+        const first = new Uint8Array(count * size + 8).fill(fill);
+        const second = new Uint8Array(count * size + 8).fill(0x5a);
+        if (at < count) first.fill(goesOn ? 0x33 : 0x5a, at * size, at * size + (goesOn ? 1 : size)); // what stops it
+        const found = at < count;
+        const done = found ? at + 1 : count;
+        for (const [offset, other] of [[0, 0], [3, 1]] as const) {
+          const memory: Start["memory"] = [[FROM + offset, first], [TO + other, second]];
+          const regs = { rsi: BigInt(FROM + offset), rdi: BigInt(TO + other), rcx: BigInt(count) };
+          const compared = run([rep, ...prefix, cmps], regs, memory);
+          assert.is(compared.regs.rcx, BigInt(count - done));
+          assert.is(compared.regs.rsi, BigInt(FROM + offset + done * size));
+          assert.is(compared.regs.rdi, BigInt(TO + other + done * size));
+          const scanned = run([rep, ...prefix, scas], { rdi: BigInt(FROM + offset), rcx: BigInt(count), rax: 0x5a5a5a5a5a5a5a5an }, memory);
+          assert.is(scanned.regs.rcx, BigInt(count - done));
+          assert.is(scanned.regs.rdi, BigInt(FROM + offset + done * size));
+          // flags of the last comparison: ZF, and CF as below
+          const a = number(first, (done - 1) * size, size), b = 0x5a5a5a5a5a5a5a5an & ((1n << BigInt(size * 8)) - 1n);
+          assert.is(compared.rflags & 0x41n, a === b ? 0x40n : a < b ? 1n : 0n);
+          assert.is(scanned.rflags & 0x41n, a === b ? 0x40n : b < a ? 1n : 0n);
+        }
+      });
+  }
+  strings(`downwards, stos and movs of ${size}-byte elements cross pages`, () => {
+    const count = 3000, bytes = count * size, rax = 0x1122334455667788n;
+    for (const at of [TO, TO + 3]) {
+      const filled = run([0xf3, ...prefix, stos], { rdi: BigInt(at + bytes - size), rcx: BigInt(count), rax }, [[at - 16, new Uint8Array(bytes + 32).fill(0xee)]], 0x400n);
+      assert.is(filled.regs.rdi, BigInt(at - size));
+      const got = read(at - 16, bytes + 32);
+      for (let i = 0; i < bytes + 32; i++) {
+        const want = i < 16 || i >= bytes + 16 ? 0xee : Number((rax >> BigInt(((i - 16) % size) * 8)) & 0xffn);
+        if (got[i] !== want) assert.is(got[i], want, `byte ${i}`);
+      }
+      // target below source: each element is read when others have been written
+      for (const gap of [-24, 5000 * size, 8]) {
+        const n = bytes + Math.abs(gap) + 64;
+        const expected = pattern(n);
+        const from = gap < 0 ? -gap : 0, to = from + gap;
+        for (let i = bytes - size; i >= 0; i -= size) expected.copyWithin(to + i, from + i, from + i + size);
+        run([0xf3, ...prefix, movs], { rsi: BigInt(at + from + bytes - size), rdi: BigInt(at + to + bytes - size), rcx: BigInt(count) }, [[at, pattern(n)]], 0x400n);
+        assert.is(Buffer.compare(read(at, n), Buffer.from(expected)), 0, `gap ${gap}`);
+      }
+    }
+  });
+}
+
 strings("a count of zero touches neither memory nor flags, and clears the upper half of nothing", () => {
   const out = run([0xf3, 0xa6], { rsi: BigInt(END), rdi: BigInt(END), rcx: 0n }, [], 0x8d5n);
   assert.is(out.fault, undefined);
