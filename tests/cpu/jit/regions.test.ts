@@ -1,0 +1,136 @@
+/** What belongs to a region, and how it comes from one block to the next: pages that are mapped elsewhere, returns, loops entered from above. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { Twins } from "../../support/twins";
+
+const regions = suite("ways within translated code");
+
+/** Page table of 4 KiB pages for linear 4..6 MiB: identity. */
+const TABLE = 0x20000;
+function smallPages(pc: TestPc): void {
+  for (let i = 0; i < 512; i++) pc.guest.set64(TABLE + i * 8, BigInt(0x400000 + i * 4096) | 7n);
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 2 * 8, BigInt(TABLE) | 7n);
+}
+
+/** SDM Vol.3A "Invalidation of TLBs and Paging-Structure Caches": after these the new mapping is used. */
+const FLUSHES = [
+  ["INVLPG", "invlpg [abs 0x401000]"],
+  ["a write of CR3", "mov rax, cr3\nmov cr3, rax"],
+  ["a change of CR4.PGE", "mov rax, cr4\nxor rax, 0x80\nmov cr4, rax"],
+] as const;
+for (const [name, flush] of FLUSHES)
+  regions(`a page of the region that is another one after ${name}`, async () => {
+    if (nasmMissing()) return;
+    const twins = await Twins.create();
+    const out = twins.run(
+      `mov rsi, one
+      mov rdi, 0x401000
+      mov ecx, 16
+      rep movsb
+      mov rsi, two
+      mov rdi, 0x402000
+      mov ecx, 16
+      rep movsb
+      mov ebp, 4000
+      mov ebx, 0x401000
+      again:
+        call rbx
+        test ebp, 511
+        jnz on
+        xor dword [abs ${TABLE} + 8], 0x3000 ; 0x401000 or 0x402000
+        ${flush}
+        on: dec ebp
+        jnz again
+      hlt
+      one: add r8, 1
+      ret
+      align 16
+      two: add r9, 1
+      ret
+      align 16`,
+      64,
+      {},
+      smallPages,
+    );
+    assert.ok(twins.regions > 0);
+    // 4000..3584, and every other 512 from there
+    assert.is(out.regs.r8, 417n + 3n * 512n);
+    assert.is(out.regs.r9, 3n * 512n + 511n);
+  });
+
+regions("a loop with branches whose first round comes from above", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  const out = twins.run(
+    `mov ecx, 3000
+    xor eax, eax
+    lea rbx, [rax + 1]
+    again:
+      lea rdx, [rcx + rbx]
+      test dl, 3
+      jz fourth
+      add rax, rdx
+      jmp on
+    fourth:
+      sub rax, rcx
+    on:
+      add rbx, 2
+      dec ecx
+      jnz again
+    hlt`,
+    64,
+  );
+  assert.ok(twins.regions > 0);
+  let sum = 0n;
+  for (let c = 3000n, b = 1n; c > 0n; c--, b += 2n) sum += ((c + b) & 3n) === 0n ? -c : c + b;
+  assert.is(out.regs.rax, BigInt.asUintN(64, sum));
+});
+
+regions("functions that call each other return to where they were called", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  // r8: calls of `leaf` from either place, r9: of `outer`; both places follow each other in a loop
+  const out = twins.run(
+    `mov ebp, 2000
+    mov rsp, ${LAYOUT.stack}
+    again:
+      mov ebx, 1
+      call leaf
+      add r10, rax
+      call outer
+      mov ebx, 2
+      call leaf
+      add r11, rax
+      dec ebp
+      jnz again
+    hlt
+    outer:
+      add r9, 1
+      mov ebx, 4
+      call leaf
+      add r12, rax
+      test r9b, 7
+      jnz out1
+      call again2
+    out1: ret
+    again2:
+      mov ebx, 8
+      call leaf
+      add r13, rax
+      ret
+    leaf:
+      lea rax, [rbx + rbx]
+      add r8, 1
+      test r8b, 1
+      jz out2
+      lea rax, [rbx * 2]
+    out2: ret`,
+    64,
+  );
+  assert.ok(twins.regions > 0);
+  const { r8, r9, r10, r11, r12, r13 } = out.regs;
+  assert.equal([r8, r9, r10, r11, r12, r13], [6250n, 2000n, 4000n, 8000n, 16000n, 4000n]);
+});
+
+regions.run();
