@@ -66,8 +66,8 @@ export const enum JitOff {
   inLeaf = 928, // u32, 1: blocks that are found now belong to a leaf
   calling = 932, // u32, not 0: a call goes to the block that is found now, that of block calling - 1
   windowKeys = 936, // u32, entries of `windows`
-  keptCarry = 944, // u32, the same of the flags that an instruction may leave as they are
-  carryKept = 940, // u32, 1: bit 0 of the flags' carry local is CF, whatever their kind at the beginning of the piece
+  carryLevel = 940, // u32 JitCarry: what the flags' carry local has now
+  keptLevel = 944, // u32 JitCarry, of the flags that an instruction may leave as they are
   copy = 948, // u32, JitBlock.copy of blocks that are found now
   orderList = 960, // u8[64]
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
@@ -117,16 +117,18 @@ export const enum JitBlock {
   allPreds = 48, // u32
   extra = 52, // u8, edges behind succCount that only an entry takes
   keys = 53, // u8[8], the entry of each
-  carry = 61, // u8 JitCarry
-  carryOut = 62, // u8, 1: where it ends CF is in the flags' carry local
+  carry = 61, // u8 JitCarry: the least that the ways in bring; all ways into a loop bring what it wants
+  carryOut = 62, // u8 JitCarry, where it ends
   page = 63, // u8, which of the region's pages it is on
   SIZE = 64,
   DISPATCH = 61, // number of the block that is none of the guest's: it begins a function with several entries
 }
 
+/** What is known of the flags' carry local. */
 export const enum JitCarry {
-  kept = 1, // every way to the block that has been written leaves CF in the flags' carry local
-  wanted = 2, // it begins a loop that needs it there: every way brings it
+  none = 0,
+  kept = 1, // bit 0 is CF, or it says that the flags in memory still have it
+  here = 2, // bit 0 is CF
 }
 
 /** Where an indirect branch of the interpreter went. */

@@ -1,13 +1,13 @@
 /** The translating machine: instructions performed by it leave nodes and effects. Guest values are node numbers, conditions
  *  too, host addresses are wasm locals. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
-import { JitMemory, JitOff } from "../../abi/jit";
+import { JitCarry, JitMemory, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
 import { Cond, Host, Machine, Rmw } from "../machine";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
-import { RawKind, WLOG_SHIFT, base, known } from "./flags";
+import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
@@ -91,17 +91,20 @@ function orderBits(group: i32, carried: bool): i64 {
 /** The value of a flags slot does not matter any more. */
 function dead(slot: u32): void { setCur(slot, local(slot)); }
 
-/** Bit 0 of flagsCarry is CF. */
-export function carryKept(): bool {
-  const k = knownKind();
-  if (k & RawKind.carry) return true;
-  if (!k || k & RawKind.memory) return jget(JitOff.carryKept) != 0;
-  return (k & FlagsKind.overlay) != 0 || (base(k) >= FlagsKind.inc && base(k) <= FlagsKind.shift);
+/** What the flags' carry local has now. */
+@inline export function carryLevel(): u32 { return jget(JitOff.carryLevel); }
+@inline export function setCarryLevel(level: u32): void { jset(JitOff.carryLevel, level); }
+
+/** The flags are those of a comparison of floating point: node `flags`, as in RFLAGS. */
+export function setOrder(flags: i32): void {
+  setCarryLevel(JitCarry.none);
+  setCur(Slot.flagsRes, flags);
+  setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
 }
 
-/** CF goes to bit 0 of flagsCarry, where blocks expect it that are reached with different kinds of flags. */
-export function keepCarry(): void {
-  if (!carryKept()) changetype<Emit>(J).setCarry(changetype<Emit>(J).carry());
+/** Brings CF to the flags' carry local as a loop wants it. */
+export function wantCarry(level: u32): void {
+  if (carryLevel() < level) changetype<Emit>(J).setCarry(changetype<Emit>(J).carry());
 }
 
 /** The flags as they are, for a helper that computes node `n`, in local `t`, from them; it is not asked if nobody needs that. */
@@ -209,18 +212,20 @@ export class Emit extends Machine<i32> {
     if (kind != FlagsKind.add && kind != FlagsKind.sub) setCur(Slot.flagsRes, low(r, w));
     else dead(Slot.flagsRes);
     dead(Slot.flagsCarry);
+    setCarryLevel(JitCarry.none);
     setCur(Slot.flagsKind, constant(<i64>kind | RawKind.raw | (wlog(w) << WLOG_SHIFT)));
   }
   setFlagsCarry(kind: u32, r: i32, a: i32, b: i32, carry: i32): void {
+    const level = carryLevel();
     this.setFlags(kind, r, a, b);
     setCur(Slot.flagsCarry, carry);
+    setCarryLevel(level && (kind == FlagsKind.inc || kind == FlagsKind.dec) ? level : JitCarry.here);
   }
-  carryBit(): i32 { return carryKept() ? cur(Slot.flagsCarry) : this.carry(); }
+  carryBit(): i32 { return carryLevel() ? cur(Slot.flagsCarry) : this.carry(); }
   carry(): i32 {
     const k = known();
-    const c = binary(Node.and, cur(Slot.flagsCarry), constant(1));
-    if (carryKept()) return c;
-    if (k >= 0) {
+    if (carryLevel() == JitCarry.here) return binary(Node.and, cur(Slot.flagsCarry), constant(1));
+    if (k >= 0 && !carryLevel()) {
       const w = 1 << ((k >> WLOG_SHIFT) & 3);
       const a = extend(Node.sext, cur(Slot.flagsA), w), b = extend(Node.sext, cur(Slot.flagsB), w);
       switch (base(k)) {
@@ -231,7 +236,7 @@ export class Emit extends Machine<i32> {
         case FlagsKind.imul:
           if (w == 8) break;
           return binary(Node.xor, binary(Node.eq, binary(Node.mul, a, b), extend(Node.sext, cur(Slot.flagsRes), w)), constant(1));
-        default: return c;
+        default: break;
       }
     }
     const t = temp64(), n = local(t);
@@ -256,7 +261,7 @@ export class Emit extends Machine<i32> {
         const bits = orderBits(group, carried);
         if (bits) return compareNode(cc & 1 ? 4 : 5, binary(Node.and, cur(Slot.flagsRes), constant(bits)), constant(0));
       }
-      if (group == 1 && (carried || (kind >= FlagsKind.inc && kind <= FlagsKind.shift))) {
+      if (group == 1 && carryLevel() == JitCarry.here) {
         use(cur(Slot.flagsCarry));
         return make(Node.bit, 8, cur(Slot.flagsCarry), 0, (cc & 1) << 8);
       }
@@ -307,9 +312,9 @@ export class Emit extends Machine<i32> {
     const k = knownKind(), bit = binary(Node.and, x, constant(1));
     // of what else flagsCarry may hold nothing is in use if the kind says so
     const alone = k && !(k & (RawKind.zero | FlagsKind.overlay)) && (k & RawKind.memory || base(k) != FlagsKind.shift);
-    setCur(Slot.flagsCarry, alone ? bit : binary(Node.or, binary(Node.and, cur(Slot.flagsCarry), constant(~1)), bit));
+    setCur(Slot.flagsCarry, alone ? bit : binary(Node.or, binary(Node.and, cur(Slot.flagsCarry), constant(~1 & ~CARRY_IN_MEMORY)), bit));
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.carry)));
-    jset(JitOff.carryKept, 1);
+    setCarryLevel(JitCarry.here);
   }
   setZero(x: i32): void {
     const old = binary(Node.and, cur(Slot.flagsCarry), constant(~4));
@@ -317,25 +322,25 @@ export class Emit extends Machine<i32> {
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(RawKind.zero)));
   }
   setCarryOverflow(c: i32, o: i32): void {
-    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~3));
+    const old = binary(Node.and, cur(Slot.flagsCarry), constant(~3 & ~CARRY_IN_MEMORY));
     const two = binary(Node.or, c, binary(Node.shl, o, constant(1)));
     const k = knownKind();
     setCur(Slot.flagsCarry, k && !(k & RawKind.zero) ? two : binary(Node.or, old, two));
     setCur(Slot.flagsKind, binary(Node.or, kindNode(), constant(FlagsKind.overlay)));
-    jset(JitOff.carryKept, 1);
+    setCarryLevel(JitCarry.here);
   }
   flagsKept(none: Cond): bool {
-    jset(JitOff.keptCarry, u32(carryKept()));
+    jset(JitOff.keptLevel, carryLevel());
     for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) store<u32>(J + (<usize>(slot - Slot.flagsRes) << 2), cur(slot), JitOff.kept);
     return false;
   }
   flagsChanged(none: Cond): void {
-    const both = jget(JitOff.keptCarry) && carryKept();
+    const level = min(jget(JitOff.keptLevel), carryLevel());
     for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsKind; slot++) {
       const old = load<i32>(J + (<usize>(slot - Slot.flagsRes) << 2), JitOff.kept);
       if (cur(slot) != old) setCur(slot, this.select(none, old, cur(slot)));
     }
-    jset(JitOff.carryKept, u32(both));
+    setCarryLevel(level);
   }
   setDirection(down: bool): void {
     mayLeave(); // nothing before it that looks at the flag is still to be computed

@@ -14,6 +14,8 @@ export const enum RawKind {
   zero = 0x4000, // ZF is bit 2 of flagsCarry, the others as the rest of the kind says
 }
 export const WLOG_SHIFT: i32 = 8;
+/** In flagsCarry, of INC and DEC: CF is still that of the flags in memory. */
+export const CARRY_IN_MEMORY: i64 = 256;
 
 @inline export function base(kind: i32): i32 { return kind & 31; }
 
@@ -30,6 +32,7 @@ function sext(x: i64, wlog: u32): i64 {
 
 /** Brings flags as emitted code has them into the form of the interpreter. */
 export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
+  if (c & CARRY_IN_MEMORY) c = (c & ~(CARRY_IN_MEMORY | 1)) | <i64>carry();
   if (!(kind & RawKind.memory)) {
     const wlog = (kind >> WLOG_SHIFT) & 3;
     const k = <i32>(kind & 31);

@@ -9,11 +9,10 @@ import { Group, Op } from "../opcodes.gen";
 import { isMem, opSize } from "../operand";
 import { J, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect, snapshot } from "./effect";
-import { Emit } from "./emit";
-import { RawKind, WLOG_SHIFT } from "./flags";
-import { constant, local, local32, use } from "./node";
+import { Emit, setOrder } from "./emit";
+import { local, local32, use } from "./node";
 import { VectorType } from "./simd";
-import { Slot, fresh, setCur, temp32, temp64 } from "./slots";
+import { fresh, temp32, temp64 } from "./slots";
 import { orderNode } from "./sse_order";
 import { Known } from "./xmm";
 
@@ -143,11 +142,6 @@ function slotBit(offset: u32): u32 {
 /** The instruction may leave before it changes anything: then all state has to be in the locals. */
 export function sseMayLeave(u: usize, p: u32): bool {
   return isMem(u) || (p & Sse.CHECKED) != 0 || (wanted(p) & ~jget(JitOff.sseKnown)) != 0;
-}
-
-function setOrder(flags: i32): void {
-  setCur(Slot.flagsRes, flags);
-  setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
 }
 
 /** Effects of record `u`. If it may leave, a piece begins with it. */

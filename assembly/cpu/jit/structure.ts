@@ -22,8 +22,8 @@ import { performAny } from "../perform";
 import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
-import { carryKept, Emit, keepCarry, Term } from "./emit";
-import { RawKind } from "./flags";
+import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
+import { CARRY_IN_MEMORY, RawKind } from "./flags";
 import { Import } from "./imports";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
@@ -79,6 +79,8 @@ function loadState(): void {
   localSet(Local.tlb);
   i32const(RawKind.memory);
   localSet(Slot.flagsKind);
+  i64const(CARRY_IN_MEMORY);
+  localSet(Slot.flagsCarry);
   loadPages();
   loadXmm();
 }
@@ -121,7 +123,7 @@ export function emitRegion(): void {
   chooseWindows();
   chooseCarries();
   loadState();
-  if (wantsCarry(jget(JitOff.root))) carryFromMemory();
+  if (wantedCarry(jget(JitOff.root)) == JitCarry.here) carryFromMemory();
   loadX87();
   byte(Wasm.block);
   byte(WasmType.void_);
@@ -212,7 +214,7 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
 
 function goOn(b: usize, to: u32): void {
   const d = blockOf(to);
-  if (!(load<u8>(b, JitBlock.carryOut))) store<u8>(d, load<u8>(d, JitBlock.carry) & ~JitCarry.kept, JitBlock.carry);
+  if (!wantedCarry(to)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
@@ -226,20 +228,22 @@ function emitDispatch(): void {
   loadWord(PcpuOff.JIT + JitOff.entry);
   localSet(Local.route);
   for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(d, k, k, load<u8>(d + k, JitBlock.keys));
-  if (wantsCarry(succ(d, 0))) carryFromMemory();
+  if (wantedCarry(succ(d, 0)) == JitCarry.here) carryFromMemory();
   goOn(d, succ(d, 0));
 }
 
-@inline function wantsCarry(n: u32): bool { return (load<u8>(blockOf(n), JitBlock.carry) & JitCarry.wanted) != 0; }
+/** What every way into block `n` has to bring. */
+function wantedCarry(n: u32): u32 {
+  const b = blockOf(n);
+  return load<u8>(b, JitBlock.flags) & JitBlockFlag.loop ? load<u8>(b, JitBlock.carry) : JitCarry.none;
+}
 
-/** [] -> []: the flags are in memory; CF goes to its local, too. */
+/** [] -> []: CF of the flags in memory goes to its local, too. */
 function carryFromMemory(): void {
   i32const(RawKind.memory);
   for (let i = 0; i < 4; i++) i64const(0);
   call(Import.carry);
   localSet(Slot.flagsCarry);
-  i32const(RawKind.memory | RawKind.carry);
-  localSet(Slot.flagsKind);
 }
 
 /** [] -> []: to successor `k` of `b` if entry `key` is meant; `then` is what the loop there looks for. */
@@ -254,7 +258,7 @@ function routeTo(b: usize, k: u32, key: u32, then: u32): void {
     i32const(<i32>then);
     localSet(Local.route);
   }
-  if (b == blockOf(JitBlock.DISPATCH) && wantsCarry(succ(b, k))) carryFromMemory();
+  if (b == blockOf(JitBlock.DISPATCH) && wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
   goOn(b, succ(b, k));
   leaveControl();
 }
@@ -363,7 +367,7 @@ function translateRecord(u: usize): void {
   const nodes = jget(JitOff.nodeCount);
   let first = jget(JitOff.effectCount);
   memory.copy(J + JitOff.saved, J + JitOff.cur, CURRENT_SLOTS * 4);
-  const kept = jget(JitOff.carryKept);
+  const level = carryLevel();
   jset(JitOff.insnStart, <u32>u);
   jset(JitOff.again, 0);
   performAny<Emit, i32>(changetype<Emit>(J), u);
@@ -372,7 +376,7 @@ function translateRecord(u: usize): void {
     jset(JitOff.nodeCount, nodes);
     jset(JitOff.effectCount, first);
     jset(JitOff.term, Term.none);
-    jset(JitOff.carryKept, kept);
+    setCarryLevel(level);
     nextPiece();
     first = 0;
     performAny<Emit, i32>(changetype<Emit>(J), u);
@@ -422,7 +426,7 @@ function emitBlock(n: u32): void {
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
-  jset(JitOff.carryKept, u32(load<u8>(b, JitBlock.carry) != 0));
+  setCarryLevel(load<u8>(b, JitBlock.carry));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
@@ -442,7 +446,7 @@ function emitBlock(n: u32): void {
     if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
       emitCold(u);
       forgetSse();
-      jset(JitOff.carryKept, 0);
+      setCarryLevel(JitCarry.kept);
     } else if (!inline) {
       out(u);
       return;
@@ -458,8 +462,8 @@ function emitBlock(n: u32): void {
 function emitTail(n: u32, b: usize): void {
   const to = <u32>succ(b, 0), rest = <usize>load<u32>(b, JitBlock.term), live = to == NONE || flagsLive(to);
   endBlockX87(n);
-  if (to != NONE && wantsCarry(to)) keepCarry();
-  store<u8>(b, u8(carryKept()), JitBlock.carryOut);
+  if (to != NONE) wantCarry(wantedCarry(to));
+  store<u8>(b, <u8>carryLevel(), JitBlock.carryOut);
   useAll();
   emitEffects();
   rememberPlain(n);
@@ -502,8 +506,8 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   const successors = <u32>load<u8>(b, JitBlock.succCount);
   let live = term == Term.indirect;
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
-  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE && wantsCarry(succ(b, k))) keepCarry();
-  store<u8>(b, u8(carryKept()), JitBlock.carryOut);
+  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE) wantCarry(wantedCarry(succ(b, k)));
+  store<u8>(b, <u8>carryLevel(), JitBlock.carryOut);
   useAll();
   emitEffects();
   rememberPlain(n);

@@ -67,6 +67,9 @@
   (local.set $26
    (i32.const 64)
   )
+  (local.set $25
+   (i64.const 256)
+  )
   (block $block2
    (block $block
     (local.set $27
@@ -303,6 +306,9 @@
          )
          (local.set $26
           (i32.const 64)
+         )
+         (local.set $25
+          (i64.const 256)
          )
          (i32.const record+12)
         )

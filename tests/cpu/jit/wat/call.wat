@@ -78,17 +78,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $4)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -531,7 +521,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $5)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

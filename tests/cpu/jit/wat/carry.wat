@@ -42,6 +42,7 @@
   (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local $scratch_42 i64)
+  (local $scratch_43 i64)
   (local.set $0
    (i64.load offset=pcpu+0x0 align=1
     (i32.const 0)
@@ -79,6 +80,19 @@
   )
   (local.set $26
    (i32.const 64)
+  )
+  (local.set $25
+   (i64.const 256)
+  )
+  (local.set $25
+   (call_indirect (type $0)
+    (i32.const 64)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i64.const 0)
+    (i32.const 9)
+   )
   )
   (block $block1
    (block $block
@@ -233,7 +247,7 @@
        (i32.const 64)
       )
       (then
-       (call_indirect (type $0)
+       (call_indirect (type $1)
         (local.get $26)
         (local.get $22)
         (local.get $23)
@@ -249,7 +263,7 @@
        (i32.or
         (i32.ne
          (local.tee $32
-          (call_indirect (type $3)
+          (call_indirect (type $4)
            (i32.const record+13)
            (i32.const 3)
           )
@@ -293,6 +307,9 @@
           (local.set $26
            (i32.const 64)
           )
+          (local.set $25
+           (i64.const 256)
+          )
           (i32.const record+14)
          )
         )
@@ -310,6 +327,30 @@
         (local.get $32)
        )
        (br $block1)
+      )
+     )
+     (local.set $34
+      (call_indirect (type $0)
+       (local.get $26)
+       (local.get $22)
+       (local.get $23)
+       (local.get $24)
+       (local.get $25)
+       (i32.const 9)
+      )
+     )
+     (local.set $25
+      (block (result i64)
+       (local.set $scratch_43
+        (i64.and
+         (local.get $34)
+         (i64.const 1)
+        )
+       )
+       (local.set $26
+        (i32.const 8256)
+       )
+       (local.get $scratch_43)
       )
      )
      (br $label)
@@ -337,7 +378,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $0)
+     (call_indirect (type $1)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -69,17 +69,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $0)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -215,7 +205,7 @@
       )
      )
      (local.set $36
-      (call_indirect (type $0)
+      (call_indirect (type $2)
        (local.get $26)
        (local.get $22)
        (local.get $23)

@@ -63,17 +63,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $2)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -178,7 +168,7 @@
         )
         (then
          (local.set $29
-          (call_indirect (type $3)
+          (call_indirect (type $2)
            (i32.const record+9)
            (i32.const 5)
           )
@@ -208,7 +198,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)
@@ -295,17 +285,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $2)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -500,7 +480,7 @@
            )
            (then
             (local.set $29
-             (call_indirect (type $3)
+             (call_indirect (type $2)
               (i32.const record+12)
               (i32.const 5)
              )
@@ -537,7 +517,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -72,17 +72,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $2)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -217,7 +207,7 @@
         )
         (then
          (local.set $29
-          (call_indirect (type $3)
+          (call_indirect (type $2)
            (i32.const record+14)
            (i32.const 5)
           )
@@ -251,7 +241,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -70,17 +70,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $3)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block
    (block $block
@@ -185,7 +175,7 @@
            (br_if $block
             (i32.eqz
              (local.tee $36
-              (call_indirect (type $4)
+              (call_indirect (type $3)
                (local.get $37)
                (i32.const 8)
                (i32.const record+6)
@@ -299,7 +289,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $5)
+     (call_indirect (type $4)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -68,17 +68,7 @@
    (i32.const 64)
   )
   (local.set $25
-   (call_indirect (type $4)
-    (i32.const 64)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i64.const 0)
-    (i32.const 9)
-   )
-  )
-  (local.set $26
-   (i32.const 8256)
+   (i64.const 256)
   )
   (block $block1
    (block $block
@@ -176,6 +166,9 @@
           )
           (local.set $26
            (i32.const 64)
+          )
+          (local.set $25
+           (i64.const 256)
           )
           (i32.const record+10)
          )

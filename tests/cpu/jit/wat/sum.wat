@@ -73,6 +73,9 @@
   (local.set $26
    (i32.const 64)
   )
+  (local.set $25
+   (i64.const 256)
+  )
   (block
    (block $block
     (loop $label
