@@ -19,7 +19,7 @@ import { BlockOff, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
-import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong } from "./buffer";
+import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, unsigned } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
@@ -541,7 +541,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     settle(true);
     let whole = templateOf(u) != Template.ret;
     for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE) whole = false;
-    if (whole) emitSearch(n, u, to, 0, successors);
+    if (whole && successors > 3) emitTable(n, u, to, successors);
     else emitTargets(n, u, to, 0, successors);
     localGet(to);
     call(Import.jump);
@@ -566,22 +566,59 @@ function emitTargets(n: u32, u: usize, to: u32, k: u32, end: u32): void {
   }
 }
 
-/** The same for more, which are in the order of their addresses. */
-function emitSearch(n: u32, u: usize, to: u32, first: u32, end: u32): void {
-  if (end - first < 3) {
-    emitTargets(n, u, to, first, end);
+/** Bits of an address that tell the successors of block `n` apart, as the first of them and how many: shift | bits << 8; 0 if five do not. */
+function tellApart(n: u32, count: u32): u32 {
+  const b = blockOf(n);
+  for (let bits: u32 = 2; bits < 6; bits++) {
+    for (let shift: u32 = 0; shift < 12; shift++) {
+      let seen: u32 = 0, k: u32 = 0;
+      for (; k < count; k++) {
+        const bit = <u32>1 << (<u32>(ripOf(blockOf(succ(b, k))) >> shift) & ((1 << bits) - 1));
+        if (seen & bit) break;
+        seen |= bit;
+      }
+      if (k == count) return shift | bits << 8;
+    }
+  }
+  return 0;
+}
+
+/** The same for many, by one indirect branch of the host's, as the guest's is one: which way comparisons would go is as hard to foretell, each time. */
+function emitTable(n: u32, u: usize, to: u32, count: u32): void {
+  const b = blockOf(n), how = tellApart(n, count), shift = how & 0xff, size = <u32>1 << (how >> 8);
+  if (!how) {
+    emitTargets(n, u, to, 0, count);
     return;
   }
-  const middle = (first + end) >> 1;
+  for (let k: u32 = 0; k <= count; k++) { // the outermost is for none of them, the innermost for the first
+    byte(Wasm.block);
+    byte(WasmType.void_);
+    enterControl(Control.if_);
+  }
   localGet(to);
-  i64const(ripOf(blockOf(succ(blockOf(n), middle))));
-  byte(Wasm.i64lt_u);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  enterControl(Control.if_);
-  emitSearch(n, u, to, first, middle);
-  byte(Wasm.else_);
-  emitSearch(n, u, to, middle, end);
+  i64const(shift);
+  byte(Wasm.i64shr_u);
+  byte(Wasm.i32wrap);
+  i32const(size - 1);
+  byte(Wasm.i32and);
+  byte(Wasm.brTable);
+  unsigned(size);
+  for (let i: u32 = 0; i < size; i++) {
+    let k: u32 = 0;
+    while (k < count && (<u32>(ripOf(blockOf(succ(b, k))) >> shift) & (size - 1)) != i) k++;
+    unsigned(k);
+  }
+  unsigned(count);
+  for (let k: u32 = 0; k < count; k++) {
+    leaveControl();
+    localGet(to);
+    i64const(ripOf(blockOf(succ(b, k))));
+    byte(Wasm.i64ne);
+    hint(false);
+    byte(Wasm.br_if);
+    unsigned(count - 1 - k);
+    edge(n, k, u, RecOff.taken);
+  }
   leaveControl();
 }
 
