@@ -33,6 +33,9 @@ const MAX_KEYS: u32 = 96;
 const MAX_WINDOWS: u32 = 10;
 const STACK: u32 = Gpr.rsp * 8;
 const FRAME: u32 = Gpr.rbp * 8;
+/* Of string instructions. */
+const SOURCE: u32 = Gpr.rsi * 8;
+const DESTINATION: u32 = Gpr.rdi * 8;
 
 @inline function keyAt(n: u32): usize { return J + JitOff.windows + <usize>n * WindowOff.SIZE; }
 @inline function isGeneral(offset: u32): bool { return offset < <u32>PcpuOff.zero; }
@@ -88,7 +91,11 @@ function noteRecord(u: usize, ripBase: u64, weight: u32, unstable: u32): void {
   switch (t) {
     case Template.push: case Template.call: case Template.callInd: noteAccess(STACK, PcpuOff.zero, true, 0, weight, unstable); break;
     case Template.pop: case Template.ret: case Template.leave: noteAccess(t == Template.leave ? FRAME : STACK, PcpuOff.zero, false, 0, weight, unstable); return;
-    case Template.movs: case Template.stos: case Template.lods: case Template.jcc: case Template.jmp: case Template.nop: case Template.lea: return;
+    case Template.movs: case Template.stos: case Template.lods:
+      if (t != Template.stos) noteAccess(SOURCE, PcpuOff.zero, false, 0, weight, unstable);
+      if (t != Template.lods) noteAccess(DESTINATION, PcpuOff.zero, true, 0, weight, unstable);
+      return;
+    case Template.jcc: case Template.jmp: case Template.nop: case Template.lea: return;
     default: break;
   }
   if (form != Form.rr && form != Form.ri) noteAccess(base, index, writesMemory(u), bucketOf(base, index, disp, ripBase), weight, unstable);
@@ -185,8 +192,9 @@ function windowOf(base: u32, index: u32, write: bool, bucket: i32): u32 {
   return n < jget(JitOff.windowKeys) && load<u16>(keyAt(n), WindowOff.tag) ? n + 1 : 0;
 }
 
-/** Window of the memory operand of record `u`. */
+/** Window of the memory operand of record `u`, or what a string instruction reads or writes. */
 export function operandWindow(u: usize, write: bool): u32 {
+  if (isTemplate(u) && templateOf(u) >= Template.movs && templateOf(u) <= Template.lods) return windowOf(write ? DESTINATION : SOURCE, PcpuOff.zero, write, 0);
   const base = <u32>load<u8>(u, RecOff.base), index = <u32>load<u8>(u, RecOff.index);
   return windowOf(base, index, write, bucketOf(base, index, load<i32>(u, RecOff.disp), load<u64>(J, JitOff.ripBase)));
 }
