@@ -62,7 +62,7 @@ export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatisti
 }
 
 export class Jit {
-  private functions: WebAssembly.ExportValue[] = [];
+  private functions: unknown[] = [];
   private table: WebAssembly.Table | undefined;
   private costUs = THRESHOLD * SLICE_US * SPARED; // of one translation, by the quicker ones of late
   private adapts = false;
@@ -74,7 +74,7 @@ export class Jit {
   ) {}
 
   /** Lets the core translate; from now on it may call install(). */
-  enable(exports: WebAssembly.Exports, tuning: JitTuning = {}): void {
+  enable(exports: Readonly<Record<string, unknown>>, tuning: JitTuning = {}): void {
     this.functions = IMPORTS.map((name) => exports[name]);
     this.table = exports.table as WebAssembly.Table;
     const jit = pcpuBase(this.pcpu) + PcpuOff.JIT;
@@ -120,7 +120,7 @@ export class Jit {
       // a table of its own: one shared by all would keep every instance alive that ever imported it
       const t = new WebAssembly.Table({ element: "anyfunc", initial: this.functions.length });
       this.functions.forEach((body, i) => t.set(i, body));
-      const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] } });
+      const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] as CallableFunction } });
       this.table?.set(slot, instance.exports.f as () => number);
       const tookMs = performance.now() - began;
       this.done.count++;
