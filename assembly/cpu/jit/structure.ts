@@ -19,7 +19,7 @@ import { BlockOff, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
-import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, unsigned } from "./buffer";
+import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
@@ -92,6 +92,9 @@ function loadPages(): void {
   localSet(jget(JitOff.pagesLocal));
 }
 
+/** [] -> []: from now on the local says what is left of the slice; attention() must not take what it was for what it is. */
+function countHere(): void { storeWord(PcpuOff.left, 0); }
+
 function saveState(): void {
   const written = jget(JitOff.written);
   for (let slot: u32 = 0; slot < 16; slot++) if (written >> slot & 1) saveLong(slot * 8, slot);
@@ -123,6 +126,7 @@ export function emitRegion(): void {
   chooseWindows();
   chooseCarries();
   loadState();
+  countHere();
   if (wantedCarry(jget(JitOff.root)) == JitCarry.here) carryFromMemory();
   loadX87();
   byte(Wasm.block);
@@ -343,6 +347,7 @@ function emitCold(u: usize): void {
   localSet(Local.result);
   leave(2); // raw
   byte(Wasm.end);
+  countHere();
 }
 
 /** The stores of an instruction know now how its end looks. */

@@ -70,6 +70,10 @@
   (local.set $25
    (i64.const 256)
   )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
   (block $block2
    (block $block
     (local.set $27
@@ -328,6 +332,10 @@
       )
       (br $block2)
      )
+    )
+    (i32.store offset=pcpu+0x1018 align=1
+     (i32.const 0)
+     (i32.const 0)
     )
     (@metadata.code.branch_hint "\00")
     (if

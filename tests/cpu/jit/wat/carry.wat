@@ -84,6 +84,10 @@
   (local.set $25
    (i64.const 256)
   )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
   (local.set $25
    (call_indirect (type $0)
     (i32.const 64)
@@ -328,6 +332,10 @@
        )
        (br $block1)
       )
+     )
+     (i32.store offset=pcpu+0x1018 align=1
+      (i32.const 0)
+      (i32.const 0)
      )
      (local.set $34
       (call_indirect (type $0)

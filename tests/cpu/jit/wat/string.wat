@@ -70,6 +70,10 @@
   (local.set $25
    (i64.const 256)
   )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
   (block $block1
    (block $block
     (loop $label
@@ -188,6 +192,10 @@
        )
        (br $block1)
       )
+     )
+     (i32.store offset=pcpu+0x1018 align=1
+      (i32.const 0)
+      (i32.const 0)
      )
      (local.set $34
       (i32.ne

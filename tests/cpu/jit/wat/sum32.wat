@@ -75,6 +75,10 @@
   (local.set $25
    (i64.const 256)
   )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
   (block
    (block $block
     (loop $label
