@@ -317,10 +317,15 @@ function address(a: i32): u32 {
   return lin;
 }
 
-/** [] -> [i64]: address of the last byte of an access of `w` bytes. One that wraps at 4 GiB does not wrap here: it is on no page of its first. */
-function lastByte(lin: u32, w: i32): void {
+/** [] -> [i64]: what address() found. */
+function wholeAddress(lin: u32): void {
   if (lin) localGet(lin);
   else { localGet(Local.lin); byte(Wasm.i64extend_u); }
+}
+
+/** [] -> [i64]: address of the last byte of an access of `w` bytes. One that wraps at 4 GiB does not wrap here: it is on no page of its first. */
+function lastByte(lin: u32, w: i32): void {
+  wholeAddress(lin);
   if (w > 1) { i64const(w - 1); byte(Wasm.i64add); }
 }
 
@@ -348,20 +353,22 @@ export function probe(a: i32, w: i32, table: u32): u32 {
   return lin;
 }
 
-/** [] -> [i32]: 1 if the access at address() stays on the page of `window`. */
+/** [] -> [i32]: 1 if the access at address() stays on the page of `window`. One that is not aligned might reach into the next page, and
+ *  is not on any window's. */
 function compareWindow(lin: u32, w: i32, window: u32): void {
-  lastByte(lin, w);
-  i64const(0xfff);
-  byte(Wasm.i64or);
+  if (w & (w - 1)) giveUp();
+  wholeAddress(lin);
+  i64const(~0xfff | (w - 1));
+  byte(Wasm.i64and);
   localGet(tagLocal(window));
   byte(Wasm.i64eq);
 }
 
 /** [] -> []: moves `window` to the page of a TLB entry that was hit. */
 function moveWindow(lin: u32, table: u32, window: u32): void {
-  lastByte(lin, 1);
-  i64const(0xfff);
-  byte(Wasm.i64or);
+  wholeAddress(lin);
+  i64const(~0xfff);
+  byte(Wasm.i64and);
   localSet(tagLocal(window));
   localGet(Local.entry);
   access(Wasm.i32load, table + TlbOff.addend);
@@ -412,8 +419,7 @@ export function hitHost(table: u32): void {
 
 /** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. `extra`: as of leave(). */
 export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u32 = 1): void {
-  if (lin) localGet(lin);
-  else { localGet(Local.lin); byte(Wasm.i64extend_u); }
+  wholeAddress(lin);
   i32const(w);
   i32const(<i32>u);
   call(write ? Import.missW : Import.missR);

@@ -126,6 +126,7 @@ export function emitRegion(): void {
   chooseWindows();
   chooseCarries();
   loadState();
+  emptyWindows();
   countHere();
   if (wantedCarry(jget(JitOff.root)) == JitCarry.here) carryFromMemory();
   loadX87();

@@ -2,7 +2,8 @@
  *  predecessor used, a register with a register, and asks the TLB only when that page is left.
  *
  *  ```
- *  tag   i64 local: address of the page | 0xfff, 0 for none: what an access compares is never 0
+ *  tag   i64 local: address of the page, NO_PAGE for none: with an access's address less its bits within a page, but for those that
+ *        say that it is aligned, compared at once
  *  host  i32 local: addend to the low half of a linear address on that page
  *  ```
  *  Accesses share a window if they are made through the same registers, at displacements of the same 4 KiB, for the same purpose
@@ -31,6 +32,7 @@ const enum WindowOff { base = 0, index = 1, write = 2, weight = 4, bucket = 8, t
 const MAX_KEYS: u32 = 96;
 /** Windows a region has at most: locals that all exits of its loops keep alive. */
 const MAX_WINDOWS: u32 = 10;
+const NO_PAGE: i64 = 0x800;
 const STACK: u32 = Gpr.rsp * 8;
 const FRAME: u32 = Gpr.rbp * 8;
 /* Of string instructions. */
@@ -211,7 +213,7 @@ export function emptyWindows(): void {
   for (let n: u32 = 0; n < count; n++) {
     const tag = <u32>load<u16>(keyAt(n), WindowOff.tag);
     if (!tag) continue;
-    i64const(0);
+    i64const(NO_PAGE);
     localSet(tag);
   }
 }

@@ -75,6 +75,9 @@
   (local.set $25
    (i64.const 256)
   )
+  (local.set $34
+   (i64.const 2048)
+  )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
    (i32.const 0)
@@ -110,14 +113,11 @@
       (@metadata.code.branch_hint "\01")
       (if (result i32)
        (i64.eq
-        (i64.or
-         (i64.add
-          (i64.extend_i32_u
-           (local.get $31)
-          )
-          (i64.const 3)
+        (i64.and
+         (i64.extend_i32_u
+          (local.get $31)
          )
-         (i64.const 4095)
+         (i64.const -4093)
         )
         (local.get $34)
        )
@@ -157,11 +157,11 @@
          )
          (then
           (local.set $34
-           (i64.or
+           (i64.and
             (i64.extend_i32_u
              (local.get $31)
             )
-            (i64.const 4095)
+            (i64.const -4096)
            )
           )
           (local.set $35
