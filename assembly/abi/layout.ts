@@ -61,6 +61,7 @@ export const enum FrameOff {
   code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
   link = 20, // u32, free for the frame's user
   decoders = 24, // u32, bit n: pCPU n may hold records of this frame
+  writable = 28, // u32, while FrameFlag.written: the TLB entry for writing, or that there may be several (assembly/mmu/written)
   SIZE = 32,
 }
 
@@ -302,10 +303,9 @@ export const enum PcpuOff {
   DROP_MAX = 254,
   tableCache = 0x3a00, // 64 x 16 B: page tables of recent 2 MiB regions (assembly/mmu/table_cache)
   tableFrames = 0x4000, // 32 x 8 B: where page tables of the guest are (assembly/mmu/table_cache)
+  p2mLeaves = 0x4100, // 64 x 8 B: where tables of the p2m are (assembly/mmu/p2m)
   patched = 0x3e00, // 32 x 16 B: instructions whose immediates are read anew (cpu/patched)
-  TLB = 0x10000, // 3 classes x (R 64 KiB, W 64 KiB)
-  TLB_CLASS = 0x20000, // bytes per class
-  TLB_W = 0x10000, // write table relative to the class's read table
+  tlbTouched = 0x10000, // u8[3 * 256], not 0: something was filled in that 4 KiB of the TLB since all of it was empty
   JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32 (0: invalid), record u32
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]
@@ -329,12 +329,17 @@ export const enum TlbClass {
   user = 2,
 }
 
-/** TLB entry, 16 B. Hit: tag == ((lin + size - 1) & ~0xfff); index (lin >> 8) & 0xfff0. Host = (u32)lin + addend. */
+/** TLB entry, 16 B, at (lin >> 8) & INDEX of a class's table. With last = lin + size - 1 a read hits if (tag ^ last) < 4096, a write if
+ *  tag == (last & ~0xfff). Host = (u32)lin + addend. */
 export const enum TlbOff {
-  tag = 0, // u64, INVALID has low bit set
+  tag = 0, // u64, see assembly/mmu/tlb
   addend = 8, // u32
-  flags = 12, // u32, bit 0 global
+  flags = 12, // u32 TlbFlag
   SIZE = 16,
+  INDEX = 0xffff0,
+  CLASS = 0x100000, // bytes of a table
+  TABLES = 0x100000, // of the first one, from PcpuOff.codeBase; multiples of 1 MiB both
+  END = 0x400000, // of the last one
 }
 
 /** Access rights in VMX layout (SDM Vol.3C "Guest Register State"): descriptor bits 8..15 in 0..7 and 20..23 in 12..15. */

@@ -3,13 +3,13 @@
  *  Hot code: `h = hostR(lin, size); if (!h) return 0;` and `load<T>(h)`; `h = hostW(lin, size)` and `storeN(h, v)`.
  *  Cold helpers: ld* and st*, which unwind on a fault. sys* are implicit supervisor accesses (descriptor tables, TSS):
  *  privileged at any CPL, and SMAP holds for them whatever AC says (SDM Vol.3A "Determination of Access Rights"). */
-import { PcpuOff, TlbOff } from "../abi/layout";
+import { PcpuOff, TlbClass, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
 import { failError } from "../fault";
 import { commitWrite, hostSpanR, hostSpanW, missR, missS, missW, readIn, writeIn } from "../mmu/access";
-import { SUPERVISOR } from "../mmu/tlb";
+import { tableOf } from "../mmu/tlb";
 import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
 
@@ -17,38 +17,37 @@ export { commitWrite, hostSpanR, hostSpanW, missR, missW };
 
 const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
 
+/** Whether the TLB entry at `entry` lets `size` bytes at `lin` be read. */
+@inline export function readHits(entry: usize, lin: u64, size: i32): bool { return (load<u64>(entry) ^ (lin + (size - 1))) < 4096; }
+/** Whether it lets them be written. */
+@inline export function writeHits(entry: usize, lin: u64, size: i32): bool { return load<u64>(entry) == ((lin + (size - 1)) & ~(<u64>0xfff)); }
+
 /** Host address of `size` (1..64) readable bytes at `lin`, or 0 with the fault pending. */
 @inline export function hostR(lin: u64, size: i32): usize {
-  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry) == ((lin + (size - 1)) & ~(<u64>0xfff))) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  if (readHits(entry, lin, size)) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
   return missR(lin, size);
 }
 
 /** Host address of `size` (1..64) writable bytes at `lin`, or 0 with the fault pending. Their present contents can be
  *  read there. After storing through anything but storeN, call commitWrite() if it is the write bounce buffer. */
 @inline export function hostW(lin: u64, size: i32): usize {
-  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
-    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
-  }
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  if (writeHits(entry, lin, size)) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
   return missW(lin, size);
 }
 
 /** hostW for a store that replaces all `size` bytes: a device is not read first. */
 @inline export function hostS(lin: u64, size: i32): usize {
-  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
-    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
-  }
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  if (writeHits(entry, lin, size)) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
   return missS(lin, size);
 }
 
 /** hostW for the hot template at record `u`. */
 @inline export function hostAt(lin: u64, size: i32, u: usize): usize {
-  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry, PcpuOff.TLB_W) == ((lin + (size - 1)) & ~(<u64>0xfff))) {
-    return <usize>lin + <usize>load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
-  }
+  const entry = <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  if (writeHits(entry, lin, size)) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
   return missAt(lin, size, u);
 }
 
@@ -63,12 +62,14 @@ export function missAt(lin: u64, size: i32, u: usize): usize {
 
 /** Host address of `size` (1..64) bytes at `lin` if the TLB class `base` has them, 0 where there is more to do than to look. */
 @inline export function knownR(base: usize, lin: u64, size: i32): usize {
-  const entry = base + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry) != ((lin + (size - 1)) & ~(<u64>0xfff))) return 0;
-  return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
+  const entry = base + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  return readHits(entry, lin, size) ? <usize>lin + <usize>load<u32>(entry, TlbOff.addend) : 0;
 }
 
-@inline export function knownW(base: usize, lin: u64, size: i32): usize { return knownR(base + PcpuOff.TLB_W, lin, size); }
+@inline export function knownW(base: usize, lin: u64, size: i32): usize {
+  const entry = base + ((<u32>lin >>> 8) & TlbOff.INDEX);
+  return writeHits(entry, lin, size) ? <usize>lin + <usize>load<u32>(entry, TlbOff.addend) : 0;
+}
 
 @inline export function store8(host: usize, value: u64): void {
   store<u8>(host, <u8>value);
@@ -163,15 +164,15 @@ export function stBytes(lin: u64, host: usize, n: u32): void {
 @inline function pageLeft(lin: u64, n: u32): u32 { return min(n, 4096 - (<u32>lin & 0xfff)); }
 
 function sysReadable(lin: u64, size: u32): usize {
-  const entry = SUPERVISOR + ((<u32>lin >>> 8) & 0xfff0);
-  if (load<u64>(entry) == ((lin + (size - 1)) & ~(<u64>0xfff))) return <usize>lin + <usize>load<u32>(entry, TlbOff.addend);
-  const host = readIn(lin, size, SUPERVISOR);
+  const base = tableOf(TlbClass.supervisor);
+  let host = knownR(base, lin, size);
+  if (!host) host = readIn(lin, size, base);
   if (!host) unwind();
   return host;
 }
 
 function sysWritable(lin: u64, size: u32): usize {
-  const host = writeIn(lin, size, SUPERVISOR, false);
+  const host = writeIn(lin, size, tableOf(TlbClass.supervisor), false);
   if (!host) unwind();
   return host;
 }

@@ -2,7 +2,8 @@
  *  frame for invalidation, filled by the decoder from a bump pointer and dropped as a whole when full.
  *
  *  ```
- *  codeBase   u32 per mfn: first block of the frame
+ *  codeBase   tables of regions and of the TLB
+ *  + BEFORE   u32 per mfn: first block of the frame
  *  + heads    u32 x HASH_SIZE buckets
  *  + hash     records: each block is a head (BlockOff), its instructions, sometimes a GOTO
  *  ```
@@ -11,14 +12,14 @@
  *  its own block) needs no notice. Blocks never cross a page; an instruction that does is a block of its own
  *  (Handler.straddle), valid while the next page's mapping is the one it was decoded from. */
 import { Check, CheckOff, RegionOff } from "../abi/jit";
-import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg } from "../abi/layout";
+import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg, TlbOff } from "../abi/layout";
 import { BlockOff, RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { checkPhase, noteJump } from "../mmu/journal";
-import { SECOND_SIZE } from "../mmu/second_level";
-import { evictWritable, flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
+import { flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
+import { evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
 import { stepHook } from "./helpers/debug";
@@ -39,8 +40,8 @@ export const MAX_INSNS: i32 = 64;
 
 @inline export function recordsOf(head: usize): u32 { return load<u8>(head, BlockOff.records) & 0x7f; }
 
-/** The tables of regions and the second-level TLB come before the heads. */
-const BEFORE: usize = RegionOff.TABLES + SECOND_SIZE;
+/** The tables of regions and both levels of the TLB come before the heads. */
+const BEFORE: usize = TlbOff.END;
 
 @inline function headsSize(): usize { return (<usize>load<u32>(Region.MACHINE, MachineOff.frames) * 4 + 4095) & ~4095; }
 @inline function heads(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + BEFORE; }

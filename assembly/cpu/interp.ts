@@ -9,7 +9,7 @@ import { FlagsKind, PcpuOff, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
-import { commitWrite, hostAt, hostR } from "./access";
+import { commitWrite, hostAt, hostR, readHits, writeHits } from "./access";
 import { exchange } from "./atomic";
 import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow, setZero } from "./flags";
@@ -23,7 +23,7 @@ import { performFlat } from "./perform";
 
 /** Where the TLB in force has, or would have, the page of `lin`. */
 @inline function tlbEntry(lin: u64): usize {
-  return <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & 0xfff0);
+  return <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
 }
 
 @unmanaged
@@ -65,12 +65,16 @@ export class Interp<K> extends Machine<u64> {
     return hostR(lin, w);
   }
   @inline hostW(lin: u64, w: i32, u: usize): Host {
-    if (sizeof<K>() == 1) return tlbEntry(lin) + PcpuOff.TLB_W;
+    if (sizeof<K>() == 1) return tlbEntry(lin);
     if (sizeof<K>() == 2) return checkedHost(u, lin, w, true);
     return hostAt(lin, w, u);
   }
   @inline faulted(s: Host, lin: u64, w: i32, u: usize): bool {
-    if (sizeof<K>() == 1) return load<u64>(s) != ((lin + (w - 1)) & ~(<u64>0xfff));
+    if (sizeof<K>() == 1) return !readHits(s, lin, w);
+    return s == 0;
+  }
+  @inline faultedW(s: Host, lin: u64, w: i32, u: usize): bool {
+    if (sizeof<K>() == 1) return !writeHits(s, lin, w);
     return s == 0;
   }
   @inline fault(u: usize): usize {
@@ -231,7 +235,7 @@ export class Interp<K> extends Machine<u64> {
     return hostR(sp, w);
   }
   @inline stackHostW(sp: u64, w: i32, u: usize): Host {
-    if (sizeof<K>() == 1) return tlbEntry(sp) + PcpuOff.TLB_W;
+    if (sizeof<K>() == 1) return tlbEntry(sp);
     if (sizeof<K>() == 2) return checkedStackHost(sp, w, true);
     return hostAt(sp, w, u);
   }

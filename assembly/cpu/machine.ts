@@ -30,12 +30,13 @@ export abstract class Machine<V> {
   /** The same moved by `by` bytes. */
   abstract eaBy(u: usize, simple: bool, by: V): V;
   /** Access to `w` bytes at `lin` for record `u`, in three steps: `s = hostR(lin, ...)` looks the place up,
-   *  `if (faulted(s, lin, ...)) return fault(u)` leaves where there is none, `host(s, lin)` is its address. All of an
+   *  `if (faulted(s, lin, ...)) return fault(u)`, after hostW faultedW, leaves where there is none, `host(s, lin)` is its address. All of an
    *  instruction's accesses come before anything it changes: `fault` may also begin the instruction again elsewhere. An
    *  emitter writes everything, the exit included, in the first step. */
   abstract hostR(lin: V, w: i32, u: usize): Host;
   abstract hostW(lin: V, w: i32, u: usize): Host;
   abstract faulted(s: Host, lin: V, w: i32, u: usize): bool;
+  abstract faultedW(s: Host, lin: V, w: i32, u: usize): bool;
   abstract fault(u: usize): usize;
   abstract host(s: Host, lin: V): Host;
   abstract load(h: Host, w: i32): V;

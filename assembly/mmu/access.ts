@@ -8,7 +8,7 @@
  *  Order between processors (TSO) holds as long as each access is one wasm access: what is gathered is not atomic, as a
  *  page-crossing access is not on hardware. */
 import { Check } from "../abi/jit";
-import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbOff } from "../abi/layout";
+import { Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { recheckAfter } from "../cpu/helpers/events";
 import { PCPU } from "../cpu/pcpu";
@@ -16,11 +16,12 @@ import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
-import { frameOf, isWritable, ramEntry } from "./p2m";
+import { isWritable, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
 import { Known, knownPage, rememberPage } from "./second_level";
-import { entryFor, fill, Mark, noteLarge, SUPERVISOR, SUPERVISOR_AC, USER } from "./tlb";
+import { classOf, deviceTag, entryFor, fill, Mark, noteLarge, tableOf } from "./tlb";
 import { WalkOff } from "./walk_words";
+import { markWritten } from "./written";
 
 /** What a page function returns besides 0 (fault pending) and host addresses, which are far above. */
 export const DEVICE: usize = 1; // at WalkOff.gpa
@@ -31,7 +32,8 @@ const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
 const PAGE: u64 = 4096;
 
 @inline function accessOf(base: usize): u32 {
-  return base == USER ? Pfec.U : base == SUPERVISOR_AC ? SMAP_OFF : 0;
+  const which = classOf(base);
+  return which == TlbClass.user ? Pfec.U : which == TlbClass.supervisorAc ? SMAP_OFF : 0;
 }
 
 /** The class in force (explicit accesses). */
@@ -40,8 +42,8 @@ const PAGE: u64 = 4096;
 /** Host address of a byte for reading in class `base`. */
 export function readPage(lin: u64, base: usize): usize {
   const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
-  if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
-  if (tag == (page | Mark.device)) return deviceHit(lin, entry);
+  if ((tag ^ lin) < PAGE) return <usize>lin + load<u32>(entry, TlbOff.addend);
+  if ((tag & ~(<u64>Mark.deviceWritable)) == deviceTag(page, Mark.device)) return deviceHit(lin, entry);
   const access = accessOf(base);
   let known = knownPage(lin);
   if (!known || !permits(access, known, false)) {
@@ -49,15 +51,14 @@ export function readPage(lin: u64, base: usize): usize {
     if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
     const gpa = load<u64>(PCPU, WalkOff.gpa);
     const found = isApic(gpa) ? 0 : ramEntry(gpa);
-    if (!found) return deviceMiss(lin, entry, 0);
+    if (!found) return deviceMiss(lin, entry, Mark.device);
     noteSize(lin);
     known = rememberPage(lin, found);
   }
   const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
-  fill(entry, 0, page, <u32>(host - <usize>lin), global);
   if (known & Pte.D && !checkPhase() && known & Known.writable && permits(access | Pfec.W, known, false)) {
     fillWritable(entry, page, host, lin, global);
-  }
+  } else fill(entry, page | Mark.readOnly, <u32>(host - <usize>lin), global);
   return host;
 }
 
@@ -74,18 +75,18 @@ export function writePage(lin: u64, base: usize, len: u32): usize {
 }
 
 function writableHost(lin: u64, base: usize): usize {
-  const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry, PcpuOff.TLB_W);
-  if (tag == page) return <usize>lin + load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
+  const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
+  if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.code)) {
-    const at = <usize>lin + load<u32>(entry, PcpuOff.TLB_W + TlbOff.addend);
+    const at = <usize>lin + load<u32>(entry, TlbOff.addend);
     if (!hasCode(at)) {
-      markWritten(at);
-      store<u64>(entry, page, PcpuOff.TLB_W);
-      if (checkPhase()) noteWritable(entry + PcpuOff.TLB_W);
+      markWritten(at, entry);
+      store<u64>(entry, page);
+      if (checkPhase()) noteWritable(entry);
     }
     return at;
   }
-  if (tag == (page | Mark.device)) return deviceHit(lin, entry + PcpuOff.TLB_W);
+  if (tag == deviceTag(page, Mark.device | Mark.deviceWritable)) return deviceHit(lin, entry);
   const access = accessOf(base) | Pfec.W;
   let known = knownPage(lin);
   // the first write to a page walks, to set its dirty flag
@@ -94,14 +95,13 @@ function writableHost(lin: u64, base: usize): usize {
     if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
     const gpa = load<u64>(PCPU, WalkOff.gpa);
     const found = isApic(gpa) ? 0 : ramEntry(gpa);
-    if (!found) return deviceMiss(lin, entry, PcpuOff.TLB_W);
+    if (!found) return deviceMiss(lin, entry, Mark.device | Mark.deviceWritable);
     if (!isWritable(found)) return DISCARD;
     noteSize(lin);
     known = rememberPage(lin, found);
   }
   const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
   fillWritable(entry, page, host, lin, global);
-  fill(entry, 0, page, <u32>(host - <usize>lin), global);
   return host;
 }
 
@@ -113,14 +113,9 @@ function noteSize(lin: u64): void {
 function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
   let tag = page;
   if (hasCode(host)) tag |= Mark.code;
-  else markWritten(host);
-  fill(entry, PcpuOff.TLB_W, tag, <u32>(host - <usize>lin), global);
-  if (checkPhase()) noteWritable(entry + PcpuOff.TLB_W);
-}
-
-@inline function markWritten(host: usize): void {
-  const frame = frameOf(host);
-  if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags);
+  else markWritten(host, entry);
+  fill(entry, tag, <u32>(host - <usize>lin), global);
+  if (checkPhase()) noteWritable(entry);
 }
 
 function deviceHit(lin: u64, entry: usize): usize {
@@ -132,7 +127,7 @@ function deviceHit(lin: u64, entry: usize): usize {
   return DEVICE;
 }
 
-function deviceMiss(lin: u64, entry: usize, table: usize): usize {
+function deviceMiss(lin: u64, entry: usize, mark: u64): usize {
   if (checkPhase() == Check.region) {
     cut();
     return 0;
@@ -140,7 +135,7 @@ function deviceMiss(lin: u64, entry: usize, table: usize): usize {
   const gpa = load<u64>(PCPU, WalkOff.gpa);
   noteSize(lin);
   if (gpa >> 32 == 0) {
-    fill(entry, table, (lin & ~(PAGE - 1)) | Mark.device, <u32>gpa - <u32>lin, (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0);
+    fill(entry, deviceTag(lin & ~(PAGE - 1), mark), <u32>gpa - <u32>lin, (load<u32>(PCPU, WalkOff.attributes) & Pte.G) != 0);
   }
   return DEVICE;
 }
@@ -149,7 +144,7 @@ function deviceMiss(lin: u64, entry: usize, table: usize): usize {
 function nextPage(lin: u64, base: usize): u64 {
   const next = (lin | (PAGE - 1)) + 1;
   if ((load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) == Mode.bits64) return next;
-  if (base == SUPERVISOR && load<u64>(PCPU, PcpuOff.efer) & Efer.LMA) return next; // descriptor tables
+  if (base == tableOf(TlbClass.supervisor) && load<u64>(PCPU, PcpuOff.efer) & Efer.LMA) return next; // descriptor tables
   return next & 0xffffffff;
 }
 

@@ -1,13 +1,13 @@
 /** Guest memory for hypercalls: exported to TypeScript. Addresses are linear, at the current CR3, with supervisor
  *  privilege and without SMAP. Nothing faults: what cannot be reached is not copied. */
-import { PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
+import { PcpuOff, TlbClass, VcpuOff, VcpuRequest } from "../abi/layout";
 import { Pfec } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { DEVICE, DISCARD, readPage, writePage } from "./access";
 import { isCanonical, SMAP_OFF, walk } from "./guest_walk";
 import { physical } from "./p2m";
 import { deviceRead, deviceWrite } from "./ram";
-import { flushTlbAll, SUPERVISOR_AC } from "./tlb";
+import { flushTlbAll, tableOf } from "./tlb";
 import { WalkOff } from "./walk_words";
 
 @inline function linear(lo: u32, hi: u32): u64 { return <u64>lo | (<u64>hi << 32); }
@@ -27,7 +27,7 @@ export function copyFromGuest(to: u32, linLo: u32, linHi: u32, len: u32): u32 {
   let lin = linear(linLo, linHi);
   while (len) {
     const part = min(len, 4096 - (<u32>lin & 0xfff));
-    const host = readPage(lin, SUPERVISOR_AC);
+    const host = readPage(lin, tableOf(TlbClass.supervisorAc));
     if (!host) break;
     if (host == DEVICE) deviceRead(load<u64>(PCPU, WalkOff.gpa), to, part);
     else memory.copy(to, host, part);
@@ -42,7 +42,7 @@ export function copyToGuest(linLo: u32, linHi: u32, from: u32, len: u32): u32 {
   let lin = linear(linLo, linHi);
   while (len) {
     const part = min(len, 4096 - (<u32>lin & 0xfff));
-    const host = writePage(lin, SUPERVISOR_AC, part);
+    const host = writePage(lin, tableOf(TlbClass.supervisorAc), part);
     if (!host) break;
     if (host == DEVICE) deviceWrite(load<u64>(PCPU, WalkOff.gpa), from, part);
     else if (host != DISCARD) memory.copy(host, from, part);

@@ -6,8 +6,22 @@ import { PCPU } from "../cpu/pcpu";
 /** Width of guest-physical addresses we report in CPUID 0x80000008. */
 export const MAXPHYADDR: i32 = 40;
 
+/* Leaf tables stay where they are as long as their domain lives, and so is known from one full flush to the next where the last ones
+ * used are. Entry, 8 B: number of the table + 1 u32, its address u32. */
+
+const LEAVES: usize = PCPU + PcpuOff.p2mLeaves;
+const LEAVES_MASK: u32 = 63;
+
+export function forgetLeaves(): void { memory.fill(LEAVES, 0, (LEAVES_MASK + 1) << 3); }
+
 /** p2m entry of `gfn`, 0 (P2m.none) if there is none. Absent tables read as zeros: mfn 0 is a page of zeros. */
-export function p2mLookup(gfn: u32): u32 {
+@inline export function p2mLookup(gfn: u32): u32 {
+  const number = gfn >>> 10, at = LEAVES + <usize>((number & LEAVES_MASK) << 3);
+  if (load<u32>(at) == number + 1) return load<u32>(load<u32>(at, 4) + ((gfn & 1023) << 2));
+  return p2mWalk(gfn, at);
+}
+
+function p2mWalk(gfn: u32, at: usize): u32 {
   if (gfn >>> 30) return 0;
   const root = load<u32>(PCPU, PcpuOff.p2mRoot);
   if (!root) return 0;
@@ -15,6 +29,8 @@ export function p2mLookup(gfn: u32): u32 {
   if (!middle) return 0;
   const leaf = load<u32>((middle << 12) + (((gfn >>> 10) & 1023) << 2));
   if (!leaf) return 0;
+  store<u32>(at, (gfn >>> 10) + 1);
+  store<u32>(at, leaf << 12, 4);
   return load<u32>((leaf << 12) + ((gfn & 1023) << 2));
 }
 

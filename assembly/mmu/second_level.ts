@@ -1,6 +1,6 @@
 /** The second-level TLB of one pCPU: what page walks found, for whatever class, read, write or fetch asks next. The tables in
  *  mmu/tlb answer in line and hold what one class may do with a page; this one holds the page's rights, from which they are
- *  filled, and is four times their size. 64 MiB of pages: 16384 entries of 16 bytes, direct-mapped, in front of the record cache.
+ *  filled. 64 MiB of pages: 16384 entries of 16 bytes, direct-mapped by a hash, in front of the record cache.
  *
  *  ```
  *  +0   tag u64: linear address of the page
@@ -24,8 +24,8 @@ export const enum Known {
 
 const BITS: u32 = 14;
 const ENTRY: usize = 16;
-/** Bytes of the table, which is behind that of the regions (cpu/jit/regions, cpu/code_cache). */
-export const SECOND_SIZE: usize = ENTRY << BITS;
+/** Bytes of the table, which is between that of the regions (cpu/jit/regions) and the first level (TlbOff.TABLES). */
+const SECOND_SIZE: usize = ENTRY << BITS;
 const OFFSET: usize = RegionOff.TABLES;
 const LAST_GENERATION: u32 = 0xfffffff0;
 

@@ -19,6 +19,7 @@ export const GUEST_PAGES = 256;
 /** Guest frames with something special behind them, above the RAM. */
 export const SPECIAL = { readOnly: 0x140, grantRw: 0x141, grantRo: 0x142, sharedInfo: 0x143, device: 0x144 } as const;
 
+const READ_ONLY = 16; // Mark.readOnly of assembly/mmu/tlb
 const VICTIM_PAGES = 64;
 const RAM_MIB = 12;
 const PCPU = Region.PCPUS;
@@ -180,14 +181,13 @@ export class Attacker {
     for (const { mfn, type } of p2mEntries(mem, this.domain)) if (type !== P2m.mmio) mine.add(mfn);
     const writable = new Set(mine);
     writable.delete(machine.granted.ro);
-    for (let table = 0; table < 6; table++) {
-      const allowed = table & 1 ? writable : mine;
-      for (let at = PCPU + PcpuOff.TLB + table * PcpuOff.TLB_W, end = at + PcpuOff.TLB_W; at < end; at += TlbOff.SIZE) {
-        const tag = mem.u32[at >>> 2];
-        if (tag & 0xffd) continue; // invalid, device; code marks are translations
-        const host = ((tag & ~0xfff) + mem.u32[(at + TlbOff.addend) >>> 2]) >>> 0;
-        if (host & 0xfff || !allowed.has(host >>> 12)) throw new Breach(`TLB table ${table} leads to frame ${(host >>> 12).toString(16)} ${where}`);
-      }
+    const tables = mem.get32(PCPU + PcpuOff.codeBase);
+    for (let at = tables + TlbOff.TABLES; at < tables + TlbOff.END; at += TlbOff.SIZE) {
+      const tag = mem.u32[at >>> 2];
+      if (((tag >>> 8) ^ at) & TlbOff.INDEX) continue; // a page that is never looked for here: empty, or a device's
+      const host = ((tag & ~0xfff) + mem.u32[(at + TlbOff.addend) >>> 2]) >>> 0;
+      const allowed = tag & READ_ONLY ? mine : writable;
+      if (host & 0xfff || !allowed.has(host >>> 12)) throw new Breach(`TLB entry ${(at - tables).toString(16)} leads to frame ${(host >>> 12).toString(16)} ${where}`);
     }
     for (let at = PCPU + PcpuOff.xtlb, end = at + 4096; at < end; at += 16) {
       const tag = mem.u32[at >>> 2];

@@ -2,7 +2,7 @@
  *  stores to decoded code. SDM Vol.3A "Caching Translation Information"; public/xen.h for the kinds of memory. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DomainOff, FrameOff, FrameType, P2m, PcpuOff } from "../../assembly/abi/layout";
+import { DomainOff, FrameOff, FrameType, P2m, PcpuOff, TlbClass, TlbOff } from "../../assembly/abi/layout";
 import { Cr4, Efer, Flag, Vector } from "../../assembly/abi/x86";
 import { allocFrame, frameEntry } from "../../src/machine/frames";
 import { p2mSet } from "../../src/machine/p2m";
@@ -397,13 +397,73 @@ access("stores to decoded code drop it first, blocks of 128 bytes apart do not",
   // Without code left the fast path is open again, until the next decoding.
   rig.mem.set32(frame + FrameOff.code, 0);
   assert.is(write(LIN), rig.host(0x50000));
-  const entry = PCPU + PcpuOff.TLB + PcpuOff.TLB_W + (Number((LIN >> 8n) & 0xfff0n));
+  const entry = rig.mem.get32(PCPU + PcpuOff.codeBase) + TlbOff.TABLES + TlbClass.supervisor * TlbOff.CLASS + (Number(LIN >> 8n) & TlbOff.INDEX);
   assert.is(rig.mem.get64(entry), LIN);
   rig.core.evictWritable(rig.mfns[0x50]);
   rig.mem.set32(frame + FrameOff.code, 1);
   rig.mem.set32(INVALIDATED, 0);
   rig.core.storeTo(LIN, 1, 0n);
   assert.is(invalidations().length, 1);
+});
+
+/** Pages of the two classes' tables that get at a frame, and then the frame's first code: every store has to ask. */
+access("however many addresses and privileges a frame is written through, stores to its code are noticed", () => {
+  const ways = [LIN, LIN + 0x1000n, LIN + 0x7000n, LIN + 0x1000_0000n]; // the last shares its TLB entry with the first
+  const orders = [[0], [0, 1], [1, 0, 1], [0, 1, 2], [0, 3], [0, 3, 1], [3, 0, 3], [2, 0, 2, 1]];
+  rig.longMode(PML4);
+  for (const lin of ways) map(lin, 0x50000, U | AD);
+  const frame = rig.frame(0x50);
+  for (const order of orders) {
+    for (const cpls of [[0], [3], [0, 3], [3, 0]]) {
+      for (const lin of ways) {
+        for (const cpl of [0, 3]) {
+          rig.core.flushTlbAll();
+          rig.mem.set32(frame + FrameOff.code, 0);
+          for (const by of cpls) {
+            rig.privilege(by);
+            for (const n of order) assert.is(write(ways[n]), rig.host(0x50000));
+            if (order.length > 2) rig.core.flushTlb(); // what the frame table says is out of date now
+          }
+          for (const n of order) assert.is(write(ways[n]), rig.host(0x50000));
+          rig.core.evictWritable(rig.mfns[0x50]);
+          rig.mem.set32(frame + FrameOff.code, 1);
+          rig.mem.set32(INVALIDATED, 0);
+          rig.privilege(cpl);
+          rig.core.storeTo(lin, 1, 0n);
+          assert.is(invalidations().length, 1, `${order} at CPL ${cpls}, ${lin.toString(16)} at ${cpl}`);
+        }
+      }
+    }
+  }
+});
+
+/** What an empty TLB holds must not be taken for a page, wherever it is looked for. */
+access("an empty TLB knows no page", () => {
+  rig.longMode(PML4);
+  map(0n, 0x50000, U);
+  const empty = (): void => {
+    for (const cpl of [0, 3]) {
+      rig.privilege(cpl);
+      for (const lin of [0x1000n, 0x2000n, 0x3000n, 0xfff_e000n, 0xfff_f000n, 0x1000_0000n, 0x1000_2000n, 0xffff_ffff_ffff_d000n, 0xffff_ffff_ffff_f000n]) {
+        const user = cpl === 3 ? 4 : 0;
+        assert.is(read(lin), `#PF(${user}) at ${lin.toString(16)}`);
+        assert.is(write(lin), `#PF(${user | 2}) at ${lin.toString(16)}`);
+        assert.is(read(lin + 0xfffn, 2), `#PF(${user}) at ${(lin + 0xfffn).toString(16)}`);
+      }
+      for (const lin of [0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_e000n, 0x8000_0000_2000n, 0xffff_0000_0fff_f000n]) assert.is(read(lin), "#GP(0)");
+    }
+    rig.privilege(0);
+  };
+  empty();
+  for (let lin = 0x4000n; lin < 0x40000n; lin += 0x1000n) map(lin, 0x50000, U | AD);
+  for (let lin = 0x4000n; lin < 0x40000n; lin += 0x1000n) write(lin);
+  read(0n);
+  rig.core.invlpg(0n);
+  empty();
+  rig.core.flushTlb();
+  empty();
+  rig.core.flushTlbAll();
+  empty();
 });
 
 access("a fill for a frame that already has code gives no direct stores; spans and splits drop just what they touch", () => {

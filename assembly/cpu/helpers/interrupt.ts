@@ -6,7 +6,7 @@
  *  interrupted program continues, whatever record was current. */
 import { InitBit, SystemOff } from "../../abi/apic";
 import { Exit } from "../../abi/exit";
-import { FaultKind, PcpuOff, Seg, SegAttr } from "../../abi/layout";
+import { FaultKind, PcpuOff, Seg, SegAttr, TlbClass } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { intAck, unwind } from "../../env";
 import { failError } from "../../fault";
@@ -15,7 +15,7 @@ import { resume } from "../code_cache";
 import { materialize } from "../flags";
 import { ripOf } from "../operand";
 import { PCPU } from "../pcpu";
-import { SUPERVISOR, setTlbClass } from "../../mmu/tlb";
+import { setTlbClass, tableOf } from "../../mmu/tlb";
 import { apicAck, apicPending } from "./apic";
 import { resetVcpu, startAt } from "./boot";
 import { enterDebugException } from "./debug";
@@ -362,7 +362,7 @@ function pushInner(level: u32, size: i32, error: u32, event: u32, rip: u64, flag
   const items: u32 = (v86 ? 9 : 5) + (event & Event.hasError ? 1 : 0), bytes = items * size;
   let at = newStack(d, top, bytes, Vector.SS, (ss & 0xfffc) | ext(event));
   if (!fits) failError(Vector.GP, ext(event));
-  let host = size == 4 && !v86 ? knownW(SUPERVISOR, at, <i32>bytes) : 0;
+  let host = size == 4 && !v86 ? knownW(tableOf(TlbClass.supervisor), at, <i32>bytes) : 0;
   if (host) {
     if (event & Event.hasError) {
       store<u32>(host, error);

@@ -14,7 +14,7 @@ import { BlockOff, RecOff } from "../../abi/record";
 import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
 import { forgetAllPages } from "../../mmu/second_level";
 import { forgetTables } from "../../mmu/table_cache";
-import { Mark, flushTlbAll } from "../../mmu/tlb";
+import { emptyAny, flushTlbAll } from "../../mmu/tlb";
 import { linkTaken } from "../code_cache";
 import { materialize } from "../flags";
 import { Handler } from "../handler";
@@ -102,7 +102,7 @@ function undo(): void {
   const fills = cget(CheckOff.fills), jumps = cget(CheckOff.jumps);
   if (fills > <u32>CheckOff.MAX_FILLS || jumps > <u32>CheckOff.MAX_JUMPS) flushTlbAll();
   else {
-    for (let i: u32 = 0; i < fills; i++) store<u64>(<usize>load<u32>(area(CheckOff.fillList) + (<usize>i << 2)), Mark.invalid);
+    for (let i: u32 = 0; i < fills; i++) emptyAny(<usize>load<u32>(area(CheckOff.fillList) + (<usize>i << 2)));
     for (let i: u32 = 0; i < jumps; i++) memory.fill(<usize>load<u32>(area(CheckOff.jumpList) + (<usize>i << 2)), 0, 16);
     evictWritables();
   }
@@ -113,7 +113,7 @@ function undo(): void {
 function evictWritables(): void {
   const count = cget(CheckOff.writables);
   if (count > <u32>CheckOff.MAX_WRITABLES) flushTlbAll();
-  else for (let i: u32 = 0; i < count; i++) store<u64>(<usize>load<u32>(area(CheckOff.writableList) + (<usize>i << 2)), Mark.invalid);
+  else for (let i: u32 = 0; i < count; i++) emptyAny(<usize>load<u32>(area(CheckOff.writableList) + (<usize>i << 2)));
   cset(CheckOff.writables, 0);
 }
 

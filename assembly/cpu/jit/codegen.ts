@@ -330,26 +330,32 @@ function lastByte(lin: u32, w: i32): void {
 }
 
 /** [] -> [i32]: 1 if the access at address() hits the TLB, whose entry is then in Local.entry. */
-function compareEntry(lin: u32, w: i32, table: u32): void {
+function compareEntry(lin: u32, w: i32, write: bool): void {
   localGet(Local.lin);
   i32const(8);
   byte(Wasm.i32shr_u);
-  i32const(0xfff0);
+  i32const(TlbOff.INDEX);
   byte(Wasm.i32and);
   localGet(Local.tlb);
   byte(Wasm.i32add);
   localTee(Local.entry);
-  access(Wasm.i64load, table);
+  access(Wasm.i64load, 0);
   lastByte(lin, w);
-  i64const(~0xfff);
-  byte(Wasm.i64and);
-  byte(Wasm.i64eq);
+  if (write) {
+    i64const(~0xfff);
+    byte(Wasm.i64and);
+    byte(Wasm.i64eq);
+  } else {
+    byte(Wasm.i64xor);
+    i64const(4096);
+    byte(Wasm.i64lt_u);
+  }
 }
 
 /** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. Returns what address() does. */
-export function probe(a: i32, w: i32, table: u32): u32 {
+export function probe(a: i32, w: i32, write: bool): u32 {
   const lin = address(a);
-  compareEntry(lin, w, table);
+  compareEntry(lin, w, write);
   return lin;
 }
 
@@ -365,13 +371,13 @@ function compareWindow(lin: u32, w: i32, window: u32): void {
 }
 
 /** [] -> []: moves `window` to the page of a TLB entry that was hit. */
-function moveWindow(lin: u32, table: u32, window: u32): void {
+function moveWindow(lin: u32, window: u32): void {
   wholeAddress(lin);
   i64const(~0xfff);
   byte(Wasm.i64and);
   localSet(tagLocal(window));
   localGet(Local.entry);
-  access(Wasm.i32load, table + TlbOff.addend);
+  access(Wasm.i32load, TlbOff.addend);
   localSet(hostLocal(window));
 }
 
@@ -384,7 +390,7 @@ function windowHost(window: u32): void {
 
 /** [] -> [i32]: host address of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
  *  to leave. Returns what address() does. */
-function openAddress(e: usize, table: u32): u32 {
+function openAddress(e: usize, write: bool): u32 {
   const w = <i32>load<u8>(e, EffectOff.w), window = <u32>load<u8>(e, EffectOff.cc), lin = address(load<i32>(e, EffectOff.a));
   if (window) {
     compareWindow(lin, w, window);
@@ -394,14 +400,14 @@ function openAddress(e: usize, table: u32): u32 {
     windowHost(window);
     byte(Wasm.else_);
   }
-  compareEntry(lin, w, table);
+  compareEntry(lin, w, write);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
   if (window) {
-    moveWindow(lin, table, window);
+    moveWindow(lin, window);
     windowHost(window);
-  } else hitHost(table);
+  } else hitHost();
   byte(Wasm.else_);
   return lin;
 }
@@ -410,10 +416,10 @@ function openAddress(e: usize, table: u32): u32 {
 @inline function opened(e: usize): u32 { return load<u8>(e, EffectOff.cc) ? 2 : 1; }
 
 /** [] -> [i32]: host address after a hit. */
-export function hitHost(table: u32): void {
+export function hitHost(): void {
   localGet(Local.lin);
   localGet(Local.entry);
-  access(Wasm.i32load, table + TlbOff.addend);
+  access(Wasm.i32load, TlbOff.addend);
   byte(Wasm.i32add);
 }
 
@@ -430,7 +436,7 @@ export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u
 
 function translateAddress(e: usize, write: bool): void {
   const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), extra = opened(e);
-  const lin = openAddress(e, write ? PcpuOff.TLB_W : 0);
+  const lin = openAddress(e, write);
   missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
   localGet(h);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
@@ -451,7 +457,7 @@ function translateStore(e: usize, next: usize): void {
   }
   byte(Wasm.block);
   byte(WasmType.void_);
-  const lin = openAddress(e, PcpuOff.TLB_W);
+  const lin = openAddress(e, true);
   missHost(lin, w, true, load<u32>(e, EffectOff.u), h, extra + 1);
   localGet(h);
   storeValue(value, v, w);
@@ -469,7 +475,7 @@ function translateSseStore(e: usize, next: usize): void {
   store<u32>(next, <u32>(u + RecOff.SIZE), EffectOff.u);
   byte(Wasm.block);
   byte(WasmType.void_);
-  const lin = openAddress(e, PcpuOff.TLB_W);
+  const lin = openAddress(e, true);
   missHost(lin, w, true, <u32>u, h, extra + 1);
   localGet(h);
   emitSseStoreValue(u);

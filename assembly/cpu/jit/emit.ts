@@ -163,6 +163,7 @@ export class Emit extends Machine<i32> {
   hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false)); }
   hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true)); }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
+  faultedW(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   fault(u: usize): usize { return 0; }
   host(s: Host, lin: i32): Host { return s; }
   load(h: Host, w: i32): i32 {

@@ -388,11 +388,11 @@ function complete(u: usize, lin: u32, after: u32): void {
 function storeNumber(u: usize, w: i32, from: i32, what: i32, n: i32): bool {
   if (!ready(u, 0, true)) return false;
   const argument = addressOf(st(0)) | what, before = state(), after = n ? turned(before, n) : before, h = temp32();
-  const lin = probe(address(u), w, PcpuOff.TLB_W);
+  const lin = probe(address(u), w, true);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
+  hitHost();
   put(w, from, argument);
   byte(Wasm.else_);
   missHost(lin, w, true, <u32>u, h);
@@ -408,11 +408,11 @@ function storeNumber(u: usize, w: i32, from: i32, what: i32, n: i32): bool {
 function storeExtended(u: usize): bool {
   if (!ready(u, 0, true)) return false;
   const k = st(0), after = turned(state(), 1), h = temp32();
-  const lin = probe(address(u), 10, PcpuOff.TLB_W);
+  const lin = probe(address(u), 10, true);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
+  hitHost();
   localSet(h);
   putExtended(h, k);
   byte(Wasm.else_);
@@ -567,11 +567,11 @@ function storeWord(u: usize, field: u32): bool {
     access(Wasm.i32load16u, <u32>PCPU + field);
   }
   localSet(value);
-  const lin = probe(address(u), 2, PcpuOff.TLB_W);
+  const lin = probe(address(u), 2, true);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
+  hitHost();
   localGet(value);
   access(F.i32store16, 0);
   byte(Wasm.else_);

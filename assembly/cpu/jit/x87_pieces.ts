@@ -278,11 +278,11 @@ export function widthOf(format: i32): i32 { return format == Format.int16 ? 2 : 
 
 /** [] -> []: where `w` bytes to read are, to local `h`. Returns what `pointer` takes. */
 export function hostOperand(u: usize, w: i32, h: u32): u32 {
-  const lin = probe(address(u), w, 0);
+  const lin = probe(address(u), w, false);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  hitHost(0);
+  hitHost();
   byte(Wasm.else_);
   missHost(lin, w, false, <u32>u, h);
   localGet(h);
@@ -343,11 +343,11 @@ export function readOperand(u: usize, format: i32): u32 {
 /** [] -> []: wasm local `value` to the memory operand; then `n` pops, C1 as `how`. */
 export function writeOperand(u: usize, w: i32, value: u32, op: i32, n: i32, how: u32): void {
   const h = temp32(), after = n ? turned(state(), n) : state();
-  const lin = probe(address(u), w, PcpuOff.TLB_W);
+  const lin = probe(address(u), w, true);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost(PcpuOff.TLB_W);
+  hitHost();
   localGet(value);
   access(op, 0);
   byte(Wasm.else_);

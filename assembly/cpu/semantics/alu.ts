@@ -63,7 +63,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, simple), s = writes ? m.hostW(at, w, u) : m.hostR(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (writes ? m.faultedW(s, at, w, u) : m.faulted(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   const b = f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.regS(fa(u), w);
   const r = aluOp<M, V>(m, op, w, m.loadS(h, w), b);
@@ -95,7 +95,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, w, unaryOp<M, V>(m, op, w, m.loadS(h, w)));
   return u + RecOff.SIZE;
@@ -119,7 +119,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, simple), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, w, f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.reg(fa(u), w));
   return u + RecOff.SIZE;
@@ -151,7 +151,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, 1, u);
-  if (m.faulted(s, at, 1, u)) return m.fault(u);
+  if (m.faultedW(s, at, 1, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, 1, m.fromCond(m.cond(cc)));
   return u + RecOff.SIZE;

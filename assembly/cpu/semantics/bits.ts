@@ -37,7 +37,7 @@ export const enum Scan { bsf, bsr, tzcnt, lzcnt, popcnt }
     n = m.and(index, m.imm(last));
   }
   const s = op == BitTest.bt ? m.hostR(at, w, u) : m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (op == BitTest.bt ? m.faulted(s, at, w, u) : m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at), r = bitOp<M, V>(m, op, m.load(h, w), n);
   if (op != BitTest.bt) m.store(h, w, r);
   return u + RecOff.SIZE;
@@ -92,7 +92,7 @@ export function swapBytes<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i3
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), reads = f == Form.rm || f == Form.rmb, s = reads ? m.hostR(at, w, u) : m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (reads ? m.faulted(s, at, w, u) : m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   if (reads) m.setReg(a, w, swapped<M, V>(m, m.load(h, w), w));
   else m.store(h, w, swapped<M, V>(m, m.reg(a, w), w));

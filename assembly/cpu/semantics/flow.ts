@@ -53,7 +53,7 @@ import { fa, fb, Form, imm32 } from "./alu";
 
 @inline export function call<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
   const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w, u);
-  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  if (m.faultedW(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
   if (m.badDirect(w, u)) return 0;
   m.store(h, w, m.nextRip(u));
@@ -85,7 +85,7 @@ import { fa, fb, Form, imm32 } from "./alu";
     to = m.load(from, w);
   }
   const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w, u);
-  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  if (m.faultedW(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
   if (m.badTarget(to, w, u)) return 0;
   m.store(h, w, m.nextRip(u));

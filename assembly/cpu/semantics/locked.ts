@@ -34,7 +34,7 @@ export function locked<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i32,
   const at = m.ea(u, f >= Form.rmb);
   m.wantAligned(at, w, u);
   const s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at), a = fa(u), rmw = rmwOf(op);
   if (op == Locked.inc || op == Locked.dec) {
     const c = m.carry(), old = m.sext(m.exchange(rmw, h, w, m.imm(1), m.imm(1)), w);
@@ -68,7 +68,7 @@ export function lockedBit<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i
   }
   m.wantAligned(at, w, u);
   const s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const bit = m.shl(m.imm(1), n), x = op == BitTest.btr ? m.xor(bit, m.imm(-1)) : bit;
   const old = m.exchange(op == BitTest.bts ? Rmw.or : op == BitTest.btr ? Rmw.and : Rmw.xor, m.host(s, at), w, x, x);
   m.setCarry(m.and(m.shr(old, n), m.imm(1)));
@@ -85,7 +85,7 @@ function cmpxchgMemory<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32, 
   const at = m.ea(u, f >= Form.rmb);
   if (lock) m.wantAligned(at, w, u);
   const s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at), a = m.regS(0, w), x = m.reg(fa(u), w);
   const old = m.sext(lock ? m.exchange(Rmw.cmpxchg, h, w, x, m.zext(a, w)) : m.load(h, w), w), equal = m.compare(4, a, old, a);
   if (!lock) m.store(h, w, m.select(equal, x, old));
@@ -114,7 +114,7 @@ export function xadd<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): u
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at), old = m.loadS(h, w);
   m.store(h, w, aluOp<M, V>(m, Alu.add, w, old, m.regS(a, w)));
   m.setReg(a, w, old);

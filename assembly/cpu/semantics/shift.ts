@@ -65,7 +65,7 @@ export const enum Shift { rol, ror, rcl, rcr, shl, shr, sal, sar }
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, w, shifted<M, V>(m, op, w, m.load(h, w), n));
   return u + RecOff.SIZE;
@@ -90,7 +90,7 @@ export function shiftCl<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i32
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, w, byCl<M, V>(m, op, w, m.load(h, w)));
   return u + RecOff.SIZE;
@@ -138,7 +138,7 @@ export function doubleShift<M extends Machine<V>, V>(m: M, u: usize, op: i32, w:
     return u + RecOff.SIZE;
   }
   const at = m.ea(u, f >= Form.rmb), s = m.hostW(at, w, u);
-  if (m.faulted(s, at, w, u)) return m.fault(u);
+  if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
   m.store(h, w, doubleShifted<M, V>(m, u, op, w, m.load(h, w), m.reg(fa(u), w)));
   return u + RecOff.SIZE;

@@ -15,7 +15,7 @@ import { fa, Form, imm32 } from "./alu";
     x = m.load(from, w);
   }
   const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w, u);
-  if (m.faulted(s, sp, w, u)) return m.fault(u);
+  if (m.faultedW(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
   m.store(h, w, x);
   m.setStack(sp, w);

@@ -17,7 +17,7 @@ import { Machine } from "../machine";
   if (m.faulted(s, from, w, u)) return m.fault(u);
   const x = m.load(m.host(s, from), w);
   const to = address<M, V>(m, u, Gpr.rdi * 8), d = m.hostW(to, w, u);
-  if (m.faulted(d, to, w, u)) return m.fault(u);
+  if (m.faultedW(d, to, w, u)) return m.fault(u);
   m.store(m.host(d, to), w, x);
   advance<M, V>(m, u, Gpr.rsi * 8, from, w);
   advance<M, V>(m, u, Gpr.rdi * 8, to, w);
@@ -26,7 +26,7 @@ import { Machine } from "../machine";
 
 @inline export function stos<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
   const to = address<M, V>(m, u, Gpr.rdi * 8), d = m.hostW(to, w, u);
-  if (m.faulted(d, to, w, u)) return m.fault(u);
+  if (m.faultedW(d, to, w, u)) return m.fault(u);
   m.store(m.host(d, to), w, m.reg(0, w));
   advance<M, V>(m, u, Gpr.rdi * 8, to, w);
   return u + RecOff.SIZE;

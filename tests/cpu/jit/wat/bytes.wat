@@ -176,7 +176,7 @@
       (@metadata.code.branch_hint "\01")
       (if (result i32)
        (i64.eq
-        (i64.load offset=65536 align=1
+        (i64.load align=1
          (local.tee $30
           (i32.add
            (i32.and
@@ -184,7 +184,7 @@
              (local.get $31)
              (i32.const 8)
             )
-            (i32.const 65520)
+            (i32.const 1048560)
            )
            (local.get $28)
           )
@@ -201,7 +201,7 @@
        (then
         (i32.add
          (local.get $31)
-         (i32.load offset=65544 align=1
+         (i32.load offset=8 align=1
           (local.get $30)
          )
         )

@@ -191,7 +191,7 @@
            (@metadata.code.branch_hint "\01")
            (if (result i32)
             (i64.eq
-             (i64.load offset=65536 align=1
+             (i64.load align=1
               (local.tee $30
                (i32.add
                 (i32.and
@@ -199,7 +199,7 @@
                   (local.get $31)
                   (i32.const 8)
                  )
-                 (i32.const 65520)
+                 (i32.const 1048560)
                 )
                 (local.get $28)
                )
@@ -221,7 +221,7 @@
               )
              )
              (local.set $35
-              (i32.load offset=65544 align=1
+              (i32.load offset=8 align=1
                (local.get $30)
               )
              )
@@ -340,28 +340,28 @@
          (else
           (@metadata.code.branch_hint "\01")
           (if (result i32)
-           (i64.eq
-            (i64.load align=1
-             (local.tee $30
-              (i32.add
-               (i32.and
-                (i32.shr_u
-                 (local.get $31)
-                 (i32.const 8)
+           (i64.lt_u
+            (i64.xor
+             (i64.load align=1
+              (local.tee $30
+               (i32.add
+                (i32.and
+                 (i32.shr_u
+                  (local.get $31)
+                  (i32.const 8)
+                 )
+                 (i32.const 1048560)
                 )
-                (i32.const 65520)
+                (local.get $28)
                )
-               (local.get $28)
               )
              )
-            )
-            (i64.and
              (i64.add
               (local.get $41)
               (i64.const 7)
              )
-             (i64.const -4096)
             )
+            (i64.const 4096)
            )
            (then
             (local.set $36

@@ -130,30 +130,30 @@
        (else
         (@metadata.code.branch_hint "\01")
         (if (result i32)
-         (i64.eq
-          (i64.load align=1
-           (local.tee $30
-            (i32.add
-             (i32.and
-              (i32.shr_u
-               (local.get $31)
-               (i32.const 8)
+         (i64.lt_u
+          (i64.xor
+           (i64.load align=1
+            (local.tee $30
+             (i32.add
+              (i32.and
+               (i32.shr_u
+                (local.get $31)
+                (i32.const 8)
+               )
+               (i32.const 1048560)
               )
-              (i32.const 65520)
+              (local.get $28)
              )
-             (local.get $28)
             )
            )
-          )
-          (i64.and
            (i64.add
             (i64.extend_i32_u
              (local.get $31)
             )
             (i64.const 3)
            )
-           (i64.const -4096)
           )
+          (i64.const 4096)
          )
          (then
           (local.set $34
