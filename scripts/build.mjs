@@ -8,6 +8,7 @@ const at = (...parts) => join(root, ...parts);
 const version = () => JSON.parse(readFileSync(at("package.json"), "utf8")).version;
 
 export const wasmOutputs = ["build/xenolith.wasm", "build/xenolith.shared.wasm"];
+export const unpackOutputs = ["build/unpack.wasm", "build/unpack.shared.wasm"];
 export const jsOutputs = ["dist/index.js", "dist/baseline.js", "dist/worker.js", "dist/cli.mjs", "dist/xenolith.wasm", "dist/xenolith.shared.wasm"];
 export const typesOutputs = ["dist/types/src/index.d.ts"];
 export const pageOutputs = ["dist/page/index.html", "dist/page/page.js"];
@@ -21,12 +22,15 @@ function run(command, args) {
 }
 
 /** Both targets at once: asc uses one thread. */
-export async function wasm() {
+function asc(config) {
   mkdirSync(at("build"), { recursive: true });
-  const asc = at("node_modules/assemblyscript/bin/asc.js");
-  const target = (name) => run(process.execPath, ["--max-old-space-size=4096", asc, "--config", "asconfig.json", "--target", name, "--disableWarning", "112"]);
-  await Promise.all([target("shared"), target("unshared")]);
+  const program = at("node_modules/assemblyscript/bin/asc.js");
+  const target = (name) => run(process.execPath, ["--max-old-space-size=4096", program, "--config", config, "--target", name, "--disableWarning", "112"]);
+  return Promise.all([target("shared"), target("unshared")]);
 }
+
+export const wasm = () => asc("asconfig.json");
+export const unpack = () => asc("asconfig.unpack.json");
 
 const common = () => ({
   absWorkingDir: root,
@@ -37,6 +41,7 @@ const common = () => ({
   sourcesContent: false,
   logLevel: "warning",
   external: ["node:*"],
+  loader: { ".wasm": "binary" },
   define: { XENOLITH_VERSION: JSON.stringify(version()) },
 });
 

@@ -65,8 +65,10 @@ if (options.has("--install-only")) process.exit(0);
 
 const build = await import("./build.mjs");
 const tools = digest("scripts/build.mjs", "package-lock.json");
-await step("building the core (AssemblyScript)", "build/.wasm-stamp", tools + digest("assembly", "asconfig.json"), build.wasmOutputs, build.wasm);
-await step("bundling", "build/.js-stamp", tools + digest("src", "assembly/abi", "build/.wasm-stamp", "package.json"), [...build.jsOutputs, ...build.pageOutputs], build.js);
+const core = ["abi", "cpu", "mmu", "env.ts", "fault.ts", "index.ts"].map((name) => `assembly/${name}`);
+await step("building the core (AssemblyScript)", "build/.wasm-stamp", tools + digest(...core, "asconfig.json"), build.wasmOutputs, build.wasm);
+await step("building the unpacker", "build/.unpack-stamp", tools + digest("assembly/abi", "assembly/unpack", "asconfig.unpack.json"), build.unpackOutputs, build.unpack);
+await step("bundling", "build/.js-stamp", tools + digest("src", "assembly/abi", "build/.wasm-stamp", "build/.unpack-stamp", "package.json"), [...build.jsOutputs, ...build.pageOutputs], build.js);
 if (options.has("--all")) {
   await step("writing type declarations", "build/.types-stamp", tools + digest("src", "assembly/abi", "tsconfig.build.json"), build.typesOutputs, build.types);
 }

@@ -16,6 +16,7 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  loader: { ".wasm": "binary" },
   define: { XENOLITH_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version) },
   sourcemap: "inline",
   logLevel: "error",

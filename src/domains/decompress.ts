@@ -3,9 +3,11 @@
  *  gzip, which ends with it anyway (scripts/Makefile.lib, "size_append"): a hint, never trusted. */
 import { Decompress as ZstdStream } from "fzstd";
 import { decodeLz4 } from "./decompress_lz4";
-import { CorruptStream, LzmaDecoder, Output } from "./decompress_lzma";
+import { LzmaDecoder } from "./decompress_lzma";
+import { CorruptStream, Output } from "./decompress_output";
 import { decodeXz, isXz } from "./decompress_xz";
 import { ImageError } from "./errors";
+import { OwnRoom, type Room, Unpacker } from "./unpacker";
 
 /** No kernel or ramdisk is larger; a file that claims more is a decompression bomb. */
 export const MAX_UNPACKED = 512 << 20;
@@ -27,18 +29,25 @@ export function compressionOf(bytes: Uint8Array): Compression | null {
   return MAGICS.find(([, magic]) => magic.every((byte, n) => bytes[n] === byte))?.[0] ?? null;
 }
 
+export interface Unpacking {
+  /** Bytes it may unpack to. */
+  readonly limit?: number;
+  /** Where to. Otherwise a memory of its own is made. */
+  readonly room?: Room | null;
+}
+
 /** Unpacks `bytes`. Bytes after the compressed data are ignored, but for gzip, where browsers take them for damage. */
-export async function decompress(bytes: Uint8Array, file: string, limit = MAX_UNPACKED): Promise<Uint8Array> {
+export async function decompress(bytes: Uint8Array, file: string, { limit = MAX_UNPACKED, room }: Unpacking = {}): Promise<Uint8Array> {
   const kind = compressionOf(bytes);
   if (kind === null) throw new ImageError(file, "its compression is not known.");
   const tail = bytes.length >= 4 ? new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(0, true) : 0;
   const expected = tail > bytes.length && tail <= bytes.length * 64 ? tail : bytes.length * 4;
-  const output = new Output(limit, expected);
+  const output = new Output(room ?? new OwnRoom(expected, limit), limit);
   try {
     switch (kind) {
       case "gzip": await gunzip(bytes, output); break;
-      case "xz": decodeXz(bytes, output); break;
-      case "lzma": decodeLzmaAlone(bytes, output); break;
+      case "xz": decodeXz(bytes, output, await Unpacker.create(output.room)); break;
+      case "lzma": decodeLzmaAlone(bytes, output, await Unpacker.create(output.room)); break;
       case "lz4": decodeLz4(bytes, output); break;
       case "zstd": decodeZstd(bytes, output); break;
       default: throw new ImageError(file, `it is compressed with ${kind}, which is not supported; gzip, xz, lzma, lz4 and zstd are.`);
@@ -69,12 +78,12 @@ async function gunzip(bytes: Uint8Array, output: Output): Promise<void> {
 }
 
 /** The old .lzma format: properties, u32 dictionary size, u64 unpacked size or -1 for an end marker. */
-function decodeLzmaAlone(bytes: Uint8Array, output: Output): void {
+function decodeLzmaAlone(bytes: Uint8Array, output: Output, unpacker: Unpacker): void {
   if (bytes.length < 13) throw new CorruptStream("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = view.getBigUint64(5, true);
-  const lzma = new LzmaDecoder();
-  lzma.setProperties(bytes[0], false);
+  const lzma = new LzmaDecoder(unpacker);
+  lzma.setProperties(bytes[0]);
   lzma.resetState();
   lzma.resetDictionary(0);
   lzma.decode(bytes, 13, bytes.length, output, size === 0xffffffffffffffffn ? -1 : Number(size));

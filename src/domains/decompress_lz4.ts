@@ -1,6 +1,6 @@
 /** The legacy LZ4 frame Linux uses ("LZ4 Frame Format Description", legacy frame): magic, then blocks, each with its packed
  *  size in front and at most 8 MiB unpacked; matches do not cross blocks ("LZ4 Block Format Description"). */
-import { CorruptStream, type Output } from "./decompress_lzma";
+import { CorruptStream, type Output } from "./decompress_output";
 
 const MAGIC = 0x184c2102;
 const MAX_BLOCK = 8 << 20;

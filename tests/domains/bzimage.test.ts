@@ -6,8 +6,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isBzImage, loadKernel, pvhEntry } from "../../src/domains/bzimage";
 import { compressionOf, decompress } from "../../src/domains/decompress";
-import { crc32, crc64, unfilterX86 } from "../../src/domains/decompress_xz";
 import { ImageError } from "../../src/domains/errors";
+import { OwnRoom, Unpacker } from "../../src/domains/unpacker";
 import { guestOrSkip } from "../support/guests";
 import { FIXTURES, SAMPLE_SIZE, sample } from "./bzimage_fixtures";
 import { join, makeElf, makePvhKernel } from "./elf_image";
@@ -35,7 +35,7 @@ for (const [name, packed] of FIXTURES) {
   test(`${name} cut off anywhere is an error, and so is output beyond the limit`, async () => {
     for (let length = 14; length < packed.length - 4; length += 37)
       if (!(name === "lz4" && length < 12)) await refuses(decompress(packed.slice(0, length), "k"), "cannot be unpacked");
-    await refuses(decompress(packed, "k", SAMPLE_SIZE - 1), "cannot be unpacked");
+    await refuses(decompress(packed, "k", { limit: SAMPLE_SIZE - 1 }), "cannot be unpacked");
   });
 }
 
@@ -49,20 +49,50 @@ test("a wrong byte in an .xz file with a check never passes", async () => {
     }
 });
 
-test("CRC32 and CRC64 of the check string are those of the catalogues", () => {
+/** An unpacker whose output is `bytes`. */
+async function unpackerWith(bytes: Uint8Array): Promise<{ unpacker: Unpacker; output: Uint8Array }> {
+  const room = new OwnRoom(bytes.length, bytes.length);
+  const output = new Uint8Array(room.memory.buffer, room.start, bytes.length);
+  output.set(bytes);
+  return { unpacker: await Unpacker.create(room), output };
+}
+
+/** CRCs by their definition, a bit at a time. */
+function crcByBits(bytes: Uint8Array, polynomial: bigint, bits: number): bigint {
+  const ones = (1n << BigInt(bits)) - 1n;
+  let crc = ones;
+  for (const byte of bytes) {
+    crc ^= BigInt(byte);
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1n ? (crc >> 1n) ^ polynomial : crc >> 1n;
+  }
+  return crc ^ ones;
+}
+
+test("CRC32 and CRC64 of the check string are those of the catalogues, and of any length those of the definition", async () => {
   const digits = new TextEncoder().encode("123456789");
-  assert.is(crc32(digits), 0xcbf43926);
-  assert.is(crc64(digits), 0x995dc9bbdf1939fan);
+  const { unpacker } = await unpackerWith(digits);
+  assert.is(unpacker.crc32(digits), 0xcbf43926);
+  assert.is(unpacker.outputCrc32(0, 9), 0xcbf43926);
+  assert.is(unpacker.outputCrc64(0, 9), 0x995dc9bbdf1939fan);
+  const { unpacker: other } = await unpackerWith(original);
+  for (let length = 0; length < 40; length++) {
+    const part = original.subarray(length, 3 * length);
+    assert.is(BigInt(other.outputCrc32(length, 3 * length)), crcByBits(part, 0xedb88320n, 32));
+    assert.is(other.outputCrc64(length, 3 * length), crcByBits(part, 0xc96c5795d7870f42n, 64));
+  }
+  const long = new Uint8Array(70_000).map((_, n) => n * n); // more than the unpacker sees at a time
+  assert.is(BigInt(other.crc32(long)), crcByBits(long, 0xedb88320n, 32));
 });
 
-test("the x86 filter turns absolute call targets back into relative ones, but not those with other top bytes", () => {
+test("the x86 filter turns absolute call targets back into relative ones, but not those with other top bytes", async () => {
   const code = Uint8Array.of(0x90, 0xe8, 0x10, 0x20, 0x00, 0x00, 0xe9, 1, 2, 3, 0x80, 0x90, 0xe8, 0, 0);
-  unfilterX86(code, 0);
-  assert.equal([...code], [0x90, 0xe8, 0x0a, 0x20, 0x00, 0x00, 0xe9, 1, 2, 3, 0x80, 0x90, 0xe8, 0, 0]); // 0x2010 - 6
+  const { unpacker, output } = await unpackerWith(code);
+  unpacker.exports.unfilterX86(unpacker.room.start, output.length, 0);
+  assert.equal([...output], [0x90, 0xe8, 0x0a, 0x20, 0x00, 0x00, 0xe9, 1, 2, 3, 0x80, 0x90, 0xe8, 0, 0]); // 0x2010 - 6
 });
 
 test("a bomb is refused before it takes the host's memory", async () => {
-  await refuses(decompress(new Uint8Array(gzipSync(new Uint8Array(4 << 20))), "k", 1 << 20), "more than 1 MiB");
+  await refuses(decompress(new Uint8Array(gzipSync(new Uint8Array(4 << 20))), "k", { limit: 1 << 20 }), "more than 1 MiB");
 });
 
 for (const [name, magic] of [["bzip2", [0x42, 0x5a, 0x68, 0x39]], ["lzo", [0x89, 0x4c, 0x5a, 0x4f, 0]]] as const)

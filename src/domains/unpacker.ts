@@ -1,0 +1,97 @@
+/** The unpacker's module (assembly/unpack) and the memory it works in. It is embedded: a few KB that every program with kernels needs. */
+import { UnpackOff, type Unpacked } from "../../assembly/abi/unpack";
+import sharedModule from "../../build/unpack.shared.wasm";
+import unsharedModule from "../../build/unpack.wasm";
+
+/** Where something is unpacked: the unpacker's working memory and the output, both in one WebAssembly memory. */
+export interface Room {
+  readonly memory: WebAssembly.Memory;
+  /** Address of UnpackOff.SIZE bytes. */
+  readonly work: number;
+  /** Address of the output. */
+  readonly start: number;
+  /** Bytes that fit. */
+  readonly size: number;
+  /** Makes room for `size` bytes, where it can. */
+  grow?(size: number): void;
+}
+
+const WASM_PAGE = 65536;
+
+/** A memory for one output alone. It goes when nobody refers to the output any more. */
+export class OwnRoom implements Room {
+  readonly memory: WebAssembly.Memory;
+  readonly work = 0;
+  readonly start = UnpackOff.SIZE;
+
+  constructor(expected: number, limit: number) {
+    const pages = (size: number) => Math.ceil((UnpackOff.SIZE + size) / WASM_PAGE);
+    this.memory = new WebAssembly.Memory({ initial: pages(Math.min(expected, limit)), maximum: pages(limit) });
+  }
+  get size(): number {
+    return this.memory.buffer.byteLength - this.start;
+  }
+  grow(size: number): void {
+    this.memory.grow(Math.ceil((size - this.size) / WASM_PAGE));
+  }
+}
+
+/** assembly/unpack/index.ts. */
+interface UnpackExports {
+  prepareChecks(work: number): void;
+  crc32(work: number, at: number, length: number, crc: number): number;
+  crc64(work: number, at: number, length: number, crc: bigint): bigint;
+  lzmaReset(work: number): void;
+  lzmaDecode(work: number, stop: number, base: number, size: number): Unpacked;
+  unfilterX86(at: number, length: number, position: number): void;
+}
+
+export class Unpacker {
+  private constructor(
+    readonly room: Room,
+    readonly exports: UnpackExports,
+  ) {
+    exports.prepareChecks(room.work);
+  }
+
+  static async create(room: Room): Promise<Unpacker> {
+    const isShared = typeof SharedArrayBuffer !== "undefined" && room.memory.buffer instanceof SharedArrayBuffer;
+    const { instance } = await WebAssembly.instantiate(isShared ? sharedModule : unsharedModule, { env: { memory: room.memory } });
+    return new Unpacker(room, instance.exports as unknown as UnpackExports);
+  }
+
+  get(field: UnpackOff): number {
+    return this.view.getUint32(field, true);
+  }
+  set(field: UnpackOff, value: number): void {
+    this.view.setUint32(field, value, true);
+  }
+
+  /** Puts packed bytes where the module can read them; returns their address. */
+  show(bytes: Uint8Array): number {
+    const at = this.room.work + UnpackOff.window;
+    new Uint8Array(this.room.memory.buffer, at, UnpackOff.WINDOW_SIZE).set(bytes);
+    return at;
+  }
+
+  crc32(bytes: Uint8Array): number {
+    let crc = 0;
+    for (let at = 0; at < bytes.length; at += UnpackOff.WINDOW_SIZE) {
+      const piece = bytes.subarray(at, at + UnpackOff.WINDOW_SIZE);
+      crc = this.exports.crc32(this.room.work, this.show(piece), piece.length, crc);
+    }
+    return crc >>> 0;
+  }
+
+  /* Of the output, from `first` up to `end`. */
+  outputCrc32(first: number, end: number): number {
+    return this.exports.crc32(this.room.work, this.room.start + first, end - first, 0) >>> 0;
+  }
+  outputCrc64(first: number, end: number): bigint {
+    return BigInt.asUintN(64, this.exports.crc64(this.room.work, this.room.start + first, end - first, 0n));
+  }
+
+  private get view(): DataView {
+    return new DataView(this.room.memory.buffer, this.room.work, UnpackOff.crc32);
+  }
+}
