@@ -16,14 +16,12 @@
  *  writable on request (PAM registers of the host bridge); here, as on a PC without one, it always is.
  *
  *  All numbers in the image are checked against the domain's RAM before a byte is copied. */
-import { DomainOff, FrameType, P2m, VcpuStart } from "../../assembly/abi/layout";
+import { P2m, VcpuStart } from "../../assembly/abi/layout";
 import { IOAPIC_RANGE } from "../io/ioapic";
-import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
-import { p2mSet } from "../machine/p2m";
 import { buildPcAcpi } from "./acpi_pc";
-import { DomainError } from "./errors";
+import { addRam } from "./guest_ram";
 import { type HvmRam, layOut, type Layout, MIB, type MultibootBoot, pageUp, type PvhBoot } from "./hvm_layout";
 import { type LinuxBoot, layOutLinux } from "./linux_boot";
 import { ACPI_START, HIGH_RAM_START, LAPIC_START, LOW_RAM_END, type MemoryRegion, MemoryType, SPECIAL_PAGES, SPECIAL_START, XENSTORE_GFN } from "./memory_map";
@@ -98,26 +96,26 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   const image: Layout | undefined = boot.kind === "firmware" ? undefined : boot.kind === "linux" ? layOutLinux(boot, ram) : layOut(boot, ram);
 
   const guest = new GuestMemory(mem, domain);
-  const pages = new Pages(mem, domid, domain);
-  pages.add(0, Math.min(lowRam, BASE_RAM));
-  if (lowRam > MIB) pages.add(MIB, lowRam - MIB);
-  pages.add(SPECIAL_START, SPECIAL_PAGES * PAGE_SIZE);
-  if (highRam > 0) pages.add(HIGH_RAM_START, highRam);
+  const add = (start: number, size: number, type?: P2m) => addRam(mem, domid, domain, start / PAGE_SIZE, size / PAGE_SIZE, type);
+  add(0, Math.min(lowRam, BASE_RAM));
+  if (lowRam > MIB) add(MIB, lowRam - MIB);
+  add(SPECIAL_START, SPECIAL_PAGES * PAGE_SIZE);
+  if (highRam > 0) add(HIGH_RAM_START, highRam);
   if (boot.kind === "firmware") {
     const { rom } = boot;
-    pages.add(TOP - pageUp(romBytes), pageUp(romBytes), P2m.ram_ro);
-    pages.add(SHADOW, MIB - SHADOW);
+    add(TOP - pageUp(romBytes), pageUp(romBytes), P2m.ram_ro);
+    add(SHADOW, MIB - SHADOW);
     guest.fill(TOP - pageUp(romBytes), pageUp(romBytes) - romBytes, 0xff);
     guest.write(TOP - romBytes, rom);
     const shadowed = rom.subarray(-(MIB - SHADOW));
     guest.write(MIB - shadowed.length, shadowed);
   }
   if (image && acpi) {
-    pages.add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
+    add(STUB_GPA, PAGE_SIZE, P2m.ram_ro);
     guest.write(STUB_GPA, stubPage());
     guest.write(RSDP_GPA, acpi.rsdp);
     guest.write(MP_GPA, buildMpTable(MP_GPA, VCPUS));
-    pages.add(ACPI_START, pageUp(acpi.tables.length));
+    add(ACPI_START, pageUp(acpi.tables.length));
     guest.write(ACPI_START, acpi.tables);
     guest.write(0, lowMemory(EBDA));
     for (const { gpa, bytes } of image.pieces) guest.write(gpa, bytes);
@@ -126,27 +124,4 @@ export function buildHvm(mem: MachineMemory, domid: number, domain: number, conf
   const common = { xenstorePfn: XENSTORE_GFN, memoryMap, pcPage };
   if (!image) return { ...common, start: VcpuStart.reset, entry: 0, startInfoGpa: 0 };
   return { ...common, start: image.start, entry: image.entry, startInfoGpa: image.infoGpa };
-}
-
-/** Frames for guest-physical ranges of whole pages. */
-class Pages {
-  private count = 0;
-
-  constructor(
-    private readonly mem: MachineMemory,
-    private readonly domid: number,
-    private readonly domain: number,
-  ) {}
-
-  add(start: number, size: number, type = P2m.ram_rw): void {
-    const { mem, domid, domain } = this;
-    for (let gpa = start; gpa < start + size; gpa += PAGE_SIZE) {
-      const mfn = allocFrame(mem, domid, FrameType.ram);
-      if (mfn === 0) throw new DomainError(String(domid), `the machine's memory is used up after ${this.count} of its pages.`);
-      const error = p2mSet(mem, domain, gpa / PAGE_SIZE, mfn, type);
-      if (error !== 0) throw new DomainError(String(domid), `its page ${gpa / PAGE_SIZE} cannot be mapped (error ${error}).`);
-      this.count++;
-    }
-    mem.add(domain + DomainOff.totPages, size / PAGE_SIZE);
-  }
 }

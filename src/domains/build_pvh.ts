@@ -11,15 +11,13 @@
  *  4 GiB              RAM that does not fit below
  *  ```
  *  All numbers in the image are checked against the domain's RAM before a byte is copied. */
-import { DomainOff, FrameType, P2m } from "../../assembly/abi/layout";
-import { allocFrame } from "../machine/frames";
 import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
-import { p2mSet } from "../machine/p2m";
 import { buildAcpi, MAX_PVH_VCPUS } from "./acpi";
 import { type KernelImage, pvhEntry } from "./bzimage";
 import { type ElfSegment, Pt } from "./elf";
-import { ConfigError, DomainError, ImageError } from "./errors";
+import { ConfigError, ImageError } from "./errors";
+import { addRam } from "./guest_ram";
 import {
   ACPI_START,
   BIOS_RSDP,
@@ -32,6 +30,7 @@ import {
   SPECIAL_START,
   XENSTORE_GFN,
 } from "./memory_map";
+import { givePages } from "./place_kernel";
 
 export interface PvhConfig {
   memoryMiB: number;
@@ -93,11 +92,12 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
       `${config.memoryMiB} MiB cannot hold ${kernel.file}${ramdisk ? " and its ramdisk" : ""}, which take ${Math.ceil(needed / MIB)} MiB.`,
     );
 
+  const pieces = givePages(mem, domid, domain, kernel, segments);
   const pages = populate(mem, domid, domain, memoryMap);
   const guest = new GuestMemory(mem, domain);
-  for (const { paddr, offset, fileSize, memSize } of segments) {
-    guest.write(paddr, kernel.elf.bytes.subarray(offset, offset + fileSize));
-    if (memSize > fileSize) guest.fill(paddr + fileSize, memSize - fileSize, 0);
+  for (const { gpa, bytes, zeros } of pieces) {
+    guest.write(gpa, bytes);
+    if (zeros > 0) guest.fill(gpa + bytes.length, zeros, 0);
   }
   if (ramdisk) guest.write(ramdiskGpa, ramdisk);
   guest.write(startInfoGpa, startInfo);
@@ -119,22 +119,15 @@ export function loadable({ elf, file }: KernelImage): ElfSegment[] {
 const wantsBiosRsdp = ({ notes }: KernelImage): boolean =>
   notes.guestOs?.toLowerCase() === "linux" && ((notes.supportedFeatures ?? 0) & RSDP_UNRESTRICTED) === 0;
 
-/** Gives the domain a frame for each page of RAM, the ACPI tables and the special pages. */
+/** Gives the domain frames for RAM, the ACPI tables and the special pages. */
 function populate(mem: MachineMemory, domid: number, domain: number, map: readonly MemoryRegion[]): number {
   let pages = 0;
   for (const { start, size, type } of map) {
     if (type === MemoryType.reserved && start !== SPECIAL_START) continue;
     const count = type === MemoryType.reserved ? SPECIAL_PAGES : size / PAGE_SIZE;
-    const first = start / PAGE_SIZE;
-    for (let n = 0; n < count; n++) {
-      const mfn = allocFrame(mem, domid, FrameType.ram);
-      if (mfn === 0) throw new DomainError(String(domid), `the machine's memory is used up after ${pages} of its pages.`);
-      const error = p2mSet(mem, domain, first + n, mfn, P2m.ram_rw);
-      if (error !== 0) throw new DomainError(String(domid), `its page ${first + n} cannot be mapped (error ${error}).`);
-      pages++;
-    }
+    addRam(mem, domid, domain, start / PAGE_SIZE, count);
+    pages += count;
   }
-  mem.add(domain + DomainOff.totPages, pages);
   return pages;
 }
 

@@ -1,8 +1,9 @@
 /** Kernel images: plain or compressed ELF, and Linux bzImages, whose setup header says where the compressed ELF lies
  *  (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"). */
-import { compressionOf, decompress } from "./decompress";
+import { compressionOf, decompress, MAX_UNPACKED } from "./decompress";
 import { type Elf, isElf, parseElf } from "./elf";
 import { ImageError } from "./errors";
+import type { ImageFrames } from "./image_frames";
 import { type XenNotes, xenNotes } from "./xen_notes";
 
 export interface KernelImage {
@@ -12,6 +13,8 @@ export interface KernelImage {
   notes: XenNotes;
   /** Physical address where a PVH guest starts (XEN_ELFNOTE_PHYS32_ENTRY); undefined if the kernel is not for PVH. */
   entry: number | undefined;
+  /** The frames of the machine that hold it; otherwise it is in memory of its own. */
+  frames?: ImageFrames;
 }
 
 /** Places in the setup header. */
@@ -45,18 +48,28 @@ export function bzImagePayload(bytes: Uint8Array, file: string): Uint8Array {
   return bytes.subarray(start, start + length);
 }
 
-/** Reads a kernel of any supported form. */
-export async function loadKernel(bytes: Uint8Array, file: string): Promise<KernelImage> {
-  let image = isBzImage(bytes) ? bzImagePayload(bytes, file) : bytes;
-  if (!isElf(image)) {
-    if (compressionOf(image) === null) throw new ImageError(file, "this is neither an ELF file nor a bzImage.");
-    const packed = image;
-    image = await decompress(packed, file);
-    // The last word of a bzImage's payload is the unpacked size (arch/x86/boot/compressed/mkpiggy.c): the only check lz4 has.
-    if (packed !== bytes && new DataView(packed.buffer, packed.byteOffset + packed.length - 4, 4).getUint32(0, true) !== image.length)
-      throw new ImageError(file, "its kernel payload is damaged: it unpacks to another size than it says.");
-    if (!isElf(image)) throw new ImageError(file, "what it holds compressed is not an ELF file.");
+/** Reads a kernel of any supported form. What says how large it is unpacked is put into frames that `claim` finds, if it does. */
+export async function loadKernel(bytes: Uint8Array, file: string, claim: (size: number) => ImageFrames | null = () => null): Promise<KernelImage> {
+  const image = isBzImage(bytes) ? bzImagePayload(bytes, file) : bytes;
+  if (isElf(image)) return kernelOf(image, file);
+  if (compressionOf(image) === null) throw new ImageError(file, "this is neither an ELF file nor a bzImage.");
+  if (image === bytes) return kernelOf(await decompress(image, file), file);
+  // The last word of a bzImage's payload is the unpacked size (arch/x86/boot/compressed/mkpiggy.c): the only check lz4 has.
+  const says = new DataView(image.buffer, image.byteOffset + image.length - 4, 4).getUint32(0, true);
+  const frames = says <= MAX_UNPACKED ? claim(says) : null;
+  try {
+    const unpacked = await decompress(image, file, { room: frames });
+    if (unpacked.length !== says) throw new ImageError(file, "its kernel payload is damaged: it unpacks to another size than it says.");
+    const kernel = kernelOf(unpacked, file);
+    return frames ? { ...kernel, frames } : kernel;
+  } catch (error) {
+    frames?.release();
+    throw error;
   }
+}
+
+function kernelOf(image: Uint8Array, file: string): KernelImage {
+  if (!isElf(image)) throw new ImageError(file, "what it holds compressed is not an ELF file.");
   const elf = parseElf(image, file);
   const notes = xenNotes(elf);
   return { file, elf, notes, entry: notes.physEntry };

@@ -10,19 +10,20 @@ export class CorruptStream extends Error {
 export class Output {
   bytes: Uint8Array;
   length = 0;
+  readonly limit: number;
   constructor(
     readonly room: Room,
-    readonly limit: number,
+    limit: number,
   ) {
+    this.limit = room.grow ? limit : Math.min(limit, room.size);
     this.bytes = this.view();
   }
   /** Makes room for `more` bytes after `length`. */
   reserve(more: number): void {
     const needed = this.length + more;
     if (needed <= this.bytes.length) return;
-    if (!this.room.grow) throw new CorruptStream("it unpacks to more than it says");
-    if (needed > this.limit) throw new CorruptStream(`it unpacks to more than ${this.limit >> 20} MiB`);
-    this.room.grow(Math.min(this.limit, Math.max(needed, this.bytes.length * 1.5)));
+    if (needed > this.limit) throw new CorruptStream(`it unpacks to more than ${this.room.grow ? `${this.limit >> 20} MiB` : "it says"}`);
+    this.room.grow?.(Math.min(this.limit, Math.max(needed, this.bytes.length * 1.5)));
     this.bytes = this.view();
   }
   append(more: Uint8Array): void {

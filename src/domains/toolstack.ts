@@ -13,6 +13,7 @@ import { ControlEvents } from "./control_events";
 import { Domain, type HvmImage, type PvhImage } from "./domain";
 import { ConfigError, ImageError } from "./errors";
 import { extraDevices, loadFirmware, loadHvmKernel, type MmioHandler, type PortHandler } from "./hvm_image";
+import { ImageFrames } from "./image_frames";
 import { makePcpu, makePcpuWith } from "./pcpu";
 import { Scratch } from "./scratch";
 import { Xenstore } from "./xenstore";
@@ -188,8 +189,8 @@ export class Machine {
     const { kernel, ramdisk } = config;
     const load = async () => {
       const bytes = await this.read("kernel", kernel!, scratch);
-      const image = await loadKernel(bytes, fileName("kernel", kernel!));
-      if (image.elf.bytes.buffer !== bytes.buffer) scratch.add(image.elf.bytes);
+      const image = await loadKernel(bytes, fileName("kernel", kernel!), (size) => ImageFrames.claim(this.hardware.memory, size));
+      if (image.frames) scratch.hold(image.frames);
       return image;
     };
     const [loaded, initrd] = await Promise.all([load(), ramdisk === undefined ? undefined : this.read("ramdisk", ramdisk, scratch)]);

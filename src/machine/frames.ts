@@ -1,7 +1,7 @@
 /** The frame table: who owns each 4 KiB of the machine, what for, and how many hold on to it.
  *
  *  Free frames are on a stack under MachineOff.freeLock, handed out lowest first on a fresh machine. A frame returns there
- *  when its count reaches zero. It is zeroed when it is handed out again, so nobody sees what another domain left.
+ *  when its count reaches zero. It is zeroed when a domain gets it, so nobody sees what another domain left.
  *  Everything here may be called from any thread. */
 import { FrameFlag, FrameOff, FrameType, MachineOff, PcpuOff, Region } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
@@ -99,12 +99,45 @@ export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, 
   return mfns;
 }
 
+/** `count` frames that follow one another, for the hypervisor, with whatever somebody left in them: the first one's mfn, or 0 if there is
+ *  no such run. */
+export function allocRun(mem: MachineMemory, count: number): number {
+  const first = mem.locked(LOCK, () => {
+    const free = mem.get32(FREE_COUNT);
+    if (free < count) return 0;
+    const stack = mem.u32.subarray(Region.FREE_STACK >>> 2, (Region.FREE_STACK >>> 2) + free);
+    const isFree = new Uint8Array(mem.frames);
+    for (let n = 0; n < free; n++) isFree[stack[n]] = 1;
+    let end = mem.get32(Region.MACHINE + MachineOff.firstRam);
+    for (let length = 0; length < count; end++) {
+      if (end === isFree.length) return 0;
+      length = isFree[end] ? length + 1 : 0;
+    }
+    let kept = 0;
+    for (let n = 0; n < free; n++) {
+      const mfn = stack[n];
+      if (mfn < end - count || mfn >= end) stack[kept++] = mfn;
+    }
+    mem.store(FREE_COUNT, kept);
+    return end - count;
+  });
+  if (first) for (let n = 0; n < count; n++) prepare(mem, first + n, Xen.DOMID_XEN, FrameType.hv, false);
+  return first;
+}
+
+/** Makes a frame of the hypervisor's, to which nobody else refers and which it has filled to the last byte, `domid`'s. */
+export function giveFrame(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
+  const entry = frameEntry(mfn);
+  mem.set16(entry + FrameOff.owner, domid);
+  mem.set8(entry + FrameOff.type, type);
+}
+
 /** The frame is off the free stack and nobody else's: no lock is needed. The count is stored last, because getPage()
  *  looks at it first. Records decoded from what was here before must go: the code mask is their owner's to clear. */
-function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
+function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType, zeroed = true): void {
   const entry = frameEntry(mfn);
   const at = mfn * PAGE_SIZE;
-  if (mem.get8(entry + FrameOff.flags) & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
+  if (zeroed && mem.get8(entry + FrameOff.flags) & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
   if (mem.get32(entry + FrameOff.code)) dropCode(mem, mfn);
   mem.set16(entry + FrameOff.owner, domid);
   mem.set8(entry + FrameOff.type, type);

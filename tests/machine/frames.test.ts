@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { Worker } from "node:worker_threads";
 import { FrameOff, FrameType, MachineOff, PcpuOff, Region } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
-import { allocFrame, allocFrames, frameEntry, framesOf, freeFrame, freeFrameCount, getPage, initMachine, isGuestFrame, ownerOf, putPage } from "../../src/machine/frames";
+import { allocFrame, allocFrames, allocRun, frameEntry, framesOf, freeFrame, freeFrameCount, getPage, giveFrame, initMachine, isGuestFrame, ownerOf, putPage } from "../../src/machine/frames";
 import { pcpuBase } from "../../src/machine/kick";
 import { MachineMemory } from "../../src/machine/memory";
 
@@ -43,6 +43,28 @@ frames("frames come lowest first, zeroed, with one reference", () => {
   assert.is(ownerOf(mem, first), 5);
   assert.is(mem.load(frameEntry(first) + FrameOff.count), 1);
   assert.equal([...framesOf(mem, 5)], [first, first + 1, first + 2, first + 3]);
+});
+
+frames("a run of frames is found wherever there is one, is Xen's, and can be given away one by one", () => {
+  const mem = machine();
+  const all = freeFrameCount(mem);
+  const first = firstRam(mem);
+  assert.is(allocRun(mem, 100), first);
+  assert.is(ownerOf(mem, first), Xen.DOMID_XEN);
+  const held = allocFrames(mem, 5, FrameType.ram, 50); // behind it
+  for (let n = 0; n < 100; n += 2) freeFrame(mem, first + n); // no two neighbours
+  assert.is(allocRun(mem, 2), first + 150);
+  for (const mfn of held) freeFrame(mem, mfn);
+  assert.is(allocRun(mem, 2), first + 100);
+  assert.is(allocRun(mem, all), 0);
+  const count = freeFrameCount(mem);
+  const rest = allocFrames(mem, 6, FrameType.ram, count);
+  assert.is(new Set(rest).size, count);
+  assert.not.ok(rest.includes(first + 1) || rest.includes(first + 100));
+  giveFrame(mem, first + 1, 7, FrameType.ram);
+  assert.ok(getPage(mem, first + 1, 7));
+  assert.not.ok(getPage(mem, first + 3, 7));
+  assert.equal([...framesOf(mem, 7)], [first + 1]);
 });
 
 frames("what one domain wrote, the next does not read", () => {

@@ -1,0 +1,57 @@
+/** Frames of the machine that an image is unpacked into, one after the other. Those it fills become the domain's RAM, so most of a kernel is
+ *  written once and never copied. They are the hypervisor's until then; with them the unpacker's working memory. */
+import { FrameType } from "../../assembly/abi/layout";
+import { UnpackOff } from "../../assembly/abi/unpack";
+import { allocRun, freeFrame, giveFrame } from "../machine/frames";
+import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
+import type { Room } from "./unpacker";
+
+const WORK_PAGES = UnpackOff.SIZE / PAGE_SIZE;
+
+export class ImageFrames implements Room {
+  /** 1 for each frame, of the image and then of the working memory, that has not been given away. */
+  private readonly held: Uint8Array;
+
+  private constructor(
+    private readonly mem: MachineMemory,
+    private readonly first: number,
+    private readonly pages: number,
+  ) {
+    this.held = new Uint8Array(pages + WORK_PAGES).fill(1);
+  }
+
+  /** Room for an image of that size, and a little more, so that one that is larger shows; null if there is none in one piece. */
+  static claim(mem: MachineMemory, bytes: number): ImageFrames | null {
+    const pages = Math.ceil(bytes / PAGE_SIZE) + 1;
+    const first = allocRun(mem, pages + WORK_PAGES);
+    return first === 0 ? null : new ImageFrames(mem, first, pages);
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.mem.memory;
+  }
+  get start(): number {
+    return this.first * PAGE_SIZE;
+  }
+  get size(): number {
+    return this.pages * PAGE_SIZE;
+  }
+  get work(): number {
+    return this.start + this.size;
+  }
+
+  /** Makes the frame with the image's page `page`, all of which has been written, one of the domain's. */
+  give(page: number, domid: number): number {
+    const mfn = this.first + page;
+    if (this.held[page] !== 1) throw new RangeError(`page ${page} of the image has been given away`);
+    this.held[page] = 0;
+    giveFrame(this.mem, mfn, domid, FrameType.ram);
+    return mfn;
+  }
+
+  /** Returns what has not been given away; lowest frames will be used first again. */
+  release(): void {
+    for (let n = this.held.length - 1; n >= 0; n--) if (this.held[n]) freeFrame(this.mem, this.first + n);
+    this.held.fill(0);
+  }
+}

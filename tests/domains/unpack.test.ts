@@ -1,0 +1,161 @@
+/** What the real xz packs, the unpacker gives back: whatever is in it, with any properties, filters, checks and block sizes that are
+ *  understood, as .xz and as .lzma, in a memory of its own and in frames of a machine. Damage of any kind is an error. */
+import { spawnSync } from "node:child_process";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Region } from "../../assembly/abi/layout";
+import { decompress } from "../../src/domains/decompress";
+import { ImageError } from "../../src/domains/errors";
+import { ImageFrames } from "../../src/domains/image_frames";
+import { freeFrameCount, initMachine } from "../../src/machine/frames";
+import { MachineMemory } from "../../src/machine/memory";
+import { Random } from "../support/random";
+import { FIXTURES, SAMPLE_SIZE, sample } from "./bzimage_fixtures";
+
+const test = suite("what xz packs");
+const hasXz = spawnSync("xz", ["--version"]).status === 0;
+if (!hasXz) console.log("xz: skipped, this host has no xz");
+const check = hasXz ? test : test.skip;
+
+function xz(bytes: Uint8Array, ...options: string[]): Uint8Array {
+  const { status, stdout, stderr } = spawnSync("xz", ["-c", "-T1", ...options], { input: bytes, maxBuffer: 1 << 28 });
+  assert.is(status, 0, `xz ${options.join(" ")}: ${stderr}`);
+  return new Uint8Array(stdout);
+}
+
+/** Repetition at all distances, runs, and stretches of noise. */
+function mixture(size: number): Uint8Array {
+  const random = new Random(7);
+  const out = new Uint8Array(size);
+  for (let at = 0; at < size; ) {
+    const length = 1 + random.below(at < 100 ? 20 : 1 << random.below(12));
+    const end = Math.min(size, at + length);
+    const kind = random.below(4);
+    if (kind === 0 || at === 0) for (; at < end; at++) out[at] = random.below(256);
+    else if (kind === 1) {
+      out.fill(random.below(256), at, end);
+      at = end;
+    } else {
+      const distance = 1 + random.below(Math.min(at, kind === 2 ? 20 : at));
+      for (; at < end; at++) out[at] = out[at - distance];
+    }
+  }
+  return out;
+}
+const noise = (size: number): Uint8Array => {
+  const random = new Random(11);
+  return Uint8Array.from({ length: size }, () => random.below(256));
+};
+
+const DATA: readonly (readonly [string, Uint8Array])[] = [
+  ["nothing", new Uint8Array(0)],
+  ["a byte", Uint8Array.of(0xe8)],
+  ["zeros", new Uint8Array(3_000_000)],
+  ["noise, which is stored", noise(200_000)],
+  ["code and jumps", sample(300_000)],
+  ["a mixture", mixture(700_000)],
+  ["more of it than one chunk", mixture(2_300_000)],
+];
+const XZ_OPTIONS: readonly string[][] = [
+  [],
+  ["-0"],
+  ["-9e", "--check=crc32"],
+  ["--check=none"],
+  ["--check=sha256"],
+  ["--check=crc32", "--x86", "--lzma2=dict=1MiB"],
+  ["--x86=start=4096", "--lzma2=preset=3"],
+  ["--lzma2=lc=0,lp=4,pb=4"],
+  ["--lzma2=lc=4,lp=0,pb=0,nice=273"],
+  ["--lzma2=lc=1,lp=2,pb=3,mode=fast"],
+  ["--block-size=65536", "--check=crc64"],
+  ["--block-size=100001", "--x86", "--lzma2=preset=1"],
+];
+const LZMA_OPTIONS: readonly string[][] = [[], ["-0"], ["--lzma1=preset=6,nice=10"]]; // the kind is told by the usual properties;
+
+for (const [what, bytes] of DATA) {
+  check(`${what}, as .xz with many sets of options`, async () => {
+    for (const options of XZ_OPTIONS.slice(bytes.length > 1_000_000 ? -8 : 0)) {
+      const got = await decompress(xz(bytes, ...options), "k");
+      assert.ok(Buffer.compare(got, bytes) === 0, options.join(" "));
+    }
+  });
+  check(`${what}, as .lzma with an end marker`, async () => {
+    for (const options of LZMA_OPTIONS) {
+      const got = await decompress(xz(bytes, "--format=lzma", ...options), "k");
+      assert.ok(Buffer.compare(got, bytes) === 0, options.join(" "));
+    }
+  });
+}
+
+check(".lzma that says its size needs no end marker", async () => {
+  const bytes = mixture(200_000);
+  const packed = xz(bytes, "--format=lzma");
+  new DataView(packed.buffer).setBigUint64(5, 150_000n, true);
+  assert.ok(Buffer.compare(await decompress(packed, "k"), bytes.subarray(0, 150_000)) === 0);
+});
+
+function machine(): MachineMemory {
+  const pages = (Region.PCPUS + Region.PCPU_STRIDE + Region.CODE_SIZE) / 65536 + 16 * 16;
+  const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true }));
+  initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
+  return mem;
+}
+
+check("into frames of a machine, where nothing outside them changes", async () => {
+  const mem = machine();
+  const free = freeFrameCount(mem);
+  const bytes = mixture(5_000_000);
+  for (const packed of [xz(bytes, "--check=crc32", "--x86", "--lzma2"), xz(bytes, "--format=lzma")]) {
+    const room = ImageFrames.claim(mem, bytes.length)!;
+    mem.u8.fill(0x5a, room.start - 4096, room.start);
+    const end = room.work + 0x1d000;
+    mem.u8.fill(0x5a, end, end + 4096);
+    assert.ok(Buffer.compare(await decompress(packed, "k", { room }), bytes) === 0);
+    for (const at of [room.start - 4096, end]) assert.ok(mem.u8.subarray(at, at + 4096).every((byte) => byte === 0x5a));
+    room.release();
+    assert.is(freeFrameCount(mem), free);
+  }
+});
+
+for (const [name, packed] of FIXTURES)
+  test(`${name}: into frames of a machine, and not one byte more`, async () => {
+    const mem = machine();
+    const room = ImageFrames.claim(mem, SAMPLE_SIZE)!;
+    assert.ok(Buffer.compare(await decompress(packed, "k", { room }), sample(SAMPLE_SIZE)) === 0);
+    room.release();
+    const { memory, work, start } = room;
+    const error = await decompress(packed, "k", { room: { memory, work, start, size: SAMPLE_SIZE - 1 } }).catch((reason) => reason);
+    assert.instance(error, ImageError);
+  });
+
+check("more than it says is an error where the room is for that", async () => {
+  const mem = machine();
+  const room = ImageFrames.claim(mem, 10_000)!;
+  for (const format of ["xz", "lzma"]) {
+    const error = await decompress(xz(mixture(20_000), `--format=${format}`), "k", { room }).catch((reason) => reason);
+    assert.instance(error, ImageError);
+    assert.match(error.message, /unpacks to more than it says/);
+  }
+});
+
+check("a thousand damaged streams end in an error, or at worst in other bytes where there is no check, and read and write nothing else", async () => {
+  const random = new Random(3);
+  const bytes = mixture(30_000);
+  const mem = machine();
+  for (const [options, hasCheck] of [[["--check=crc32"], true], [["--x86", "--lzma2=preset=0"], true], [["--check=none"], false], [["--format=lzma"], false]] as const) {
+    const packed = xz(bytes, ...options);
+    for (let n = 0; n < 250; n++) {
+      const damaged = packed.slice(0, n % 5 === 0 ? random.below(packed.length) : packed.length);
+      for (let changes = n % 5 === 0 ? 0 : 1 + random.below(3); changes > 0; changes--) damaged[13 + random.below(damaged.length - 13)] ^= 1 << random.below(8);
+      const room = ImageFrames.claim(mem, bytes.length)!;
+      mem.u8.fill(0x5a, room.start - 4096, room.start);
+      const result = await decompress(damaged, "k", { room }).catch((reason) => reason);
+      if (hasCheck && !(result instanceof ImageError)) assert.ok(Buffer.compare(result, bytes) === 0, `${options}, round ${n}`); // a change was undone by another
+      else if (!(result instanceof ImageError)) assert.instance(result, Uint8Array, String(result));
+      assert.ok(mem.u8.subarray(room.start - 4096, room.start).every((byte) => byte === 0x5a));
+      room.release();
+    }
+  }
+});
+
+test.run();
