@@ -1,5 +1,5 @@
 /** `xenolith run`: one domain in the foreground. */
-import { readFile, writeFile } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { isBzImage } from "../domains/bzimage";
 import { FIRMWARE_LEAST, FIRMWARE_MOST } from "../domains/build_hvm";
@@ -31,30 +31,53 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** MiB for a kernel that is run without a configuration. */
 const DEFAULT_MEMORY = 256;
 
+/** Of a file, what tells which kind it is: Multiboot headers are searched for that far. */
+const BEGINNING = 32768;
+
 /** The configuration FILE and settings amount to. */
 export async function readTarget(file: string, settings: readonly string[], warn: (message: string) => void): Promise<DomainConfig> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+  const fail = (error: NodeJS.ErrnoException): never => {
     throw new ImageError(file, describe(error));
-  });
-  let raw: RawConfig;
+  };
+  const handle = await open(file).catch(fail);
+  try {
+    const beginning = await readBeginning(handle).catch(fail);
+    const rest = async () => Buffer.concat([beginning, await handle.readFile().catch(fail)]);
+    const raw = await rawTarget(file, beginning, rest, settings);
+    return inFile(file, () => domainConfig(applyOverrides(raw, settings), warn));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readBeginning(handle: FileHandle): Promise<Buffer> {
+  const bytes = Buffer.alloc(BEGINNING);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await handle.read(bytes, at, BEGINNING - at);
+    at += bytesRead;
+    if (bytesRead === 0 || at === BEGINNING) return bytes.subarray(0, at);
+  }
+}
+
+/** `whole` reads the rest of the file, which for most kernels is left to whoever builds the domain. */
+async function rawTarget(file: string, beginning: Buffer, whole: () => Promise<Buffer>, settings: readonly string[]): Promise<RawConfig> {
   const bare = (keys: Record<string, string>): RawConfig => {
     const name = basename(file).replace(/[^A-Za-z0-9._-]/g, "-").replace(/^(\d+)$/, "domain-$1").slice(0, 64);
     return new Map(Object.entries({ name, memory: DEFAULT_MEMORY, ...keys }).map(([key, value]) => [key, { value, line: undefined }]));
   };
-  if (isBzImage(bytes) || isElf(bytes) || compressionOf(bytes) !== null || hasMultibootHeader(bytes)) {
-    raw = bare({ kernel: file, type: isForMultiboot(bytes, file) ? "hvm" : "pvh" });
-  } else if (bytes.includes(0)) {
-    const isHvm = settings.some((setting) => /^type=["']?hvm/.test(setting));
-    if (!isHvm || bytes.length < FIRMWARE_LEAST || bytes.length > FIRMWARE_MOST)
-      throw new ImageError(file, "this is neither a kernel (bzImage, ELF or Multiboot) nor an xl configuration.");
-    raw = bare({ firmware: file, type: "hvm" });
-  } else raw = inFile(file, () => parseConfig(bytes.toString("utf8")));
-  return inFile(file, () => domainConfig(applyOverrides(raw, settings), warn));
+  const hasMultiboot = !isBzImage(beginning) && hasMultibootHeader(beginning);
+  if (isBzImage(beginning) || isElf(beginning) || compressionOf(beginning) !== null || hasMultiboot)
+    return bare({ kernel: file, type: hasMultiboot && isForMultiboot(await whole(), file) ? "hvm" : "pvh" });
+  const bytes = await whole();
+  if (!bytes.includes(0)) return inFile(file, () => parseConfig(bytes.toString("utf8")));
+  const isHvm = settings.some((setting) => /^type=["']?hvm/.test(setting));
+  if (!isHvm || bytes.length < FIRMWARE_LEAST || bytes.length > FIRMWARE_MOST)
+    throw new ImageError(file, "this is neither a kernel (bzImage, ELF or Multiboot) nor an xl configuration.");
+  return bare({ firmware: file, type: "hvm" });
 }
 
-/** Whether a kernel can start by its Multiboot header alone. */
+/** Whether a kernel with a Multiboot header can start by that alone. */
 function isForMultiboot(bytes: Uint8Array, file: string): boolean {
-  if (isBzImage(bytes) || !hasMultibootHeader(bytes)) return false;
   try {
     return !isElf(bytes) || xenNotes(parseElf(bytes, file)).physEntry === undefined;
   } catch {
