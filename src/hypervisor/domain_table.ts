@@ -58,7 +58,7 @@ function claimBlocks(mem: MachineMemory, shape: DomainShape): number {
     const at = slotAddr(domid + n);
     if (mem.load(at + DomainOff.state) === DomainState.free) domain = at;
   }
-  const first = domain ? claimVcpus(mem, shape.vcpus) : 0;
+  const first = domain && shape.vcpus ? claimVcpus(mem, shape.vcpus) : 0;
   if (!domain || (shape.vcpus && !first)) return -Errno.ENOMEM;
   mem.u8.fill(0, domain, domain + DomainOff.SIZE);
   mem.set32(domain + DomainOff.domid, domid);
