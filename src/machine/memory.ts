@@ -5,6 +5,10 @@ import { MachineOff, Region } from "../../assembly/abi/layout";
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 4096;
 
+/** Looks at a lock that is taken before waiting for a while, and how long. */
+const SPINS = 200;
+const REST_MS = 0.05;
+
 export class MachineMemory {
   readonly buffer: ArrayBufferLike;
   readonly u8: Uint8Array;
@@ -15,6 +19,7 @@ export class MachineMemory {
   readonly f64: Float64Array;
   readonly view: DataView;
   readonly shared: boolean;
+  private mayWait = true;
   /** Told of every `notify` made through this object: how threads of one event loop, or hosts without
    *  Atomics.waitAsync, hear a doorbell. */
   onNotify?: (at: number) => void;
@@ -93,11 +98,21 @@ export class MachineMemory {
   /** Runs `body` under the spinlock at `at`. Sections are short and never nest on the same lock.
    *  Lock order: domainLock, then a domain's lock (lower domid first), then freeLock. */
   locked<T>(at: number, body: () => T): T {
-    while (Atomics.compareExchange(this.i32, at >>> 2, 0, 1) !== 0);
+    for (let tries = 0; Atomics.compareExchange(this.i32, at >>> 2, 0, 1) !== 0; tries++) if (tries > SPINS) this.rest(at);
     try {
       return body();
     } finally {
       Atomics.store(this.i32, at >>> 2, 0);
+    }
+  }
+
+  /** Sections being short, who holds the lock for so long has lost its processor, perhaps to us. */
+  private rest(at: number): void {
+    if (!this.mayWait) return;
+    try {
+      Atomics.wait(this.i32, at >>> 2, 1, REST_MS);
+    } catch {
+      this.mayWait = false; // a page's own thread
     }
   }
 
