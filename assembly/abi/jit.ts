@@ -63,12 +63,19 @@ export const enum JitOff {
   control = 384, // u32[128], enclosing wasm blocks: what a branch to them means
   pageCount = 896, // u32, pages the region's blocks are on
   pagesLocal = 900, // u32, the wasm local with JitOff.pages
+  planning = 904, // u32, 1: spans are being planned, nothing is emitted
+  loads = 908, // u32, loads of the stretch so far
+  distance = 912, // i64, of the address looked at from its root
+  spanLocals = 920, // u32, locals that hold host addresses of spans
+  slices = 924, // u32, slices that ended
   inLeaf = 928, // u32, 1: blocks that are found now belong to a leaf
   calling = 932, // u32, not 0: a call goes to the block that is found now, that of block calling - 1
   windowKeys = 936, // u32, entries of `windows`
   carryLevel = 940, // u32 JitCarry: what the flags' carry local has now
   keptLevel = 944, // u32 JitCarry, of the flags that an instruction may leave as they are
   copy = 948, // u32, JitBlock.copy of blocks that are found now
+  spanCount = 952, // u32, entries of `spans`
+  accessCount = 956, // u32, entries of `accesses`
   orderList = 960, // u8[64]
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
   list32 = 2048, // u16[512]
@@ -89,6 +96,16 @@ export const enum JitOff {
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
   windows = 0x3c000, // 96 x 16 B: pages that accesses stay on (cpu/jit/windows)
+  spans = 0x3c600, // 24 x 16 B: spans of the stretch (cpu/jit/spans)
+  accesses = 0x3c800, // 64 x 16 B: accesses they are made of
+  roots = 0x3cc00, // u8[16], by general register
+  newRoots = 0x3cc10,
+  distances = 0x3cc20, // i64[16]
+  newDistances = 0x3cca0,
+  planned = 0x3cd20, // u32[32], copy of `cur`
+  spanHosts = 0x3cda0, // u16[24], locals
+  spanFailures = 0x3ce00, // 16 x 16 B: record, slice, times
+  spanless = 0x3cf00, // u8[256], bits by hash of a record
   SIZE = 0x3d000,
 }
 

@@ -55,11 +55,17 @@ export function readPage(lin: u64, base: usize): usize {
     noteSize(lin);
     known = rememberPage(lin, found);
   }
-  const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
+  const host = pageOf(known) | (<usize>lin & 0xfff);
+  fillReadable(entry, page, host, lin, known, access);
+  return host;
+}
+
+/** An entry for reading, and for writing if that is known to be allowed. */
+function fillReadable(entry: usize, page: u64, host: usize, lin: u64, known: u32, access: u32): void {
+  const global = (known & Pte.G) != 0;
   if (known & Pte.D && !checkPhase() && known & Known.writable && permits(access | Pfec.W, known, false)) {
     fillWritable(entry, page, host, lin, global);
   } else fill(entry, page | Mark.readOnly, <u32>(host - <usize>lin), global);
-  return host;
 }
 
 @inline function pageOf(known: u32): usize { return <usize>(known & ~0xfff); }
@@ -231,6 +237,23 @@ function spread(host: usize, gpa: u64, from: usize, len: u32): void {
 export function missR(lin: u64, size: i32): usize { return readIn(lin, size, inForce()); }
 export function missW(lin: u64, size: i32): usize { return writeIn(lin, size, inForce(), true); }
 export function missS(lin: u64, size: i32): usize { return writeIn(lin, size, inForce(), false); }
+
+/** Host address of `len` bytes at `lin` if they are on one page and what is known of that says that they are memory, which has been read or
+ *  written before; else 0. Faults, walks, devices, accessed and dirty flags, code are for the instruction itself. */
+export function spanOf(lin: u64, len: u32, write: bool): usize {
+  const base = inForce(), entry = entryFor(base, lin), page = lin & ~(PAGE - 1);
+  if ((lin + len - 1 & ~(PAGE - 1)) != page) return 0;
+  const known = knownPage(lin);
+  const access = accessOf(base);
+  if (!known || !permits(access | (write ? Pfec.W : 0), known, false)) return 0;
+  const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
+  if (write) {
+    if (!(known & Pte.D) || !(known & Known.writable) || hasCode(host)) return 0;
+    if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
+    fillWritable(entry, page, host, lin, global);
+  } else fillReadable(entry, page, host, lin, known, access);
+  return host;
+}
 
 /** Host address of plain memory at `lin`, good to the end of its page, or 0. Without a fault pending 0 means that the
  *  caller must go element by element. */

@@ -7,7 +7,7 @@ import { Flag } from "../../abi/x86";
 import { Rmw } from "../machine";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
-import { Effect, EffectOff, Leave, effectAt } from "./effect";
+import { Effect, EffectOff, Leave, displacementOf, effectAt, hostOf, inSpan } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
 import { emitOrder, emitOrdered } from "./sse_order";
@@ -435,7 +435,7 @@ export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u
 }
 
 function translateAddress(e: usize, write: bool): void {
-  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), extra = opened(e);
+  const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), extra = opened(e);
   const lin = openAddress(e, write);
   missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
   localGet(h);
@@ -443,10 +443,44 @@ function translateAddress(e: usize, write: bool): void {
   localSet(h);
 }
 
+/** [] -> [i32]: host address of effect `e`. */
+function hostAddress(e: usize): void {
+  localGet(hostOf(e));
+  if (!displacementOf(e)) return;
+  i32const(displacementOf(e));
+  byte(Wasm.i32add);
+}
+
+function translateSpan(e: usize): void {
+  const write = load<u8>(e, EffectOff.cc) != 0, len = load<i32>(e, EffectOff.t), u = load<i32>(e, EffectOff.u);
+  const lin = probe(load<i32>(e, EffectOff.a), len, write);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.i32);
+  hitHost();
+  byte(Wasm.else_);
+  wholeAddress(lin);
+  i32const(len);
+  i32const(u);
+  call(write ? Import.spanW : Import.spanR);
+  localTee(hostOf(e));
+  byte(Wasm.i32eqz);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  i32const(u);
+  localSet(Local.result);
+  leave(2);
+  byte(Wasm.end);
+  localGet(hostOf(e));
+  byte(Wasm.end);
+  localSet(hostOf(e));
+}
+
 /** A write whose address is used by the next effect only. After a miss it is looked at whether code has changed, which a hit cannot have done. */
 function translateStore(e: usize, next: usize): void {
   ready(load<u32>(next, EffectOff.snap));
-  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), value = load<i32>(next, EffectOff.a), extra = opened(e);
+  const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), value = load<i32>(next, EffectOff.a), extra = opened(e);
   // the value is computed once, before the arms part
   let v: u32 = 0;
   const plain = isConst(value) || op(value) == Node.local || op(value) == Node.local32;
@@ -470,7 +504,7 @@ function translateStore(e: usize, next: usize): void {
 
 /** The same for an SSE store. */
 function translateSseStore(e: usize, next: usize): void {
-  const w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), u = <usize>load<u32>(next, EffectOff.u), extra = opened(e);
+  const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), u = <usize>load<u32>(next, EffectOff.u), extra = opened(e);
   ready(load<u32>(next, EffectOff.snap));
   store<u32>(next, <u32>(u + RecOff.SIZE), EffectOff.u);
   byte(Wasm.block);
@@ -487,11 +521,11 @@ function translateSseStore(e: usize, next: usize): void {
 }
 
 /** [i32] -> [] */
-function storeValue(value: i32, v: u32, w: i32): void {
+function storeValue(value: i32, v: u32, w: i32, displacement: u32 = 0): void {
   if (v) localGet(v);
   else if (w == 8) emit64(value);
   else emit32(value);
-  access(w == 8 ? Wasm.i64store : w == 4 ? Wasm.i32store : w == 2 ? Wasm.i32store16 : Wasm.i32store8, 0);
+  access(w == 8 ? Wasm.i64store : w == 4 ? Wasm.i32store : w == 2 ? Wasm.i32store16 : Wasm.i32store8, displacement);
 }
 
 /** [] -> []: after a store off the fast path: out, with the instruction complete, if the code may have changed. */
@@ -549,12 +583,12 @@ function afterStore(e: usize, h: u32): void {
 export function emitEffects(): void {
   const count = jget(JitOff.effectCount);
   for (let i: u32 = 0; i < count; i++) {
-    const e = effectAt(i), w = <i32>load<u8>(e, EffectOff.w), h = load<u32>(e, EffectOff.h), t = load<u32>(e, EffectOff.t);
+    const e = effectAt(i), w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), t = load<u32>(e, EffectOff.t);
     switch (<i32>load<u8>(e, EffectOff.op)) {
       case Effect.hostR: translateAddress(e, false); break;
       case Effect.hostW: {
         const next = effectAt(i + 1);
-        if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.store && load<u32>(next, EffectOff.h) == h) {
+        if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.store && hostOf(next) == h) {
           translateStore(e, next);
           i++;
         } else if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.sseStore) {
@@ -565,16 +599,25 @@ export function emitEffects(): void {
       }
       case Effect.load:
         localGet(h);
-        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, 0);
+        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, displacementOf(e));
         localSet(t);
         break;
       case Effect.store: {
-        ready(load<u32>(e, EffectOff.snap));
+        if (!inSpan(e)) ready(load<u32>(e, EffectOff.snap));
         localGet(h);
-        storeValue(load<i32>(e, EffectOff.a), 0, w);
-        afterStore(e, h);
+        storeValue(load<i32>(e, EffectOff.a), 0, w, displacementOf(e));
+        if (!inSpan(e)) afterStore(e, h);
         break;
       }
+      case Effect.sseStore:
+        hostAddress(e);
+        emitSseStoreValue(<usize>load<u32>(e, EffectOff.u));
+        break;
+      case Effect.span: translateSpan(e); break;
+      case Effect.place:
+        hostAddress(e);
+        localSet(t);
+        break;
       case Effect.atomic: {
         const kind = <i32>load<u8>(e, EffectOff.cc);
         localGet(h);
@@ -583,8 +626,9 @@ export function emitEffects(): void {
         byte(Wasm.atomic);
         byte(Wasm.rmw + kind * 7 + (w == 4 ? 0 : w == 8 ? 1 : w == 1 ? 2 : 3));
         byte(w == 8 ? 3 : w >> 1); // its alignment is checked
-        byte(0);
+        unsigned(displacementOf(e));
         localSet(t);
+        if (inSpan(e)) break;
         ready(load<u32>(e, EffectOff.snap));
         afterStore(e, h);
         break;

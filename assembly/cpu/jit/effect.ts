@@ -19,8 +19,17 @@ export const enum Effect {
   canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
   sse = 16, // SSE record u; memory operand at host h, general register as node a; general or flags result to local t; flags: Sse
   sseStore = 17, // the same, storing to host h; may leave after it
+  span = 12, // host address of t bytes at node a, for writing if cc, to local h; leaves at record u
+  place = 13, // host address h to local t
   sseReady = 18, // leaves at record u unless SSE may be used, as cc (Known) says
   aligned = 19, // leaves at record u unless node a is a multiple of 16
+}
+
+/** A host address as effects name it: a local, and how far from what that says. */
+export const enum Host {
+  local = 0x7fff,
+  span = 0x8000, // of a span: plain memory, about which nothing is left to find out
+  DISPLACEMENT = 16,
 }
 
 /** Where code goes on that leaves after a store. */
@@ -31,6 +40,11 @@ export const enum EffectOff { op = 0, w = 1, cc = 2, leave = 3, a = 4, h = 8, t 
 const SIZE: usize = 32;
 const MAX_EFFECTS: u32 = 1023;
 const MAX_SNAPS: u32 = 6000;
+
+/** The local of effect `e`'s host address. */
+@inline export function hostOf(e: usize): u32 { return load<u32>(e, EffectOff.h) & Host.local; }
+@inline export function displacementOf(e: usize): u32 { return load<u32>(e, EffectOff.h) >> Host.DISPLACEMENT; }
+@inline export function inSpan(e: usize): bool { return (load<u32>(e, EffectOff.h) & Host.span) != 0; }
 
 @inline export function effectAt(n: u32): usize { return J + JitOff.effects + <usize>n * SIZE; }
 

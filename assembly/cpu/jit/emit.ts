@@ -12,6 +12,7 @@ import { Node, binary, constant, extend, imm, isConst, local, local32, make, arg
 import { orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
+import { nextLoad, noteAccess, spanHost } from "./spans";
 import { operandWindow, stackWindow } from "./windows";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
@@ -123,9 +124,15 @@ function kindNode(): i32 {
 }
 
 /** An instruction that may leave with a fault finds all state in the locals: it begins a piece. */
-function mayLeave(): void { if (unsettled()) jset(JitOff.again, 1); }
+function mayLeave(): void { if (unsettled() && !jget(JitOff.planning)) jset(JitOff.again, 1); }
 
 function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32): Host {
+  if (jget(JitOff.planning)) {
+    noteAccess(lin, w, kind == Effect.hostW);
+    return temp32();
+  }
+  const spanned = spanHost(lin, w, kind == Effect.hostW, u);
+  if (spanned) return spanned;
   mayLeave();
   const h = temp32();
   use(lin);
@@ -169,7 +176,7 @@ export class Emit extends Machine<i32> {
   load(h: Host, w: i32): i32 {
     const t = w == 8 ? temp64() : temp32();
     effect(Effect.load, w, 0, <u32>h, t, 0);
-    return w == 8 ? local(t) : local32(t);
+    return make(w == 8 ? Node.local : Node.local32, w == 8 ? 8 : 4, t, 0, nextLoad());
   }
   loadS(h: Host, w: i32): i32 { return extend(Node.sext, this.load(h, w), w); }
   store(h: Host, w: i32, x: i32): void {

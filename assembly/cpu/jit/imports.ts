@@ -28,7 +28,9 @@ export const enum Import {
   x87Double = 33, // [i32 at] -> [i64]
   x87Give = 34, // [i32 at and what] -> [i64]
   x87Control = 35, // [i32 value] -> [i32]
-  COUNT = 36,
+  spanR = 36, // [i64 lin, i32 len, i32 record] -> [i32 host]
+  spanW = 37,
+  COUNT = 38,
 }
 
 /** Which of the module's types each has. */
@@ -39,6 +41,8 @@ export function typeOf(n: i32): i32 {
     case Import.missR:
     case Import.page:
     case Import.x87Memory:
+    case Import.spanR:
+    case Import.spanW:
     case Import.x87Odd:
     case Import.x87Compare:
     case Import.missW: return 7;

@@ -22,6 +22,7 @@ import { assemble } from "./module";
 import { entryAt } from "./entries";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover } from "./region";
+import { forgetSpans } from "./span_runtime";
 import { emitRegion } from "./structure";
 
 /** Regions that may die over the same bytes before they are left to the interpreter. */
@@ -52,6 +53,7 @@ function forgive(): void {
 
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
+  jset(JitOff.slices, jget(JitOff.slices) + 1);
   if (jget(JitOff.memory) == JitMemory.off) return;
   const handler = load<u16>(head, RecOff.handler);
   if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
@@ -137,6 +139,9 @@ export function retranslate(head: usize): void {
   if (load<u16>(head, RecOff.handler) == Handler.region) forget(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
 }
 
+/** The region that runs is to be made anew. */
+export function retire(): void { forget(jget(JitOff.running)); }
+
 /** A block that belongs to regions is overwritten. */
 export function dropRegionsOf(head: usize): void {
   const line = restlessAt(load<u32>(head, BlockOff.maddr)), times = load<u8>(line, JitOff.restless);
@@ -163,6 +168,7 @@ export function dropRegions(): void {
   memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
   memory.fill(J + JitOff.restless, 0, 1024);
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
+  forgetSpans();
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
   jset(JitOff.leave, 1);

@@ -8,7 +8,7 @@ import { Handler } from "../handler";
 import { Group, Op } from "../opcodes.gen";
 import { isMem, opSize } from "../operand";
 import { J, jget, jset } from "./buffer";
-import { Effect, EffectOff, effect, snapshot } from "./effect";
+import { Effect, EffectOff, effect, snapshot, Host } from "./effect";
 import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
 import { VectorType } from "./simd";
@@ -144,6 +144,14 @@ export function sseMayLeave(u: usize, p: u32): bool {
   return isMem(u) || (p & Sse.CHECKED) != 0 || (wanted(p) & ~jget(JitOff.sseKnown)) != 0;
 }
 
+/** A host address in a local of its own. */
+function inPlace(host: u32): u32 {
+  if (!(host >> Host.DISPLACEMENT)) return host;
+  const t = temp32();
+  effect(Effect.place, 0, 0, host, t, 0);
+  return t;
+}
+
 /** Effects of record `u`. If it may leave, a piece begins with it. */
 export function translateSse(u: usize, p: u32): void {
   const m = changetype<Emit>(J), want = wanted(p), size = <i32>(p & Sse.SIZE), toGpr = (p & (Sse.REG_GPR | Sse.FLAGS)) != 0;
@@ -161,10 +169,10 @@ export function translateSse(u: usize, p: u32): void {
     if (p & Sse.STORE) {
       host = <u32>m.hostW(lin, size, u);
       const e = effect(Effect.sseStore, size, 0, host, 0, u);
-      store<u32>(e, snapshot(), EffectOff.snap);
+      if (!(host & Host.span)) store<u32>(e, snapshot(), EffectOff.snap);
       return;
     }
-    host = <u32>m.hostR(lin, size, u);
+    host = inPlace(<u32>m.hostR(lin, size, u));
   }
   let source = 0, t: u32 = 0;
   const rm = <usize>load<u8>(u, RecOff.rm) << 3, gprStore = (p & (Sse.STORE | Sse.RM_GPR)) == (Sse.STORE | Sse.RM_GPR);

@@ -5,7 +5,7 @@ import { Op } from "../opcodes.gen";
 import { imm as immediateOf, opSize } from "../operand";
 import { Wasm, WasmType, access, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64, leave } from "./codegen";
-import { EffectOff } from "./effect";
+import { EffectOff, hostOf } from "./effect";
 import { packedOperation } from "./sse_packed";
 import { Simd, lane, shuffle, simd, simdAccess, simdLane, vector } from "./simd";
 import { Local } from "./slots";
@@ -84,7 +84,7 @@ export function emitSseStoreValue(u: usize): void {
 
 /** [] -> []: the instruction of effect `e`. */
 export function emitSse(e: usize): void {
-  const u = <usize>load<u32>(e, EffectOff.u), h = load<u32>(e, EffectOff.h), p = load<u32>(e, EffectOff.flags);
+  const u = <usize>load<u32>(e, EffectOff.u), h = hostOf(e), p = load<u32>(e, EffectOff.flags);
   const op = <i32>load<u16>(u, RecOff.op);
   if (p & (Sse.CHECKED | Sse.SETTLED)) { emitSseFloat(u, e, op); return; }
   if (p & Sse.IMM_RM) { shiftByImmediate(u, op); return; }
@@ -303,7 +303,7 @@ function toGeneral(u: usize, op: i32): void {
 
 /** [] -> []: between general and XMM registers, or from memory like that. */
 function general(u: usize, op: i32, e: usize): void {
-  const long = opSize(u) == 8, n = immediateOf(u), source = load<i32>(e, EffectOff.a), h = load<u32>(e, EffectOff.h);
+  const long = opSize(u) == 8, n = immediateOf(u), source = load<i32>(e, EffectOff.a), h = hostOf(e);
   switch (op) {
     case Op.movd_store:
     case Op.pextrd:

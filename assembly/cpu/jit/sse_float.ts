@@ -6,7 +6,7 @@ import { Op } from "../opcodes.gen";
 import { imm as immediateOf } from "../operand";
 import { Arith } from "../semantics/ieee";
 import { Wasm, WasmType, byte, hint, i64const, localGet, localSet, localTee } from "./buffer";
-import { EffectOff } from "./effect";
+import { EffectOff, hostOf } from "./effect";
 import { Float } from "./simd";
 import { emitConversion } from "./sse_convert";
 import { leaveToHelperIf, regOf, rmOf } from "./sse_emit";
@@ -141,7 +141,7 @@ function round(u: usize, h: u32, wide: bool): void {
 
 /** [] -> []: the instruction of effect `e`. */
 export function emitSseFloat(u: usize, e: usize, op: i32): void {
-  const h = load<u32>(e, EffectOff.h), t = load<u32>(e, EffectOff.t);
+  const h = hostOf(e), t = load<u32>(e, EffectOff.t);
   switch (op) {
     case Op.addsd: arithmetic(u, h, Arith.add, true); break;
     case Op.subsd: arithmetic(u, h, Arith.sub, true); break;

@@ -21,7 +21,7 @@ import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
 import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
-import { Effect, EffectOff, Leave, effectAt, snapshot } from "./effect";
+import { Effect, EffectOff, Leave, effectAt, inSpan, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
 import { CARRY_IN_MEMORY, RawKind } from "./flags";
 import { Import } from "./imports";
@@ -34,6 +34,8 @@ import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } fro
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
+import { planSpans } from "./span_plan";
+import { carryRoots } from "./spans";
 import { chooseCarries } from "./carries";
 import { chooseWindows, emptyWindows } from "./windows";
 
@@ -120,6 +122,7 @@ export function emitRegion(): void {
   jset(JitOff.count64, 0);
   jset(JitOff.count32, 0);
   jset(JitOff.cold, 0);
+  jset(JitOff.spanLocals, 0);
   if (jget(JitOff.pageCount) > 1) jset(JitOff.pagesLocal, fresh(<u8>WasmType.i32));
   beginXmm();
   beginX87();
@@ -315,6 +318,7 @@ function emitPageChange(d: usize): void {
 
 /** Ends a piece: effects, then all values to their locals. */
 function endPiece(flags: bool): void {
+  carryRoots();
   useAll();
   emitEffects();
   settle(flags);
@@ -357,7 +361,7 @@ function completeStores(first: u32, u: usize): void {
   let snap: u32 = 0, taken = false;
   for (let i = first; i < count; i++) {
     const e = effectAt(i);
-    if (load<u8>(e, EffectOff.op) != Effect.store && load<u8>(e, EffectOff.op) != Effect.atomic) continue;
+    if ((load<u8>(e, EffectOff.op) != Effect.store && load<u8>(e, EffectOff.op) != Effect.atomic) || inSpan(e)) continue;
     if (!taken) snap = snapshot();
     taken = true;
     store<u32>(e, snap, EffectOff.snap);
@@ -369,8 +373,8 @@ function completeStores(first: u32, u: usize): void {
 
 /** An instruction that may fault begins a piece. Most can be told; of the others what they left is taken back. */
 function translateRecord(u: usize): void {
-  if (hasAccess(u) && unsettled()) nextPiece();
-  const nodes = jget(JitOff.nodeCount);
+  if (hasAccess(u) && !jget(JitOff.spanCount) && unsettled()) nextPiece();
+  const nodes = jget(JitOff.nodeCount), loads = jget(JitOff.loads);
   let first = jget(JitOff.effectCount);
   memory.copy(J + JitOff.saved, J + JitOff.cur, CURRENT_SLOTS * 4);
   const level = carryLevel();
@@ -383,6 +387,7 @@ function translateRecord(u: usize): void {
     jset(JitOff.effectCount, first);
     jset(JitOff.term, Term.none);
     setCarryLevel(level);
+    jset(JitOff.loads, loads);
     nextPiece();
     first = 0;
     performAny<Emit, i32>(changetype<Emit>(J), u);
@@ -436,6 +441,7 @@ function emitBlock(n: u32): void {
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
+  planSpans(head + RecOff.SIZE, end);
   for (let u = head + RecOff.SIZE; u < end; u += RecOff.SIZE) {
     const handler = <i32>load<u16>(u, RecOff.handler), sse = sseProperties(u);
     const inline = sse != 0 || isTemplate(u);
@@ -458,6 +464,7 @@ function emitBlock(n: u32): void {
       return;
     }
     beginPiece(inline ? kind : RawKind.memory);
+    if (!inline) planSpans(u + RecOff.SIZE, end);
   }
   if (short) emitTail(n, b);
   else emitTerminator(n, b, head);

@@ -1,6 +1,7 @@
 /** Accesses across pages whose frames lie apart: what is known of one page in translated code says nothing about its neighbours. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Vector } from "../../../assembly/abi/x86";
 import { type Bits, LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
@@ -59,5 +60,83 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       }
       assert.ok(twins.regions >= BODIES.length / 2);
     });
+
+/** Several accesses through one register are looked up together, ahead of the first. */
+for (const bits of [64, 32] as const satisfies readonly Bits[]) {
+  const names = (text: string) => text.replace(/\b([A-D]X|[SD]I|[SB]P)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bSTACK\b/g, String(LAYOUT.stack));
+  const start = bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {};
+
+  pages(`accessed and dirty flags are set by the access itself, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const twins = await Twins.create();
+    // the page table is among what is compared; its last pages are reached after the division has failed, or not at all
+    const table = LAYOUT.data + 0x2000, entry = bits === 64 ? 8 : 4;
+    for (const first of ["mov eax, [DI]", "mov eax, [SI + 8]", "mov dword [SI], 5"]) {
+      let pc: TestPc | undefined;
+      const out = twins.run(
+        names(`mov DI, ${BASE}
+        mov SI, DI
+        mov ecx, 600
+        mov BX, 4096
+        again:
+        cmp ecx, 1
+        jne on
+        add DI, BX
+        lea SI, [DI + BX]
+        xor BX, BX
+        on:
+        ${first}
+        mov eax, [DI + 4]
+        xor edx, edx
+        mov eax, 1000
+        div BX
+        mov [DI + 16], eax
+        mov [SI + 4], eax
+        mov edx, [SI + 24]
+        dec ecx
+        jnz again
+        hlt`),
+        bits,
+        start,
+        (at) => {
+          pc = at;
+          scattered(at);
+          at.guest.set64(LAYOUT.pml4 + 0x2000 + 2 * 8, BigInt(table) | 7n);
+          at.guest.set32(0x30004, table | 7);
+          for (let i = 0; i < 6; i++) {
+            const frame = 0x300000 + i * 4096;
+            if (bits === 64) at.guest.set64(table + i * 8, BigInt(frame) | 7n);
+            else at.guest.set32(table + i * 4, frame | 7);
+          }
+        },
+      );
+      assert.is(out.fault?.vector, Vector.DE);
+      const flags = (n: number) => (pc!.guest.get32(table + n * entry) >> 5) & 3;
+      assert.equal([flags(0), flags(1), flags(2)], [3, 1, first.includes("SI") ? (first.includes("dword [SI]") ? 3 : 1) : 0], first);
+    }
+    assert.ok(twins.regions > 0);
+  });
+
+  pages(`what never fits a page is translated in another way, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const twins = await Twins.create();
+    const before = twins.regions;
+    twins.run(
+      names(`mov DI, ${BASE + 4096 - 12}
+      mov ecx, 30000
+      again: mov eax, [DI]
+      add eax, [DI + 8]
+      add [DI + 16], eax
+      inc dword [DI + 10]
+      dec ecx
+      jnz again
+      hlt`),
+      bits,
+      start,
+      scattered,
+    );
+    assert.ok(twins.regions >= before + 2, "translated again");
+  });
+}
 
 pages.run();

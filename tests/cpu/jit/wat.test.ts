@@ -26,6 +26,7 @@ const LOOPS: readonly (readonly [name: string, bits: Bits, source: string])[] = 
   ["nest", 64, "mov ebx, 20\nouter: mov ecx, 30\ninner: add rax, rcx\ndec ecx\njnz inner\ndec ebx\njnz outer"],
   ["diamond", 64, "mov ecx, 300\nagain: test cl, 1\njz even\nadd rax, rcx\njmp on\neven: sub rax, rcx\non: dec ecx\njnz again"],
   ["call", 64, "mov ecx, 300\nagain: call f\ndec ecx\njnz again\njmp done\nf: add rax, rcx\nret\ndone:"],
+  ["frame", 64, "mov ebx, 300\nagain: call f\ndec ebx\njnz again\njmp done\nf: push rbp\npush rbx\nmov [rsp - 8], rax\nmov rcx, [rdi + 8]\nadd rcx, [rdi + 16]\nmov [rsp - 16], ecx\npop rbx\npop rbp\nret\ndone:"],
   ["string", 64, "mov ebx, 300\nagain: mov ecx, 8\nrep stosb\nsub rdi, 8\ndec ebx\njnz again"],
 ];
 

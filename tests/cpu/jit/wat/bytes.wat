@@ -33,9 +33,9 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i64)
+  (local $34 i32)
   (local $35 i64)
-  (local $36 i32)
+  (local $36 i64)
   (local $scratch i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
@@ -87,7 +87,7 @@
       (local.set $scratch_39
        (i64.or
         (i64.and
-         (local.tee $34
+         (local.tee $35
           (i64.or
            (i64.and
             (local.get $0)
@@ -108,13 +108,13 @@
         (i64.shl
          (i64.extend_i32_u
           (i32.and
-           (local.tee $36
+           (local.tee $34
             (i32.add
              (i32.extend8_s
               (i32.wrap_i64
-               (local.tee $35
+               (local.tee $36
                 (i64.shr_u
-                 (local.get $34)
+                 (local.get $35)
                  (i64.const 8)
                 )
                )
@@ -122,7 +122,7 @@
              )
              (i32.extend8_s
               (i32.wrap_i64
-               (local.get $34)
+               (local.get $35)
               )
              )
             )
@@ -139,7 +139,7 @@
         (local.set $scratch_38
          (i64.extend_i32_u
           (i32.wrap_i64
-           (local.get $35)
+           (local.get $36)
           )
          )
         )
@@ -148,7 +148,7 @@
           (local.set $scratch
            (i64.extend_i32_u
             (i32.wrap_i64
-             (local.get $34)
+             (local.get $35)
             )
            )
           )
@@ -167,7 +167,7 @@
     (block $block1
      (local.set $31
       (i32.wrap_i64
-       (local.tee $34
+       (local.tee $35
         (local.get $7)
        )
       )
@@ -192,7 +192,7 @@
         )
         (i64.and
          (i64.add
-          (local.get $34)
+          (local.get $35)
           (i64.const 1)
          )
          (i64.const -4096)
@@ -210,9 +210,9 @@
         (@metadata.code.branch_hint "\00")
         (br_if $block
          (i32.eqz
-          (local.tee $36
+          (local.tee $34
            (call_indirect (type $4)
-            (local.get $34)
+            (local.get $35)
             (i32.const 2)
             (i32.const record+10)
             (i32.const 1)
@@ -221,7 +221,7 @@
          )
         )
         (i32.store16 align=1
-         (local.get $36)
+         (local.get $34)
          (i32.wrap_i64
           (local.get $0)
          )
@@ -229,7 +229,7 @@
         (@metadata.code.branch_hint "\00")
         (if
          (call_indirect (type $0)
-          (local.get $36)
+          (local.get $34)
           (i32.const 2)
          )
          (then

@@ -1,0 +1,45 @@
+/** What emitted code asks where a span misses the TLB, and which code is better off without spans. */
+import { JitOff } from "../../abi/jit";
+import { spanOf } from "../../mmu/access";
+import { J, jget } from "./buffer";
+import { retire } from "./regions";
+
+/** Times a span may not be found within PERIOD slices: leaving costs about as much as a hundred accesses. */
+const FAILURES: u32 = 64;
+const PERIOD: u32 = 32;
+
+@inline function failureAt(u: usize): usize { return J + JitOff.spanFailures + (<usize>(<u32>u >> 5 & 15) << 4); }
+@inline function bitsAt(u: usize): usize { return J + JitOff.spanless + <usize>((<u32>u * 0x9e3779b1) >> 24); }
+@inline function bitOf(u: usize): u32 { return <u32>1 << (<u32>u >> 5 & 7); }
+
+/** Code with record `u` may have spans. */
+export function mayHaveSpans(u: usize): bool { return !(<u32>load<u8>(bitsAt(u)) & bitOf(u)); }
+
+/** Host address of `len` bytes at `lin` on one page of memory, or 0: leave at record `u`. */
+export function jitSpanR(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, false), u); }
+export function jitSpanW(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, true), u); }
+
+function found(host: usize, u: usize): usize {
+  if (!host) failed(u);
+  return host;
+}
+
+function failed(u: usize): void {
+  const at = failureAt(u), now = jget(JitOff.slices);
+  if (load<u32>(at) != <u32>u || now - load<u32>(at, 4) > PERIOD) {
+    store<u32>(at, <u32>u);
+    store<u32>(at, now, 4);
+    store<u32>(at, 0, 8);
+  }
+  const times = load<u32>(at, 8) + 1;
+  store<u32>(at, times, 8);
+  if (times < FAILURES) return;
+  store<u32>(at, 0);
+  store<u8>(bitsAt(u), load<u8>(bitsAt(u)) | <u8>bitOf(u));
+  retire();
+}
+
+/** All records are dropped, and with them what was known of them. */
+export function forgetSpans(): void {
+  memory.fill(J + JitOff.spanFailures, 0, 512); // both tables
+}

@@ -1,0 +1,158 @@
+/** Spans: what the accesses of a straight piece of code reach through the same register, found at once. A function's prologue, its
+ *  variables, the fields of a record are some bytes apart: one comparison says where all of them are, and each access is the
+ *  load or store alone.
+ *
+ *  ```
+ *  push rbx             -8 from RSP as it was
+ *  push rbp            -16         } a span of root RSP: 24 bytes from -24, for writing
+ *  mov  [rsp - 8], rax -24         }
+ *  mov  rcx, [rdi + 8]   8 from RDI } a span of root RDI: 16 bytes from 8, for reading
+ *  mov  rdx, [rdi + 16] 16         }
+ *  ```
+ *  A *root* is a value that addresses are constant distances from: a general register or a segment's base as the stretch of code begins (a
+ *  block, or what lies between two cold instructions of it), or what one of its loads gave. Which spans there are is known before the
+ *  stretch is translated (span_plan). Those of registers are looked up before its first instruction, others at their first access.
+ *
+ *  The whole span has to be on one page that the TLB, or the second-level TLB, knows to be memory for what is done to it. If not, the region
+ *  leaves with nothing changed, and the interpreter goes access by access. Where that happens often, the code is translated again
+ *  without spans (span_runtime). Nothing is walked, nor marked as accessed, ahead of its time. */
+import { JitOff } from "../../abi/jit";
+import { Mode } from "../../abi/layout";
+import { J, WasmType, jget, jset } from "./buffer";
+import { Effect, EffectOff, Host, effect } from "./effect";
+import { Node, argA, argB, binary, constant, extend, imm, isConst, local, op, use, width } from "./node";
+import { Local, Slot, cur, fresh, unsettled } from "./slots";
+
+export const enum Root {
+  segBase = 16, // and on, as slots
+  loaded = 32, // and on: what the loads of the stretch gave
+  MAX = 200,
+  none = 0xff,
+}
+
+/** One of JitOff.spans. */
+export const enum SpanOff { root = 0, write = 1, open = 2, count = 3, lo = 4, len = 12, host = 14, SIZE = 16 }
+export const MAX_SPANS: u32 = 24;
+@inline export function spanAt(n: u32): usize { return J + JitOff.spans + <usize>n * SpanOff.SIZE; }
+
+/** One of JitOff.accesses, while spans are planned. */
+export const enum AccessOff { root = 0, write = 1, w = 2, taken = 3, off = 8, SIZE = 16 }
+export const MAX_ACCESSES: u32 = 64;
+@inline export function accessAt(n: u32): usize { return J + JitOff.accesses + <usize>n * AccessOff.SIZE; }
+
+@inline function rootOf(slot: u32): u8 { return load<u8>(J + slot, JitOff.roots); }
+@inline function distanceOf(slot: u32): i64 { return load<i64>(J + (<usize>slot << 3), JitOff.distances); }
+function setRoot(slot: u32, root: u32, distance: i64): void {
+  store<u8>(J + slot, <u8>root, JitOff.roots);
+  store<i64>(J + (<usize>slot << 3), distance, JitOff.distances);
+}
+
+@inline function is64(): bool { return (jget(JitOff.mode) & Mode.BITS) == Mode.bits64; }
+
+/** Root of node `n`; its distance from that goes to JitOff.distance. Addresses of 32-bit code are sums modulo 4 GiB. */
+function find(n: i32): u32 {
+  let distance: i64 = 0, root: u32 = Root.none;
+  for (let more = true; more; ) {
+    const kind = op(n);
+    more = false;
+    if ((kind == Node.add || kind == Node.sub) && isConst(argB(n))) {
+      distance += kind == Node.add ? imm(argB(n)) : -imm(argB(n));
+      n = argA(n);
+      more = true;
+    } else if (kind == Node.zext && width(n) == 4 && !is64()) {
+      n = argA(n);
+      more = true;
+    } else if (kind == Node.local || kind == Node.local32) {
+      const l = <u32>argA(n);
+      if (l < <u32>Root.segBase) {
+        root = rootOf(l);
+        distance += distanceOf(l);
+      } else if (l < <u32>Slot.flagsRes) root = l;
+      else if (l >= <u32>Local.FIRST_TEMP && imm(n)) root = <u32>imm(n);
+    }
+  }
+  store<i64>(J, is64() ? distance : <i64>(<i32>distance), JitOff.distance);
+  return root;
+}
+
+/** The stretch of code from here on has no spans yet; registers are their own roots. */
+export function beginSpans(): void {
+  jset(JitOff.spanCount, 0);
+  jset(JitOff.loads, 0);
+  for (let slot: u32 = 0; slot < <u32>Root.segBase; slot++) setRoot(slot, slot, 0);
+}
+
+/** The values of the piece are about to go to the locals: where they are from is kept. */
+export function carryRoots(): void {
+  if (!jget(JitOff.spanCount)) return;
+  for (let slot: u32 = 0; slot < <u32>Root.segBase; slot++) {
+    const root = find(cur(slot));
+    store<u8>(J + slot, <u8>root, JitOff.newRoots);
+    store<i64>(J + (<usize>slot << 3), load<i64>(J, JitOff.distance), JitOff.newDistances);
+  }
+  memory.copy(J + JitOff.roots, J + JitOff.newRoots, 16);
+  memory.copy(J + JitOff.distances, J + JitOff.newDistances, 128);
+}
+
+/** The next load of the stretch: the root its value is, 0 if there are too many. */
+export function nextLoad(): u32 {
+  const n = jget(JitOff.loads) + 1;
+  jset(JitOff.loads, n);
+  return n < <u32>(Root.MAX - Root.loaded) ? Root.loaded + n : 0;
+}
+
+/** While spans are planned: an access of `w` bytes at node `lin`. */
+export function noteAccess(lin: i32, w: i32, write: bool): void {
+  const n = jget(JitOff.accessCount), root = find(lin), a = accessAt(n);
+  if (root == Root.none || n == MAX_ACCESSES) return;
+  store<u32>(a, root | u32(write) << 8 | <u32>w << 16);
+  store<i64>(a, load<i64>(J, JitOff.distance), AccessOff.off);
+  jset(JitOff.accessCount, n + 1);
+}
+
+/** The local with the host address of span `n` once it is open. */
+function hostLocal(n: u32): u32 {
+  for (let k = jget(JitOff.spanLocals); k <= n; k++) {
+    store<u16>(J + (<usize>k << 1), <u16>fresh(<u8>WasmType.i32), JitOff.spanHosts);
+    jset(JitOff.spanLocals, k + 1);
+  }
+  return load<u16>(J + (<usize>n << 1), JitOff.spanHosts);
+}
+
+/** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at. */
+function open(n: u32, first: i32, u: usize): void {
+  const s = spanAt(n), h = hostLocal(n);
+  const a = is64() ? first : extend(Node.zext, first, 4);
+  use(a);
+  store<u8>(effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u), load<u8>(s, SpanOff.write), EffectOff.cc);
+  store<u8>(s, 1, SpanOff.open);
+}
+
+/** Opens the spans that begin with the stretch, at record `u`. All state is in the locals. */
+export function openSpans(u: usize): void {
+  const count = jget(JitOff.spanCount);
+  for (let n: u32 = 0; n < count; n++) {
+    const s = spanAt(n), root = <u32>load<u8>(s, SpanOff.root);
+    if (root < <u32>Root.loaded) open(n, binary(Node.add, local(root), constant(load<i64>(s, SpanOff.lo))), u);
+  }
+}
+
+/** Host of the access of `w` bytes at node `lin`, 0 if no span has it. */
+export function spanHost(lin: i32, w: i32, write: bool, u: usize): u32 {
+  const count = jget(JitOff.spanCount);
+  if (!count) return 0;
+  const root = find(lin), distance = load<i64>(J, JitOff.distance);
+  for (let n: u32 = 0; n < count; n++) {
+    const s = spanAt(n), at = distance - load<i64>(s, SpanOff.lo);
+    if (load<u8>(s, SpanOff.root) != <u8>root || (write && !load<u8>(s, SpanOff.write)) || at < 0 || at + w > <i64>load<u16>(s, SpanOff.len)) continue;
+    if (!load<u8>(s, SpanOff.open)) {
+      if (unsettled()) {
+        jset(JitOff.again, 1);
+        return hostLocal(n) | Host.span;
+      }
+      open(n, binary(Node.add, lin, constant(-at)), u);
+    }
+    return hostLocal(n) | Host.span | <u32>at << Host.DISPLACEMENT;
+  }
+  return 0;
+}

@@ -1,0 +1,460 @@
+ (func $0 (result i32)
+  (local $0 i64)
+  (local $1 i64)
+  (local $2 i64)
+  (local $3 i64)
+  (local $4 i64)
+  (local $5 i64)
+  (local $6 i64)
+  (local $7 i64)
+  (local $8 i64)
+  (local $9 i64)
+  (local $10 i64)
+  (local $11 i64)
+  (local $12 i64)
+  (local $13 i64)
+  (local $14 i64)
+  (local $15 i64)
+  (local $16 i64)
+  (local $17 i64)
+  (local $18 i64)
+  (local $19 i64)
+  (local $20 i64)
+  (local $21 i64)
+  (local $22 i64)
+  (local $23 i64)
+  (local $24 i64)
+  (local $25 i64)
+  (local $26 i32)
+  (local $27 i32)
+  (local $28 i32)
+  (local $29 i32)
+  (local $30 i32)
+  (local $31 i32)
+  (local $32 i32)
+  (local $33 i32)
+  (local $34 i32)
+  (local $35 i32)
+  (local $36 i32)
+  (local $37 i32)
+  (local $38 i64)
+  (local $39 i32)
+  (local $40 i64)
+  (local $41 i32)
+  (local $42 i32)
+  (local $43 i64)
+  (local $44 i32)
+  (local $45 i64)
+  (local $46 i32)
+  (local $47 i64)
+  (local $48 i32)
+  (local $49 i32)
+  (local $50 i64)
+  (local $51 i64)
+  (local $52 i64)
+  (local $53 i64)
+  (local $54 i64)
+  (local $scratch i64)
+  (local $scratch_56 i64)
+  (local $scratch_57 i64)
+  (local $scratch_58 i64)
+  (local $scratch_59 i64)
+  (local $scratch_60 i64)
+  (local.set $0
+   (i64.load offset=pcpu+0x0 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $1
+   (i64.load offset=pcpu+0x8 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $3
+   (i64.load offset=pcpu+0x18 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $4
+   (i64.load offset=pcpu+0x20 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $5
+   (i64.load offset=pcpu+0x28 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $7
+   (i64.load offset=pcpu+0x38 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $27
+   (i32.load offset=pcpu+0x1018 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $28
+   (i32.load offset=pcpu+0xf0 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $26
+   (i32.const 64)
+  )
+  (local.set $25
+   (i64.const 256)
+  )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
+  (block
+   (block $block
+    (local.set $27
+     (i32.sub
+      (local.get $27)
+      (i32.const 9)
+     )
+    )
+    (local.set $31
+     (i32.wrap_i64
+      (local.tee $50
+       (i64.add
+        (local.get $4)
+        (i64.const -32)
+       )
+      )
+     )
+    )
+    (local.set $48
+     (@metadata.code.branch_hint "\01")
+     (if (result i32)
+      (i64.eq
+       (i64.load align=1
+        (local.tee $30
+         (i32.add
+          (i32.and
+           (i32.shr_u
+            (local.get $31)
+            (i32.const 8)
+           )
+           (i32.const 1048560)
+          )
+          (local.get $28)
+         )
+        )
+       )
+       (i64.and
+        (i64.add
+         (local.get $50)
+         (i64.const 39)
+        )
+        (i64.const -4096)
+       )
+      )
+      (then
+       (i32.add
+        (local.get $31)
+        (i32.load offset=8 align=1
+         (local.get $30)
+        )
+       )
+      )
+      (else
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.eqz
+         (local.tee $48
+          (call_indirect (type $0)
+           (local.get $50)
+           (i32.const 40)
+           (i32.const record+4)
+           (i32.const 37)
+          )
+         )
+        )
+        (then
+         (local.set $29
+          (i32.const record+4)
+         )
+         (br $block)
+        )
+       )
+       (local.get $48)
+      )
+     )
+    )
+    (local.set $31
+     (i32.wrap_i64
+      (local.tee $51
+       (i64.add
+        (local.get $7)
+        (i64.const 8)
+       )
+      )
+     )
+    )
+    (local.set $49
+     (@metadata.code.branch_hint "\01")
+     (if (result i32)
+      (i64.lt_u
+       (i64.xor
+        (i64.load align=1
+         (local.tee $30
+          (i32.add
+           (i32.and
+            (i32.shr_u
+             (local.get $31)
+             (i32.const 8)
+            )
+            (i32.const 1048560)
+           )
+           (local.get $28)
+          )
+         )
+        )
+        (i64.add
+         (local.get $51)
+         (i64.const 15)
+        )
+       )
+       (i64.const 4096)
+      )
+      (then
+       (i32.add
+        (local.get $31)
+        (i32.load offset=8 align=1
+         (local.get $30)
+        )
+       )
+      )
+      (else
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.eqz
+         (local.tee $49
+          (call_indirect (type $0)
+           (local.get $51)
+           (i32.const 16)
+           (i32.const record+4)
+           (i32.const 36)
+          )
+         )
+        )
+        (then
+         (local.set $29
+          (i32.const record+4)
+         )
+         (br $block)
+        )
+       )
+       (local.get $49)
+      )
+     )
+    )
+    (i64.store offset=24 align=1
+     (local.get $48)
+     (local.get $5)
+    )
+    (i64.store offset=16 align=1
+     (local.get $48)
+     (local.get $3)
+    )
+    (i64.store offset=8 align=1
+     (local.get $48)
+     (local.get $0)
+    )
+    (local.set $38
+     (i64.load align=1
+      (local.get $49)
+     )
+    )
+    (local.set $40
+     (i64.load offset=8 align=1
+      (local.get $49)
+     )
+    )
+    (i32.store align=1
+     (local.get $48)
+     (local.tee $34
+      (i32.add
+       (i32.wrap_i64
+        (local.get $38)
+       )
+       (i32.wrap_i64
+        (local.get $40)
+       )
+      )
+     )
+    )
+    (local.set $43
+     (i64.load offset=16 align=1
+      (local.get $48)
+     )
+    )
+    (local.set $45
+     (i64.load offset=24 align=1
+      (local.get $48)
+     )
+    )
+    (local.set $1
+     (block (result i64)
+      (local.set $scratch_60
+       (local.tee $52
+        (i64.add
+         (local.get $38)
+         (local.get $40)
+        )
+       )
+      )
+      (local.set $3
+       (block (result i64)
+        (local.set $scratch_59
+         (local.get $43)
+        )
+        (local.set $4
+         (block (result i64)
+          (local.set $scratch_58
+           (local.tee $54
+            (i64.add
+             (i64.add
+              (local.tee $53
+               (i64.add
+                (i64.add
+                 (local.get $4)
+                 (i64.const -8)
+                )
+                (i64.const -8)
+               )
+              )
+              (i64.const 8)
+             )
+             (i64.const 8)
+            )
+           )
+          )
+          (local.set $5
+           (block (result i64)
+            (local.set $scratch_57
+             (local.get $45)
+            )
+            (local.set $23
+             (block (result i64)
+              (local.set $scratch_56
+               (local.get $38)
+              )
+              (local.set $24
+               (block (result i64)
+                (local.set $scratch
+                 (local.get $40)
+                )
+                (local.set $26
+                 (i32.const 4865)
+                )
+                (local.get $scratch)
+               )
+              )
+              (local.get $scratch_56)
+             )
+            )
+            (local.get $scratch_57)
+           )
+          )
+          (local.get $scratch_58)
+         )
+        )
+        (local.get $scratch_59)
+       )
+      )
+      (local.get $scratch_60)
+     )
+    )
+    (local.set $38
+     (i64.load offset=32 align=1
+      (local.get $48)
+     )
+    )
+    (@metadata.code.branch_hint "\00")
+    (if
+     (i64.ne
+      (i64.shr_s
+       (i64.shl
+        (local.get $38)
+        (i64.const 16)
+       )
+       (i64.const 16)
+      )
+      (local.get $38)
+     )
+     (then
+      (drop
+       (call_indirect (type $3)
+        (i32.const record+12)
+        (i32.const 6)
+       )
+      )
+      (br $block)
+     )
+    )
+    (local.set $40
+     (local.get $38)
+    )
+    (local.set $4
+     (i64.add
+      (local.get $4)
+      (i64.const 8)
+     )
+    )
+    (local.set $29
+     (call $fimport$0
+      (local.get $40)
+     )
+    )
+    (br $block)
+   )
+   (i64.store offset=pcpu+0x0 align=1
+    (i32.const 0)
+    (local.get $0)
+   )
+   (i64.store offset=pcpu+0x8 align=1
+    (i32.const 0)
+    (local.get $1)
+   )
+   (i64.store offset=pcpu+0x18 align=1
+    (i32.const 0)
+    (local.get $3)
+   )
+   (i64.store offset=pcpu+0x20 align=1
+    (i32.const 0)
+    (local.get $4)
+   )
+   (i64.store offset=pcpu+0x28 align=1
+    (i32.const 0)
+    (local.get $5)
+   )
+   (i32.store offset=pcpu+0x1018 align=1
+    (i32.const 0)
+    (local.get $27)
+   )
+   (if
+    (i32.ne
+     (local.get $26)
+     (i32.const 64)
+    )
+    (then
+     (call_indirect (type $4)
+      (local.get $26)
+      (local.get $22)
+      (local.get $23)
+      (local.get $24)
+      (local.get $25)
+      (i32.const 10)
+     )
+    )
+   )
+  )
+  (local.get $29)
+ )
+)
