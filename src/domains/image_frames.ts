@@ -2,7 +2,7 @@
  *  written once and never copied. They are the hypervisor's until then; with them the unpacker's working memory. */
 import { FrameType } from "../../assembly/abi/layout";
 import { UnpackOff } from "../../assembly/abi/unpack";
-import { allocRun, freeFrame, giveFrame } from "../machine/frames";
+import { allocRun, freeFrames, giveFrame } from "../machine/frames";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import type { Room } from "./unpacker";
 
@@ -40,18 +40,23 @@ export class ImageFrames implements Room {
     return this.start + this.size;
   }
 
-  /** Makes the frame with the image's page `page`, all of which has been written, one of the domain's. */
-  give(page: number, domid: number): number {
-    const mfn = this.first + page;
-    if (this.held[page] !== 1) throw new RangeError(`page ${page} of the image has been given away`);
-    this.held[page] = 0;
-    giveFrame(this.mem, mfn, domid, FrameType.ram);
-    return mfn;
+  /** Makes the frames with `count` of the image's pages, all of which have been written, the domain's: their mfns. */
+  give(page: number, count: number, domid: number): number[] {
+    const mfns: number[] = [];
+    for (let n = page; n < page + count; n++) {
+      if (this.held[n] !== 1) throw new RangeError(`page ${n} of the image has been given away`);
+      this.held[n] = 0;
+      giveFrame(this.mem, this.first + n, domid, FrameType.ram);
+      mfns.push(this.first + n);
+    }
+    return mfns;
   }
 
   /** Returns what has not been given away; lowest frames will be used first again. */
   release(): void {
-    for (let n = this.held.length - 1; n >= 0; n--) if (this.held[n]) freeFrame(this.mem, this.first + n);
+    const mfns: number[] = [];
+    for (let n = this.held.length - 1; n >= 0; n--) if (this.held[n]) mfns.push(this.first + n);
+    freeFrames(this.mem, mfns);
     this.held.fill(0);
   }
 }

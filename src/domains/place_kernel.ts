@@ -3,10 +3,9 @@
  *  not coincide or segments overlap. */
 import { P2m } from "../../assembly/abi/layout";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
-import { p2mSet } from "../machine/p2m";
 import type { KernelImage } from "./bzimage";
 import type { ElfSegment } from "./elf";
-import { DomainError } from "./errors";
+import { mapFrames } from "./guest_ram";
 
 /** Bytes to be written, in this order, and zeros behind them. RAM is zero: those matter where segments overlap. */
 export interface Piece {
@@ -35,11 +34,9 @@ export function givePages(mem: MachineMemory, domid: number, domain: number, ker
       continue;
     }
     copy(offset, first * PAGE_SIZE);
-    for (let page = first; page < end; page++) {
-      const gfn = page + (paddr - offset) / PAGE_SIZE;
-      const error = p2mSet(mem, domain, gfn, frames.give(page, domid), P2m.ram_rw);
-      if (error !== 0) throw new DomainError(String(domid), `its page ${gfn} cannot be mapped (error ${error}).`);
-    }
+    let page = first;
+    const give = (count: number) => frames.give((page += count) - count, count, domid);
+    mapFrames(mem, domid, domain, first + (paddr - offset) / PAGE_SIZE, end - first, P2m.ram_rw, give);
     copy(end * PAGE_SIZE, offset + fileSize);
   }
   frames?.release();

@@ -27,6 +27,11 @@ export function frameEntry(mfn: number): number {
   return Region.FRAME_TABLE + mfn * FrameOff.SIZE;
 }
 
+/** The first word of an entry: FrameOff.owner, type, flags. */
+function headOf(owner: number, type: FrameType, flags: number): number {
+  return owner | (type << (8 * FrameOff.type)) | (flags << (8 * FrameOff.flags));
+}
+
 /** Brings fresh (all zero) memory into the state the rest expects: header, frame table, free stack, record caches. */
 export function initMachine(mem: MachineMemory, options: MachineOptions): void {
   const { pcpus, tscKhz } = options;
@@ -46,17 +51,17 @@ export function initMachine(mem: MachineMemory, options: MachineOptions): void {
   mem.set32(header + MachineOff.nextDomid, 1);
   mem.set32(header + MachineOff.tscKhz, tscKhz);
 
+  const { u32 } = mem;
   for (let mfn = 0; mfn < frames; mfn++) {
-    const entry = frameEntry(mfn);
+    const entry = frameEntry(mfn) >>> 2;
     const own = mfn < firstRam;
-    mem.set16(entry + FrameOff.owner, own ? Xen.DOMID_XEN : Xen.DOMID_INVALID);
-    mem.set8(entry + FrameOff.type, own ? FrameType.hv : FrameType.none);
-    mem.set32(entry + FrameOff.count, own ? 1 : 0);
-    mem.set32(entry + FrameOff.gfn, NO_GFN);
+    u32[entry] = own ? headOf(Xen.DOMID_XEN, FrameType.hv, 0) : headOf(Xen.DOMID_INVALID, FrameType.none, 0);
+    u32[entry + (FrameOff.count >>> 2)] = own ? 1 : 0;
+    u32[entry + (FrameOff.gfn >>> 2)] = NO_GFN;
   }
   const stack = Region.FREE_STACK >>> 2;
   const free = frames - firstRam;
-  for (let n = 0; n < free; n++) mem.u32[stack + n] = frames - 1 - n;
+  for (let n = 0; n < free; n++) u32[stack + n] = frames - 1 - n;
   mem.store(FREE_COUNT, free);
 
   for (let n = 0; n < pcpus; n++) {
@@ -137,15 +142,15 @@ export function giveFrame(mem: MachineMemory, mfn: number, domid: number, type: 
 function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType, zeroed = true): void {
   const entry = frameEntry(mfn);
   const at = mfn * PAGE_SIZE;
-  if (zeroed && mem.get8(entry + FrameOff.flags) & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
-  if (mem.get32(entry + FrameOff.code)) dropCode(mem, mfn);
-  mem.set16(entry + FrameOff.owner, domid);
-  mem.set8(entry + FrameOff.type, type);
-  mem.set8(entry + FrameOff.flags, FrameFlag.used);
-  mem.store(entry + FrameOff.typeCount, 0);
-  mem.set32(entry + FrameOff.gfn, NO_GFN);
-  mem.set32(entry + FrameOff.link, 0);
-  mem.store(entry + FrameOff.count, 1);
+  if (zeroed && mem.u8[entry + FrameOff.flags] & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
+  const words = mem.i32;
+  const first = entry >>> 2;
+  if (words[first + (FrameOff.code >>> 2)] !== 0) dropCode(mem, mfn);
+  words[first] = headOf(domid, type, FrameFlag.used);
+  words[first + (FrameOff.typeCount >>> 2)] = 0;
+  words[first + (FrameOff.gfn >>> 2)] = NO_GFN;
+  words[first + (FrameOff.link >>> 2)] = 0;
+  Atomics.store(words, first + (FrameOff.count >>> 2), 1);
 }
 
 /** Gives back a frame that only its allocation refers to. See putPage() for one that others may hold. */
@@ -169,6 +174,27 @@ export function getPage(mem: MachineMemory, mfn: number, domid: number): boolean
 
 /** One reference less; true if that was the last and the frame is free now. */
 export function putPage(mem: MachineMemory, mfn: number): boolean {
+  if (!letGo(mem, mfn)) return false;
+  mem.locked(LOCK, () => {
+    const count = mem.get32(FREE_COUNT);
+    mem.set32(Region.FREE_STACK + 4 * count, mfn);
+    mem.store(FREE_COUNT, count + 1);
+  });
+  return true;
+}
+
+/** Gives back frames that only their allocations refer to. The last one will be used first. */
+export function freeFrames(mem: MachineMemory, mfns: readonly number[]): void {
+  for (const mfn of mfns) if (!letGo(mem, mfn)) throw new Error(`frame ${mfn.toString(16)} is freed while others refer to it`);
+  mem.locked(LOCK, () => {
+    const count = mem.get32(FREE_COUNT);
+    mem.u32.set(mfns, (Region.FREE_STACK >>> 2) + count);
+    mem.store(FREE_COUNT, count + mfns.length);
+  });
+}
+
+/** One reference less; true if that was the last: the frame is nobody's now, but not yet on the free stack. */
+function letGo(mem: MachineMemory, mfn: number): boolean {
   if (!isGuestFrame(mem, mfn)) throw new RangeError(`frame ${mfn} is not guest memory`);
   const entry = frameEntry(mfn);
   const before = mem.add(entry + FrameOff.count, -1);
@@ -180,11 +206,6 @@ export function putPage(mem: MachineMemory, mfn: number): boolean {
   mem.set16(entry + FrameOff.owner, Xen.DOMID_INVALID);
   mem.set8(entry + FrameOff.type, FrameType.none);
   mem.set32(entry + FrameOff.gfn, NO_GFN);
-  mem.locked(LOCK, () => {
-    const count = mem.get32(FREE_COUNT);
-    mem.set32(Region.FREE_STACK + 4 * count, mfn);
-    mem.store(FREE_COUNT, count + 1);
-  });
   return true;
 }
 

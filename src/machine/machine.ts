@@ -134,7 +134,8 @@ export class Hardware {
   /** The core for one pCPU. */
   private async compile(pcpu: number): Promise<WebAssembly.Module> {
     try {
-      return await WebAssembly.compile(relocate(this.wasm, pcpu).bytes);
+      // as built, the core is that of pCPU 0
+      return await WebAssembly.compile(pcpu === 0 ? (this.wasm as Uint8Array<ArrayBuffer>) : relocate(this.wasm, pcpu).bytes);
     } catch (error) {
       throw new MachineError(`wasm: this is not the core, or this host cannot run it: ${(error as Error).message}`);
     }

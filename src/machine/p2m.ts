@@ -2,7 +2,7 @@
  *  are single atomic stores, so processors may walk it meanwhile; what they have cached goes with p2mChanged().
  *  Tables belong to DOMID_XEN; FrameOff.link says for which domain. */
 import { Errno } from "../../assembly/abi/errno";
-import { DomainOff, FrameOff, FrameType, P2m, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
+import { DomainOff, FrameOff, FrameType, P2m, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { allocFrame, frameEntry, freeFrame, NO_GFN } from "./frames";
 import { kick } from "./kick";
@@ -10,6 +10,8 @@ import { type MachineMemory, PAGE_SHIFT } from "./memory";
 
 /** Guest frames a p2m can hold. */
 export const P2M_FRAMES = 2 ** 30;
+/** Entries of a table. */
+const P2M_TABLE = 1024;
 
 export interface P2mEntry {
   readonly gfn: number;
@@ -46,12 +48,8 @@ export function p2mSet(mem: MachineMemory, domain: number, gfn: number, mfn: num
   let slot = leafSlot(mem, domain, gfn);
   if (!slot) {
     if (type === P2m.none) return 0;
-    const root = mem.get32(domain + DomainOff.p2mRoot);
-    if (!root) return -Errno.EINVAL;
-    const middle = inner(mem, domain, slotAt(root, gfn >>> 20));
-    const leaf = middle && inner(mem, domain, slotAt(middle, (gfn >>> 10) & 1023));
-    if (!leaf) return -Errno.ENOMEM;
-    slot = slotAt(leaf, gfn & 1023);
+    slot = newLeafSlot(mem, domain, gfn);
+    if (slot < 0) return slot;
   }
   const entry = type === P2m.none ? 0 : mfn | (type << P2m.TYPE_SHIFT);
   const before = mem.exchange(slot, entry);
@@ -61,6 +59,40 @@ export function p2mSet(mem: MachineMemory, domain: number, gfn: number, mfn: num
   }
   if (isOwn(type)) mem.set32(frameEntry(mfn) + FrameOff.gfn, gfn);
   if (type !== P2m.none && gfn > mem.get32(domain + DomainOff.maxGfn)) mem.set32(domain + DomainOff.maxGfn, gfn);
+  return 0;
+}
+
+/** Maps the empty ones of `count` gfns from `gfn` on to frames that `take` brings: 0 or a negative error number. A table's worth at a time,
+ *  since domains are built of tens of thousands. */
+export function p2mFill(mem: MachineMemory, domain: number, gfn: number, count: number, type: P2m, take: (count: number) => readonly number[]): number {
+  const end = gfn + count;
+  if (!Number.isInteger(gfn) || gfn < 0 || end > P2M_FRAMES) return -Errno.EINVAL;
+  for (let at = gfn; at < end; ) {
+    const part = Math.min(end - at, P2M_TABLE - (at % P2M_TABLE));
+    const slot = leafSlot(mem, domain, at) || newLeafSlot(mem, domain, at);
+    if (slot < 0) return slot;
+    const error = fillSlots(mem, slot, at, part, type, take);
+    if (error !== 0) return error;
+    at += part;
+  }
+  if (count > 0 && end - 1 > mem.get32(domain + DomainOff.maxGfn)) mem.set32(domain + DomainOff.maxGfn, end - 1);
+  return 0;
+}
+
+function fillSlots(mem: MachineMemory, slot: number, gfn: number, count: number, type: P2m, take: (count: number) => readonly number[]): number {
+  const { i32 } = mem;
+  const first = slot >>> 2;
+  let empty = 0;
+  for (let n = first; n < first + count; n++) if (i32[n] === 0) empty++;
+  const mfns = take(empty);
+  if (mfns.length < empty) return -Errno.ENOMEM;
+  const own = isOwn(type);
+  for (let n = 0, taken = 0; n < count; n++) {
+    if (i32[first + n] !== 0) continue;
+    const mfn = mfns[taken++];
+    if (own) i32[(Region.FRAME_TABLE + mfn * FrameOff.SIZE + FrameOff.gfn) >>> 2] = gfn + n;
+    Atomics.store(i32, first + n, mfn | (type << P2m.TYPE_SHIFT));
+  }
   return 0;
 }
 
@@ -128,6 +160,15 @@ function leafSlot(mem: MachineMemory, domain: number, gfn: number): number {
   if (!middle) return 0;
   const leaf = mem.load(slotAt(middle, (gfn >>> 10) & 1023));
   return leaf ? slotAt(leaf, gfn & 1023) : 0;
+}
+
+/** Address of the leaf entry of a gfn whose table may not exist yet, or a negative error number. */
+function newLeafSlot(mem: MachineMemory, domain: number, gfn: number): number {
+  const root = mem.get32(domain + DomainOff.p2mRoot);
+  if (!root) return -Errno.EINVAL;
+  const middle = inner(mem, domain, slotAt(root, gfn >>> 20));
+  const leaf = middle && inner(mem, domain, slotAt(middle, (gfn >>> 10) & 1023));
+  return leaf ? slotAt(leaf, gfn & 1023) : -Errno.ENOMEM;
 }
 
 /** The table `slot` refers to, made if there is none; 0: out of memory. */
