@@ -11,6 +11,9 @@ export const enum UnpackOff {
   lc = 40, // u32
   lpMask = 44, // u32
   pbMask = 48, // u32
+  /* The x86 filter between two calls. */
+  mask = 52, // u32
+  previous = 56, // u32, where the last candidate was; from the start on, so the first one of all follows -1
   crc32 = 64, // u32[8][256], for eight bytes a step
   crc64 = crc32 + 8 * 256 * 4, // u64[4][256], for four
   models = crc64 + 4 * 256 * 8, // see Model

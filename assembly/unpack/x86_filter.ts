@@ -2,14 +2,20 @@
  *  byte of the 32-bit operand was 00 or FF. Opcodes are bytes like others, so candidates overlap: `mask` has a bit for each of the
  *  last three bytes that looked like one, too. It decides, as in the encoder, whether this one was converted, and which operand
  *  bytes it shares. */
+import { UnpackOff } from "../abi/unpack";
 
-/** `position` is that of the byte at `at` in what was filtered. */
-export function unfilterX86(at: usize, length: u32, position: u32): void {
-  if (length < 5) return;
-  const last = length - 5;
-  let mask: u32 = 0;
-  let previous: u32 = -1; // and the first gap is the distance to the byte before the start
-  for (let n: u32 = 0; n <= last; n++) {
+/** Goes over the candidates from `n` up to `end` in the `length` bytes at `at`, the first of which has the position `position` in what was
+ *  filtered. Returns where to go on. */
+export function unfilterX86(work: usize, at: usize, length: u32, position: u32, n: u32, end: u32): u32 {
+  if (length < 5) return length;
+  if (n == 0) {
+    store<u32>(work, 0, UnpackOff.mask);
+    store<u32>(work, -1, UnpackOff.previous);
+  }
+  let mask = load<u32>(work, UnpackOff.mask);
+  let previous = load<u32>(work, UnpackOff.previous);
+  const last = min(end, length - 4) - 1;
+  for (; n <= last; n++) {
     n = nextOpcode(at, n, last);
     if (n > last) break;
     const gap = n - previous;
@@ -34,6 +40,9 @@ export function unfilterX86(at: usize, length: u32, position: u32): void {
     // `previous` stays at the opcode: a candidate right after the operand is 5 away, so the mask starts anew.
     mask = 0;
   }
+  store<u32>(work, mask, UnpackOff.mask);
+  store<u32>(work, previous, UnpackOff.previous);
+  return end < length ? n : length;
 }
 
 @inline

@@ -61,7 +61,7 @@ function decodeBlock(input: Uint8Array, start: number, check: Check, output: Out
   const first = output.length;
   let at = decodeLzma2(input, start + headerSize, output, unpacker);
   const { length } = output;
-  if (x86Start >= 0) unpacker.exports.unfilterX86(output.room.start + first, length - first, x86Start);
+  if (x86Start >= 0) unpacker.unfilterX86(first, length, x86Start);
   if (size >= 0 && length - first !== size) throw new CorruptStream("an .xz block has another size than it says");
 
   for (; (at - start) & 3; at++) if (input[at] !== 0) throw new CorruptStream("the padding of an .xz block is not zero");

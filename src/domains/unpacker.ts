@@ -17,6 +17,8 @@ export interface Room {
 }
 
 const WASM_PAGE = 65536;
+/** Work is given to the module in pieces: hosts replace a function by better code only when it is called. */
+const PIECE = 1 << 19;
 
 /** A memory for one output alone. It goes when nobody refers to the output any more. */
 export class OwnRoom implements Room {
@@ -43,7 +45,7 @@ interface UnpackExports {
   crc64(work: number, at: number, length: number, crc: bigint): bigint;
   lzmaReset(work: number): void;
   lzmaDecode(work: number, stop: number, base: number, size: number): Unpacked;
-  unfilterX86(at: number, length: number, position: number): void;
+  unfilterX86(work: number, at: number, length: number, position: number, from: number, end: number): number;
 }
 
 export class Unpacker {
@@ -85,10 +87,19 @@ export class Unpacker {
 
   /* Of the output, from `first` up to `end`. */
   outputCrc32(first: number, end: number): number {
-    return this.exports.crc32(this.room.work, this.room.start + first, end - first, 0) >>> 0;
+    let crc = 0;
+    for (let at = first; at < end; at += PIECE) crc = this.exports.crc32(this.room.work, this.room.start + at, Math.min(PIECE, end - at), crc);
+    return crc >>> 0;
   }
   outputCrc64(first: number, end: number): bigint {
-    return BigInt.asUintN(64, this.exports.crc64(this.room.work, this.room.start + first, end - first, 0n));
+    let crc = 0n;
+    for (let at = first; at < end; at += PIECE) crc = this.exports.crc64(this.room.work, this.room.start + at, Math.min(PIECE, end - at), crc);
+    return BigInt.asUintN(64, crc);
+  }
+  unfilterX86(first: number, end: number, position: number): void {
+    const { start, work } = this.room;
+    const length = end - first;
+    for (let at = 0; at < length; ) at = this.exports.unfilterX86(work, start + first, length, position, at, Math.min(at + PIECE, length)) >>> 0;
   }
 
   private get view(): DataView {

@@ -52,7 +52,7 @@ const DATA: readonly (readonly [string, Uint8Array])[] = [
   ["a byte", Uint8Array.of(0xe8)],
   ["zeros", new Uint8Array(3_000_000)],
   ["noise, which is stored", noise(200_000)],
-  ["code and jumps", sample(300_000)],
+  ["code and jumps", sample(700_000)],
   ["a mixture", mixture(700_000)],
   ["more of it than one chunk", mixture(2_300_000)],
 ];
