@@ -16,6 +16,7 @@ export const enum JitOff {
   flushes = 48, // u32, counts what may have taken a code page's mapping away
   pages = 52, // u32, bit per page of the region that runs: its mapping has been seen to be in force since the last flush
   running = 56, // u32, the region that runs
+  pending = 60, // u32, bit per general register whose local is newer than the pCPU block, where code is being written
   /* The region being translated. */
   at = 64, // u32, next byte of the buffer being written
   bad = 68, // u32, 1: give this region up
@@ -81,7 +82,15 @@ export const enum JitOff {
   list32 = 2048, // u16[512]
   types = 3072, // u8[1024], type of each temporary
   blocks = 4096, // 64 x 64 B
-  snaps = 8192, // u32[6016]
+  snaps = 8192, // u32[5760]
+  /* Where general registers are (cpu/jit/residents). */
+  residents = 31232, // u32[64] by block: those in their locals throughout it
+  validAtEnd = 31488, // u32[64] by block: those in their locals where it ends
+  changing = 31744, // u32[64] by block: of the residents those that its loop changes
+  innermost = 32000, // u8[64] by block: 1 + the header of the innermost loop it is in, 0 if that loop has no residents
+  valid = 32064, // u32, bit per general register or segment base whose local is right, where code is being written
+  missing = 32068, // u32, of those that are not: what the piece being translated asks for
+  spill = 32072, // u32, 1 + the place on the control stack where code being written leaves to, 0: the common exit
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
   plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends

@@ -12,6 +12,7 @@ import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
 import { emitOrder, emitOrdered } from "./sse_order";
 import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
+import { assign, loadMissing, savePending } from "./residents";
 import { hostLocal, tagLocal } from "./windows";
 import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
 
@@ -244,7 +245,7 @@ export function restore(snap: u32): void {
     if (item >> 16 == Slot.flagsKind) emit32(item & 0xffff);
     else emit64(item & 0xffff);
   }
-  for (let i = count; i > 0; i--) localSet(load<u32>(list + (<usize>i << 2)) >> 16);
+  for (let i = count; i > 0; i--) assign(load<u32>(list + (<usize>i << 2)) >> 16);
 }
 
 /** Nodes a cold arm may compute for one slot. */
@@ -289,17 +290,30 @@ export function settle(flags: bool): void {
     if (slot == Slot.flagsKind) emit32(cur(slot));
     else emit64(cur(slot));
   }
-  for (let slot = last; slot > 0; slot--) if (!isEntry(slot - 1)) localSet(slot - 1);
+  for (let slot = last; slot > 0; slot--) if (!isEntry(slot - 1)) assign(slot - 1);
 }
 
 /** Leaves by the common exit, which saves all locals. `extra`: wasm blocks opened since the control stack last knew. */
-export function leave(extra: u32): void { br(jget(JitOff.depth) + extra); }
+export function leave(extra: u32): void {
+  savePending();
+  br(wayOut() + extra);
+}
+
+/** Where leave() goes: within a loop that has residents, to where those are saved. */
+function wayOut(): u32 { return jget(JitOff.depth) - jget(JitOff.spill); }
 
 /** [i32] -> []: out if it is not 0. The state is in the locals, and Local.result is 0: a fault is pending. */
 function leaveIf(extra: u32): void {
   hint(false);
+  if (jget(JitOff.pending)) {
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    leave(extra + 1);
+    byte(Wasm.end);
+    return;
+  }
   byte(Wasm.br_if);
-  unsigned(jget(JitOff.depth) + extra);
+  unsigned(wayOut() + extra);
 }
 
 /** [] -> []: linear address `a` to Local.lin, its low half, and to the i64 local returned; 0: it is no more than that half. */
@@ -546,8 +560,11 @@ function stored(e: usize, h: u32, extra: u32): void {
     if (how == Leave.taken) call(Import.linkTaken);
   }
   localSet(Local.result);
+  const pending = jget(JitOff.pending), valid = jget(JitOff.valid);
   restore(snap);
   leave(extra + 1);
+  jset(JitOff.pending, pending);
+  jset(JitOff.valid, valid);
   jset(JitOff.cold, 0);
   byte(Wasm.end);
 }
@@ -581,6 +598,7 @@ function afterStore(e: usize, h: u32): void {
 
 /** [] -> []: the piece's effects. */
 export function emitEffects(): void {
+  loadMissing();
   const count = jget(JitOff.effectCount);
   for (let i: u32 = 0; i < count; i++) {
     const e = effectAt(i), w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), t = load<u32>(e, EffectOff.t);

@@ -39,7 +39,7 @@ export const enum Leave { next = 0, taken = 1, indirect = 2 }
 export const enum EffectOff { op = 0, w = 1, cc = 2, leave = 3, a = 4, h = 8, t = 12, u = 16, snap = 20, flags = 24 }
 const SIZE: usize = 32;
 const MAX_EFFECTS: u32 = 1023;
-const MAX_SNAPS: u32 = 6000;
+const MAX_SNAPS: u32 = 5730;
 
 /** The local of effect `e`'s host address. */
 @inline export function hostOf(e: usize): u32 { return load<u32>(e, EffectOff.h) & Host.local; }

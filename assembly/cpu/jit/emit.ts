@@ -14,6 +14,7 @@ import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
 import { nextLoad, noteAccess, spanHost } from "./spans";
 import { operandWindow, stackWindow } from "./windows";
+import { want } from "./residents";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
 
 /** How a block ends. */
@@ -29,6 +30,7 @@ function get(r: usize): i32 {
   if (r == PcpuOff.ripBase) return constant(load<i64>(J, JitOff.ripBase));
   const slot = slotOf(r);
   if (!(jget(JitOff.used) >> slot & 1)) giveUp();
+  want(slot);
   const n = cur(slot);
   return r < <usize>PcpuOff.zero && r & 1 ? binary(Node.shr, n, constant(8)) : n;
 }
@@ -40,6 +42,7 @@ function put(r: usize, w: i32, x: i32): void {
   else if (w == 4) setCur(slot, extend(Node.zext, x, 4));
   else {
     const high = r & 1, low = extend(Node.zext, x, w);
+    want(slot);
     const keep: i64 = w == 2 ? ~0xffff : high ? ~0xff00 : ~0xff;
     setCur(slot, binary(Node.or, binary(Node.and, cur(slot), constant(keep)), high ? binary(Node.shl, low, constant(8)) : low));
   }

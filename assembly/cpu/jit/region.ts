@@ -267,6 +267,21 @@ function bit(offset: u32): u32 {
   return offset >= <u32>PcpuOff.segBase ? 1 << (16 + ((offset - PcpuOff.segBase) >> 3)) : 0;
 }
 
+/** Bits of the slots that record `u`, of the region entered at `head`, names; in the upper half those that it may change. */
+export function registersOf(u: usize, head: usize): u64 {
+  const used = jget(JitOff.used), written = jget(JitOff.written);
+  jset(JitOff.used, 0);
+  jset(JitOff.written, 0);
+  const sse = sseProperties(u);
+  if (sse) noteSse(u, sse);
+  else if (isTemplate(u)) noteRegisters(u);
+  if (takesX87(u, head)) noteX87(u);
+  const slots = <u64>jget(JitOff.used) | <u64>jget(JitOff.written) << 32;
+  jset(JitOff.used, used);
+  jset(JitOff.written, written);
+  return slots;
+}
+
 /** Finds the region around the block at `head`. False if it is not worth a function. */
 export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);

@@ -35,7 +35,7 @@ function worthwhile(u: usize, end: usize): bool {
 }
 
 function perform(u: usize, end: usize): void {
-  const nodes = jget(JitOff.nodeCount), effects = jget(JitOff.effectCount), level = carryLevel(), free64 = jget(JitOff.free64), free32 = jget(JitOff.free32);
+  const nodes = jget(JitOff.nodeCount), effects = jget(JitOff.effectCount), level = carryLevel(), free64 = jget(JitOff.free64), free32 = jget(JitOff.free32), missing = jget(JitOff.missing);
   memory.copy(J + JitOff.planned, J + JitOff.cur, CURRENT_SLOTS * 4);
   jset(JitOff.planning, 1);
   jset(JitOff.accessCount, 0);
@@ -53,6 +53,7 @@ function perform(u: usize, end: usize): void {
   jset(JitOff.effectCount, effects);
   jset(JitOff.free64, free64);
   jset(JitOff.free32, free32);
+  jset(JitOff.missing, missing);
   jset(JitOff.term, Term.none);
   setCarryLevel(level);
   memory.copy(J + JitOff.cur, J + JitOff.planned, CURRENT_SLOTS * 4);

@@ -21,6 +21,7 @@ import { Mode } from "../../abi/layout";
 import { J, WasmType, jget, jset } from "./buffer";
 import { Effect, EffectOff, Host, effect } from "./effect";
 import { Node, argA, argB, binary, constant, extend, imm, isConst, local, op, use, width } from "./node";
+import { want } from "./residents";
 import { Local, Slot, cur, fresh, unsettled } from "./slots";
 
 export const enum Root {
@@ -133,7 +134,9 @@ export function openSpans(u: usize): void {
   const count = jget(JitOff.spanCount);
   for (let n: u32 = 0; n < count; n++) {
     const s = spanAt(n), root = <u32>load<u8>(s, SpanOff.root);
-    if (root < <u32>Root.loaded) open(n, binary(Node.add, local(root), constant(load<i64>(s, SpanOff.lo))), u);
+    if (root >= <u32>Root.loaded) continue;
+    want(root);
+    open(n, binary(Node.add, local(root), constant(load<i64>(s, SpanOff.lo))), u);
   }
 }
 

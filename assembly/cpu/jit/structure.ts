@@ -1,14 +1,19 @@
-/** A region as one WebAssembly function: structured control flow from the dominator tree (Ramsey, "Beyond Relooper"), guest
- *  registers in locals. Two ways out: `exit` saves the locals to the pCPU block, `raw` finds them saved already. Until one
- *  is taken Local.result is 0: "a fault is pending".
+/** A region as one WebAssembly function: structured control flow from the dominator tree (Ramsey, "Beyond Relooper"). Two ways out: `exit`
+ *  saves what is in locals only, `raw` finds it saved already. Until one is taken Local.result is 0: "a fault is pending". General
+ *  registers are in the pCPU block and in locals (residents.ts).
  *
  *  ```
- *  load registers
+ *  load flags' locals, instructions left, XMM registers
  *  block raw
  *    block exit
  *      ... blocks of the region ...
+ *      load residents
+ *      block
+ *        loop ... its blocks leave from here ... end
+ *      end
+ *      save residents, br exit
  *    end
- *    save registers, flags, instructions left
+ *    save flags, instructions left, XMM registers
  *  end
  *  result
  *  ``` */
@@ -19,7 +24,7 @@ import { BlockOff, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
-import { J, Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, inSpan, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
@@ -37,12 +42,13 @@ import { translateX87 } from "./x87_insns";
 import { planSpans } from "./span_plan";
 import { carryRoots } from "./spans";
 import { chooseCarries } from "./carries";
+import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
 import { chooseWindows, emptyWindows } from "./windows";
 
 const NONE: u32 = 0xff;
 
 /** Entries of the control stack: what a branch there continues with. */
-const enum Control { if_ = 0, block = 0x100, loop = 0x200 }
+const enum Control { if_ = 0, block = 0x100, loop = 0x200, spill = 0x300 }
 
 function enterControl(entry: u32): void {
   const depth = jget(JitOff.depth);
@@ -67,14 +73,8 @@ function brTo(entry: u32): void {
   giveUp();
 }
 
-/** [] -> []: registers from and to the pCPU block. */
+/** [] -> []: what is kept in locals only, from and to the pCPU block. */
 function loadState(): void {
-  const used = jget(JitOff.used);
-  for (let slot: u32 = 0; slot < <u32>Slot.flagsRes; slot++) {
-    if (!(used >> slot & 1)) continue;
-    loadLong(slot < <u32>Slot.segBase ? slot * 8 : PcpuOff.segBase + (slot - Slot.segBase) * 8);
-    localSet(slot);
-  }
   loadWord(PcpuOff.left);
   localSet(Local.left);
   loadWord(PcpuOff.tlbBase);
@@ -98,8 +98,6 @@ function loadPages(): void {
 function countHere(): void { storeWord(PcpuOff.left, 0); }
 
 function saveState(): void {
-  const written = jget(JitOff.written);
-  for (let slot: u32 = 0; slot < 16; slot++) if (written >> slot & 1) saveLong(slot * 8, slot);
   saveXmm();
   saveWord(PcpuOff.left, Local.left);
   localGet(Slot.flagsKind);
@@ -128,6 +126,7 @@ export function emitRegion(): void {
   beginX87();
   chooseWindows();
   chooseCarries();
+  chooseResidents();
   loadState();
   emptyWindows();
   countHere();
@@ -150,12 +149,33 @@ function emitTree(n: u32): void {
   if (jget(JitOff.bad)) return;
   const loop = load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop;
   if (loop) {
+    if (residents(n)) {
+      jset(JitOff.valid, 0);
+      fill(residents(n));
+      byte(Wasm.block);
+      byte(WasmType.void_);
+      enterControl(Control.spill | n);
+    }
     byte(Wasm.loop);
     byte(WasmType.void_);
     enterControl(Control.loop | n);
   }
   emitWithin(n, jget(JitOff.order));
-  if (loop) leaveControl();
+  if (!loop) return;
+  leaveControl();
+  if (!residents(n)) return;
+  leaveControl();
+  save(changing(n));
+  br(jget(JitOff.depth));
+}
+
+/** Where code of block `n` leaves to. */
+function chooseWayOut(n: u32): void {
+  const loop = loopOf(n);
+  let at = loop ? jget(JitOff.depth) : 0;
+  while (at > 0 && load<u32>(J + (<usize>(at - 1) << 2), JitOff.control) != <u32>(Control.spill | (loop - 1))) at--;
+  jset(JitOff.spill, at);
+  jset(JitOff.pending, 0);
 }
 
 /** Opens a wasm block for each child in the dominator tree that several edges lead to, the last in order outermost; then
@@ -212,16 +232,18 @@ function leaveBy(u: usize, field: usize): void {
 /** Goes on with successor `k` of block `n`, branch record `u`. */
 function edge(n: u32, k: u32, u: usize, field: usize): void {
   const b = blockOf(n), to = <u32>succ(b, k);
+  chooseWayOut(n);
   if (to == NONE) {
     leaveBy(u, field);
     return;
   }
   if (leavesPage(b, to)) emitPageChange(blockOf(to));
-  goOn(b, to);
+  goOn(n, to);
 }
 
-function goOn(b: usize, to: u32): void {
-  const d = blockOf(to);
+function goOn(n: u32, to: u32): void {
+  const b = blockOf(n), d = blockOf(to);
+  if (loopOf(n) != loopOf(to)) save(changing(n));
   if (!wantedCarry(to)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
@@ -235,9 +257,9 @@ function emitDispatch(): void {
   store<u32>(d, RawKind.memory, JitBlock.outKind);
   loadWord(PcpuOff.JIT + JitOff.entry);
   localSet(Local.route);
-  for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(d, k, k, load<u8>(d + k, JitBlock.keys));
+  for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(JitBlock.DISPATCH, k, k, load<u8>(d + k, JitBlock.keys));
   if (wantedCarry(succ(d, 0)) == JitCarry.here) carryFromMemory();
-  goOn(d, succ(d, 0));
+  goOn(JitBlock.DISPATCH, succ(d, 0));
 }
 
 /** What every way into block `n` has to bring. */
@@ -254,8 +276,9 @@ function carryFromMemory(): void {
   localSet(Slot.flagsCarry);
 }
 
-/** [] -> []: to successor `k` of `b` if entry `key` is meant; `then` is what the loop there looks for. */
-function routeTo(b: usize, k: u32, key: u32, then: u32): void {
+/** [] -> []: to successor `k` of block `n` if entry `key` is meant; `then` is what the loop there looks for. */
+function routeTo(n: u32, k: u32, key: u32, then: u32): void {
+  const b = blockOf(n);
   localGet(Local.route);
   i32const(<i32>key);
   byte(Wasm.i32eq);
@@ -266,21 +289,21 @@ function routeTo(b: usize, k: u32, key: u32, then: u32): void {
     i32const(<i32>then);
     localSet(Local.route);
   }
-  if (b == blockOf(JitBlock.DISPATCH) && wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
-  goOn(b, succ(b, k));
+  if (n == JitBlock.DISPATCH && wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
+  goOn(n, succ(b, k));
   leaveControl();
 }
 
 /** A loop with entries inside. */
-function emitRoutes(b: usize): void {
-  const first = <u32>load<u8>(b, JitBlock.succCount), extra = <u32>load<u8>(b, JitBlock.extra);
+function emitRoutes(n: u32): void {
+  const b = blockOf(n), first = <u32>load<u8>(b, JitBlock.succCount), extra = <u32>load<u8>(b, JitBlock.extra);
   if (!extra) return;
   localGet(Local.route);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
   enterControl(Control.if_);
-  for (let i: u32 = 0; i < extra; i++) routeTo(b, first + i, load<u8>(b + i, JitBlock.keys), 0);
+  for (let i: u32 = 0; i < extra; i++) routeTo(n, first + i, load<u8>(b + i, JitBlock.keys), 0);
   leaveControl();
 }
 
@@ -324,17 +347,27 @@ function endPiece(flags: bool): void {
   settle(flags);
 }
 
+/** [] -> []: all that block `n` did is in the locals. */
+function endBlock(n: u32): void {
+  flushPending();
+  rememberValid(n);
+}
+
 function useAll(): void {
   for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) if (!isEntry(slot)) use(cur(slot));
 }
 
 /** An instruction that its helper performs: everything in its place, call, everything anew. */
-function emitCold(u: usize): void {
+function emitCold(n: u32, u: usize): void {
+  flushPending();
+  save(changing(n));
   saveState();
   i32const(<i32>u);
   call(Import.cold);
   localTee(Local.next);
   loadState();
+  jset(JitOff.valid, 0);
+  fill(residents(n));
   emptyWindows();
   afterColdX87(u);
   i32const(<i32>(u + RecOff.SIZE));
@@ -350,7 +383,7 @@ function emitCold(u: usize): void {
   byte(WasmType.void_);
   localGet(Local.next);
   localSet(Local.result);
-  leave(2); // raw
+  br(jget(JitOff.depth) + 2); // raw
   byte(Wasm.end);
   countHere();
 }
@@ -398,6 +431,7 @@ function translateRecord(u: usize): void {
 export function nextPiece(): void {
   const kind = knownKind();
   endPiece(true);
+  limitPending();
   beginPiece(kind);
 }
 
@@ -415,7 +449,9 @@ function emitBlock(n: u32): void {
   const b = blockOf(n), head = headOf(b), count = <i32>load<u16>(head, BlockOff.count);
   store<u64>(J, load<u64>(b, JitBlock.ripBase), JitOff.ripBase);
   jset(JitOff.term, Term.none);
-  emitRoutes(b);
+  chooseWayOut(n);
+  emitRoutes(n);
+  chooseWayOut(n);
   forgetSse();
   const short = load<u8>(b, JitBlock.flags) & JitBlockFlag.short;
   if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
@@ -438,6 +474,7 @@ function emitBlock(n: u32): void {
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
   setCarryLevel(load<u8>(b, JitBlock.carry));
+  jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
@@ -456,7 +493,7 @@ function emitBlock(n: u32): void {
     const kind = knownKind();
     endPiece(true);
     if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
-      emitCold(u);
+      emitCold(n, u);
       forgetSse();
       setCarryLevel(JitCarry.kept);
     } else if (!inline) {
@@ -482,6 +519,7 @@ function emitTail(n: u32, b: usize): void {
   rememberPlain(n);
   rememberKind(b, live);
   settle(live);
+  endBlock(n);
   if (to == NONE) {
     out(rest);
     return;
@@ -502,7 +540,7 @@ function emitTail(n: u32, b: usize): void {
   i32const(load<u16>(headOf(blockOf(to)), BlockOff.count));
   byte(Wasm.i32add);
   localSet(Local.left);
-  goOn(b, to);
+  goOn(n, to);
 }
 
 function emitTerminator(n: u32, b: usize, head: usize): void {
@@ -531,6 +569,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     localSet(c);
     rememberKind(b, live);
     settle(live);
+    endBlock(n);
     localGet(c);
     // code that stays is what the registers are for: the calls of a way out must not cost it any
     if (<u32>succ(b, 0) == NONE && <u32>succ(b, 1) != NONE) hint(false);
@@ -545,6 +584,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   } else if (term == Term.goto) {
     rememberKind(b, live);
     settle(live);
+    endBlock(n);
     edge(n, 0, u, RecOff.taken);
   } else {
     const to = temp64();
@@ -552,10 +592,12 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     localSet(to);
     rememberKind(b, true);
     settle(true);
+    endBlock(n);
     let whole = templateOf(u) != Template.ret;
     for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE) whole = false;
     if (whole && successors > 3) emitTable(n, u, to, successors);
     else emitTargets(n, u, to, 0, successors);
+    chooseWayOut(n);
     localGet(to);
     call(Import.jump);
     localSet(Local.result);

@@ -12,6 +12,7 @@ import { Emit } from "./emit";
 import { Import } from "./imports";
 import { blockOf, headOf } from "./graph";
 import { Local, temp32, temp64, unsettled } from "./slots";
+import { loadMissing } from "./residents";
 import { nextPiece } from "./structure";
 import { Hand, Held, Rounded, State } from "./x87_runtime";
 
@@ -262,7 +263,12 @@ export function zeroOr(n: u32, u: usize, extra: u32): void {
   byte(Wasm.end);
 }
 
-export function address(u: usize): i32 { return changetype<Emit>(J).ea(u, false); }
+export function address(u: usize): i32 {
+  const valid = jget(JitOff.valid), a = changetype<Emit>(J).ea(u, false);
+  loadMissing();
+  jset(JitOff.valid, valid); // not all that is written here is always passed
+  return a;
+}
 
 /** [] -> []: FDP. */
 export function pointer(lin: u32): void {

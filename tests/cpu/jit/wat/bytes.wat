@@ -39,21 +39,6 @@
   (local $scratch i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $7
-   (i64.load offset=pcpu+0x38 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -80,6 +65,16 @@
      (i32.sub
       (local.get $27)
       (i32.const 4)
+     )
+    )
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
      )
     )
     (local.set $0
@@ -164,6 +159,11 @@
       (local.get $scratch_39)
      )
     )
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
+     )
+    )
     (block $block1
      (local.set $31
       (i32.wrap_i64
@@ -208,7 +208,7 @@
        )
        (else
         (@metadata.code.branch_hint "\00")
-        (br_if $block
+        (if
          (i32.eqz
           (local.tee $34
            (call_indirect (type $4)
@@ -218,6 +218,13 @@
             (i32.const 1)
            )
           )
+         )
+         (then
+          (i64.store offset=pcpu+0x0 align=1
+           (i32.const 0)
+           (local.get $0)
+          )
+          (br $block)
          )
         )
         (i32.store16 align=1
@@ -235,6 +242,10 @@
          (then
           (local.set $29
            (i32.const record+11)
+          )
+          (i64.store offset=pcpu+0x0 align=1
+           (i32.const 0)
+           (local.get $0)
           )
           (br $block)
          )
@@ -283,21 +294,6 @@
          )
         )
         (block (result i32)
-         (local.set $0
-          (i64.load offset=pcpu+0x0 align=1
-           (i32.const 0)
-          )
-         )
-         (local.set $1
-          (i64.load offset=pcpu+0x8 align=1
-           (i32.const 0)
-          )
-         )
-         (local.set $7
-          (i64.load offset=pcpu+0x38 align=1
-           (i32.const 0)
-          )
-         )
          (local.set $27
           (i32.load offset=pcpu+0x1018 align=1
            (i32.const 0)
@@ -356,10 +352,6 @@
      )
     )
     (br $block)
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -49,21 +49,6 @@
   (local $scratch_47 i64)
   (local $scratch_48 i64)
   (local $scratch_49 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $4
-   (i64.load offset=pcpu+0x20 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -91,143 +76,309 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 2)
-      )
-      (then
-       (local.set $29
-        (i32.const record+6)
+   (block $block2
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $4
+     (i64.load offset=pcpu+0x20 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 2)
        )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 2)
-      )
-     )
-     (local.set $38
-      (i32.ne
-       (local.tee $39
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
-         )
-         (i32.const 1)
+       (then
+        (local.set $29
+         (i32.const record+6)
         )
+        (br $block)
        )
-       (i32.const 0)
       )
-     )
-     (local.set $1
-      (block (result i64)
-       (local.set $scratch_44
-        (i64.extend_i32_u
-         (local.get $39)
-        )
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 2)
        )
-       (local.set $22
-        (block (result i64)
-         (local.set $scratch
-          (i64.extend_i32_u
-           (local.get $39)
+      )
+      (local.set $38
+       (i32.ne
+        (local.tee $39
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
           )
+          (i32.const 1)
          )
-         (local.set $26
-          (i32.const 4613)
-         )
-         (local.get $scratch)
         )
+        (i32.const 0)
        )
-       (local.get $scratch_44)
       )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $38)
-      (then
-       (local.set $27
-        (i32.sub
-         (local.get $27)
-         (i32.const 1)
+      (local.set $1
+       (block (result i64)
+        (local.set $scratch_44
+         (i64.extend_i32_u
+          (local.get $39)
+         )
         )
+        (local.set $22
+         (block (result i64)
+          (local.set $scratch
+           (i64.extend_i32_u
+            (local.get $39)
+           )
+          )
+          (local.set $26
+           (i32.const 4613)
+          )
+          (local.get $scratch)
+         )
+        )
+        (local.get $scratch_44)
        )
-       (block $block1
-        (local.set $31
-         (i32.wrap_i64
-          (local.tee $40
-           (local.tee $41
-            (i64.add
-             (local.get $4)
-             (i64.const -8)
+      )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $38)
+       (then
+        (local.set $27
+         (i32.sub
+          (local.get $27)
+          (i32.const 1)
+         )
+        )
+        (block $block1
+         (local.set $31
+          (i32.wrap_i64
+           (local.tee $40
+            (local.tee $41
+             (i64.add
+              (local.get $4)
+              (i64.const -8)
+             )
             )
            )
           )
          )
+         (i64.store align=1
+          (@metadata.code.branch_hint "\01")
+          (if (result i32)
+           (i64.eq
+            (i64.and
+             (local.get $40)
+             (i64.const -4089)
+            )
+            (local.get $34)
+           )
+           (then
+            (i32.add
+             (local.get $31)
+             (local.get $35)
+            )
+           )
+           (else
+            (@metadata.code.branch_hint "\01")
+            (if (result i32)
+             (i64.eq
+              (i64.load align=1
+               (local.tee $30
+                (i32.add
+                 (i32.and
+                  (i32.shr_u
+                   (local.get $31)
+                   (i32.const 8)
+                  )
+                  (i32.const 1048560)
+                 )
+                 (local.get $28)
+                )
+               )
+              )
+              (i64.and
+               (i64.add
+                (local.get $40)
+                (i64.const 7)
+               )
+               (i64.const -4096)
+              )
+             )
+             (then
+              (local.set $34
+               (i64.and
+                (local.get $40)
+                (i64.const -4096)
+               )
+              )
+              (local.set $35
+               (i32.load offset=8 align=1
+                (local.get $30)
+               )
+              )
+              (i32.add
+               (local.get $31)
+               (local.get $35)
+              )
+             )
+             (else
+              (@metadata.code.branch_hint "\00")
+              (br_if $block
+               (i32.eqz
+                (local.tee $38
+                 (call_indirect (type $1)
+                  (local.get $40)
+                  (i32.const 8)
+                  (i32.const record+10)
+                  (i32.const 1)
+                 )
+                )
+               )
+              )
+              (i64.store align=1
+               (local.get $38)
+               (i64.const 1048586)
+              )
+              (@metadata.code.branch_hint "\00")
+              (if
+               (call_indirect (type $0)
+                (local.get $38)
+                (i32.const 2)
+               )
+               (then
+                (local.set $29
+                 (call_indirect (type $0)
+                  (i32.const record+10)
+                  (i32.const 4)
+                 )
+                )
+                (local.set $4
+                 (local.get $41)
+                )
+                (br $block)
+               )
+              )
+              (br $block1)
+             )
+            )
+           )
+          )
+          (i64.const 1048586)
+         )
         )
-        (i64.store align=1
+        (local.set $4
+         (local.get $41)
+        )
+        (local.set $27
+         (i32.sub
+          (local.get $27)
+          (i32.const 2)
+         )
+        )
+        (local.set $0
+         (block (result i64)
+          (local.set $scratch_47
+           (i64.add
+            (local.get $0)
+            (local.get $1)
+           )
+          )
+          (local.set $23
+           (block (result i64)
+            (local.set $scratch_46
+             (local.get $0)
+            )
+            (local.set $24
+             (block (result i64)
+              (local.set $scratch_45
+               (local.get $1)
+              )
+              (local.set $26
+               (i32.const 4865)
+              )
+              (local.get $scratch_45)
+             )
+            )
+            (local.get $scratch_46)
+           )
+          )
+          (local.get $scratch_47)
+         )
+        )
+        (local.set $31
+         (i32.wrap_i64
+          (local.tee $41
+           (local.get $4)
+          )
+         )
+        )
+        (local.set $38
          (@metadata.code.branch_hint "\01")
          (if (result i32)
           (i64.eq
            (i64.and
-            (local.get $40)
+            (local.get $41)
             (i64.const -4089)
            )
-           (local.get $34)
+           (local.get $36)
           )
           (then
            (i32.add
             (local.get $31)
-            (local.get $35)
+            (local.get $37)
            )
           )
           (else
            (@metadata.code.branch_hint "\01")
            (if (result i32)
-            (i64.eq
-             (i64.load align=1
-              (local.tee $30
-               (i32.add
-                (i32.and
-                 (i32.shr_u
-                  (local.get $31)
-                  (i32.const 8)
+            (i64.lt_u
+             (i64.xor
+              (i64.load align=1
+               (local.tee $30
+                (i32.add
+                 (i32.and
+                  (i32.shr_u
+                   (local.get $31)
+                   (i32.const 8)
+                  )
+                  (i32.const 1048560)
                  )
-                 (i32.const 1048560)
+                 (local.get $28)
                 )
-                (local.get $28)
                )
               )
-             )
-             (i64.and
               (i64.add
-               (local.get $40)
+               (local.get $41)
                (i64.const 7)
               )
-              (i64.const -4096)
              )
+             (i64.const 4096)
             )
             (then
-             (local.set $34
+             (local.set $36
               (i64.and
-               (local.get $40)
+               (local.get $41)
                (i64.const -4096)
               )
              )
-             (local.set $35
+             (local.set $37
               (i32.load offset=8 align=1
                (local.get $30)
               )
              )
              (i32.add
               (local.get $31)
-              (local.get $35)
+              (local.get $37)
              )
             )
             (else
@@ -236,284 +387,136 @@
               (i32.eqz
                (local.tee $38
                 (call_indirect (type $1)
-                 (local.get $40)
+                 (local.get $41)
                  (i32.const 8)
-                 (i32.const record+10)
-                 (i32.const 1)
+                 (i32.const record+5)
+                 (i32.const 0)
                 )
                )
               )
              )
-             (i64.store align=1
-              (local.get $38)
-              (i64.const 1048586)
-             )
-             (@metadata.code.branch_hint "\00")
-             (if
-              (call_indirect (type $0)
-               (local.get $38)
-               (i32.const 2)
-              )
-              (then
-               (local.set $29
-                (call_indirect (type $0)
-                 (i32.const record+10)
-                 (i32.const 4)
-                )
-               )
-               (local.set $4
-                (local.get $41)
-               )
-               (br $block)
-              )
-             )
-             (br $block1)
+             (local.get $38)
             )
            )
           )
          )
-         (i64.const 1048586)
         )
-       )
-       (local.set $4
-        (local.get $41)
-       )
-       (local.set $27
-        (i32.sub
-         (local.get $27)
-         (i32.const 2)
-        )
-       )
-       (local.set $0
-        (block (result i64)
-         (local.set $scratch_47
-          (i64.add
-           (local.get $0)
-           (local.get $1)
-          )
+        (local.set $40
+         (i64.load align=1
+          (local.get $38)
          )
-         (local.set $23
-          (block (result i64)
-           (local.set $scratch_46
-            (local.get $0)
+        )
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i64.ne
+          (i64.shr_s
+           (i64.shl
+            (local.get $40)
+            (i64.const 16)
            )
-           (local.set $24
-            (block (result i64)
-             (local.set $scratch_45
-              (local.get $1)
-             )
-             (local.set $26
-              (i32.const 4865)
-             )
-             (local.get $scratch_45)
-            )
-           )
-           (local.get $scratch_46)
-          )
-         )
-         (local.get $scratch_47)
-        )
-       )
-       (local.set $31
-        (i32.wrap_i64
-         (local.tee $41
-          (local.get $4)
-         )
-        )
-       )
-       (local.set $38
-        (@metadata.code.branch_hint "\01")
-        (if (result i32)
-         (i64.eq
-          (i64.and
-           (local.get $41)
-           (i64.const -4089)
-          )
-          (local.get $36)
-         )
-         (then
-          (i32.add
-           (local.get $31)
-           (local.get $37)
-          )
-         )
-         (else
-          (@metadata.code.branch_hint "\01")
-          (if (result i32)
-           (i64.lt_u
-            (i64.xor
-             (i64.load align=1
-              (local.tee $30
-               (i32.add
-                (i32.and
-                 (i32.shr_u
-                  (local.get $31)
-                  (i32.const 8)
-                 )
-                 (i32.const 1048560)
-                )
-                (local.get $28)
-               )
-              )
-             )
-             (i64.add
-              (local.get $41)
-              (i64.const 7)
-             )
-            )
-            (i64.const 4096)
-           )
-           (then
-            (local.set $36
-             (i64.and
-              (local.get $41)
-              (i64.const -4096)
-             )
-            )
-            (local.set $37
-             (i32.load offset=8 align=1
-              (local.get $30)
-             )
-            )
-            (i32.add
-             (local.get $31)
-             (local.get $37)
-            )
-           )
-           (else
-            (@metadata.code.branch_hint "\00")
-            (br_if $block
-             (i32.eqz
-              (local.tee $38
-               (call_indirect (type $1)
-                (local.get $41)
-                (i32.const 8)
-                (i32.const record+5)
-                (i32.const 0)
-               )
-              )
-             )
-            )
-            (local.get $38)
-           )
-          )
-         )
-        )
-       )
-       (local.set $40
-        (i64.load align=1
-         (local.get $38)
-        )
-       )
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i64.ne
-         (i64.shr_s
-          (i64.shl
-           (local.get $40)
            (i64.const 16)
           )
-          (i64.const 16)
+          (local.get $40)
          )
+         (then
+          (drop
+           (call_indirect (type $0)
+            (i32.const record+5)
+            (i32.const 6)
+           )
+          )
+          (br $block)
+         )
+        )
+        (local.set $42
          (local.get $40)
         )
-        (then
-         (drop
-          (call_indirect (type $0)
-           (i32.const record+5)
-           (i32.const 6)
+        (local.set $4
+         (block (result i64)
+          (local.set $scratch_49
+           (i64.add
+            (local.get $4)
+            (i64.const 8)
+           )
           )
-         )
-         (br $block)
-        )
-       )
-       (local.set $42
-        (local.get $40)
-       )
-       (local.set $4
-        (block (result i64)
-         (local.set $scratch_49
-          (i64.add
-           (local.get $4)
-           (i64.const 8)
-          )
-         )
-         (local.set $25
-          (block (result i64)
-           (local.set $scratch_48
-            (i64.and
-             (i64.extend_i32_u
-              (i64.lt_u
-               (i64.add
+          (local.set $25
+           (block (result i64)
+            (local.set $scratch_48
+             (i64.and
+              (i64.extend_i32_u
+               (i64.lt_u
+                (i64.add
+                 (local.get $23)
+                 (local.get $24)
+                )
                 (local.get $23)
-                (local.get $24)
                )
-               (local.get $23)
               )
+              (i64.const 1)
              )
-             (i64.const 1)
             )
+            (local.set $26
+             (i32.const 13057)
+            )
+            (local.get $scratch_48)
            )
-           (local.set $26
-            (i32.const 13057)
+          )
+          (local.get $scratch_49)
+         )
+        )
+        (if
+         (i64.eq
+          (local.get $42)
+          (i64.const 1048586)
+         )
+         (then
+          (br $label)
+         )
+        )
+        (local.set $29
+         (call $fimport$0
+          (local.get $42)
+         )
+        )
+        (br $block)
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+8)
            )
-           (local.get $scratch_48)
           )
          )
-         (local.get $scratch_49)
-        )
-       )
-       (if
-        (i64.eq
-         (local.get $42)
-         (i64.const 1048586)
-        )
-        (then
-         (br $label)
-        )
-       )
-       (local.set $29
-        (call $fimport$0
-         (local.get $42)
-        )
-       )
-       (br $block)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+8)
+         (then
+          (local.set $29
+           (call_indirect (type $0)
+            (i32.const record+8)
+            (i32.const 5)
+           )
           )
          )
         )
-        (then
-         (local.set $29
-          (call_indirect (type $0)
-           (i32.const record+8)
-           (i32.const 5)
-          )
-         )
-        )
+        (br $block)
        )
-       (br $block)
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x20 align=1
-    (i32.const 0)
-    (local.get $4)
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x20 align=1
+     (i32.const 0)
+     (local.get $4)
+    )
+    (br $block2)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -43,31 +43,6 @@
   (local $scratch_41 i64)
   (local $scratch_42 i64)
   (local $scratch_43 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $2
-   (i64.load offset=pcpu+0x10 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $3
-   (i64.load offset=pcpu+0x18 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $6
-   (i64.load offset=pcpu+0x30 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -99,282 +74,310 @@
    )
   )
   (block $block1
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 1)
-      )
-      (then
-       (local.set $29
-        (i32.const record+7)
+   (block $block2
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $2
+     (i64.load offset=pcpu+0x10 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $3
+     (i64.load offset=pcpu+0x18 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $6
+     (i64.load offset=pcpu+0x30 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 1)
        )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 1)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 4)
-      )
-     )
-     (local.set $0
-      (block (result i64)
-       (local.set $scratch_42
-        (i64.add
-         (local.get $0)
-         (local.get $3)
+       (then
+        (local.set $29
+         (i32.const record+7)
         )
+        (br $block)
        )
-       (local.set $1
-        (block (result i64)
-         (local.set $scratch_41
-          (i64.extend_i32_u
-           (i32.add
-            (i32.wrap_i64
-             (local.get $1)
+      )
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 1)
+       )
+      )
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 4)
+       )
+      )
+      (local.set $0
+       (block (result i64)
+        (local.set $scratch_42
+         (i64.add
+          (local.get $0)
+          (local.get $3)
+         )
+        )
+        (local.set $1
+         (block (result i64)
+          (local.set $scratch_41
+           (i64.extend_i32_u
+            (i32.add
+             (i32.wrap_i64
+              (local.get $1)
+             )
+             (i32.const -1)
             )
-            (i32.const -1)
            )
           )
-         )
-         (local.set $2
-          (block (result i64)
-           (local.set $scratch_40
-            (local.tee $35
-             (i64.add
+          (local.set $2
+           (block (result i64)
+            (local.set $scratch_40
+             (local.tee $35
               (i64.add
-               (local.get $2)
-               (local.get $6)
-              )
-              (local.tee $34
-               (i64.extend_i32_u
-                (i64.lt_u
-                 (i64.add
+               (i64.add
+                (local.get $2)
+                (local.get $6)
+               )
+               (local.tee $34
+                (i64.extend_i32_u
+                 (i64.lt_u
+                  (i64.add
+                   (local.get $0)
+                   (local.get $3)
+                  )
                   (local.get $0)
-                  (local.get $3)
                  )
-                 (local.get $0)
                 )
                )
               )
              )
             )
-           )
-           (local.set $22
-            (block (result i64)
-             (local.set $scratch_39
-              (local.get $35)
-             )
-             (local.set $23
-              (block (result i64)
-               (local.set $scratch_38
-                (local.get $2)
-               )
-               (local.set $24
-                (block (result i64)
-                 (local.set $scratch_37
-                  (local.get $6)
-                 )
-                 (local.set $25
-                  (block (result i64)
-                   (local.set $scratch
-                    (i64.or
-                     (i64.extend_i32_u
-                      (i64.lt_u
-                       (local.get $35)
-                       (local.get $2)
-                      )
-                     )
-                     (i64.and
-                      (local.get $34)
+            (local.set $22
+             (block (result i64)
+              (local.set $scratch_39
+               (local.get $35)
+              )
+              (local.set $23
+               (block (result i64)
+                (local.set $scratch_38
+                 (local.get $2)
+                )
+                (local.set $24
+                 (block (result i64)
+                  (local.set $scratch_37
+                   (local.get $6)
+                  )
+                  (local.set $25
+                   (block (result i64)
+                    (local.set $scratch
+                     (i64.or
                       (i64.extend_i32_u
-                       (i64.eq
+                       (i64.lt_u
                         (local.get $35)
                         (local.get $2)
                        )
                       )
+                      (i64.and
+                       (local.get $34)
+                       (i64.extend_i32_u
+                        (i64.eq
+                         (local.get $35)
+                         (local.get $2)
+                        )
+                       )
+                      )
                      )
                     )
+                    (local.set $26
+                     (i32.const 4870)
+                    )
+                    (local.get $scratch)
                    )
-                   (local.set $26
-                    (i32.const 4870)
-                   )
-                   (local.get $scratch)
                   )
+                  (local.get $scratch_37)
                  )
-                 (local.get $scratch_37)
                 )
+                (local.get $scratch_38)
                )
-               (local.get $scratch_38)
               )
+              (local.get $scratch_39)
              )
-             (local.get $scratch_39)
             )
+            (local.get $scratch_40)
            )
-           (local.get $scratch_40)
           )
+          (local.get $scratch_41)
          )
-         (local.get $scratch_41)
+        )
+        (local.get $scratch_42)
+       )
+      )
+      (i64.store offset=pcpu+0x0 align=1
+       (i32.const 0)
+       (local.get $0)
+      )
+      (i64.store offset=pcpu+0x8 align=1
+       (i32.const 0)
+       (local.get $1)
+      )
+      (i64.store offset=pcpu+0x10 align=1
+       (i32.const 0)
+       (local.get $2)
+      )
+      (i32.store offset=pcpu+0x1018 align=1
+       (i32.const 0)
+       (local.get $27)
+      )
+      (if
+       (i32.ne
+        (local.get $26)
+        (i32.const 64)
+       )
+       (then
+        (call_indirect (type $1)
+         (local.get $26)
+         (local.get $22)
+         (local.get $23)
+         (local.get $24)
+         (local.get $25)
+         (i32.const 10)
         )
        )
-       (local.get $scratch_42)
       )
-     )
-     (i64.store offset=pcpu+0x0 align=1
-      (i32.const 0)
-      (local.get $0)
-     )
-     (i64.store offset=pcpu+0x8 align=1
-      (i32.const 0)
-      (local.get $1)
-     )
-     (i64.store offset=pcpu+0x10 align=1
-      (i32.const 0)
-      (local.get $2)
-     )
-     (i32.store offset=pcpu+0x1018 align=1
-      (i32.const 0)
-      (local.get $27)
-     )
-     (if
-      (i32.ne
-       (local.get $26)
-       (i32.const 64)
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.or
+        (i32.or
+         (i32.ne
+          (local.tee $32
+           (call_indirect (type $4)
+            (i32.const record+13)
+            (i32.const 3)
+           )
+          )
+          (block (result i32)
+           (local.set $27
+            (i32.load offset=pcpu+0x1018 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $28
+            (i32.load offset=pcpu+0xf0 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $26
+            (i32.const 64)
+           )
+           (local.set $25
+            (i64.const 256)
+           )
+           (local.set $0
+            (i64.load offset=pcpu+0x0 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $1
+            (i64.load offset=pcpu+0x8 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $2
+            (i64.load offset=pcpu+0x10 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $3
+            (i64.load offset=pcpu+0x18 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $6
+            (i64.load offset=pcpu+0x30 align=1
+             (i32.const 0)
+            )
+           )
+           (i32.const record+14)
+          )
+         )
+         (i32.load offset=pcpu+0xc3000 align=1
+          (i32.const 0)
+         )
+        )
+        (i32.le_s
+         (local.get $27)
+         (i32.const 0)
+        )
+       )
+       (then
+        (local.set $29
+         (local.get $32)
+        )
+        (br $block1)
+       )
       )
-      (then
-       (call_indirect (type $1)
+      (i32.store offset=pcpu+0x1018 align=1
+       (i32.const 0)
+       (i32.const 0)
+      )
+      (local.set $34
+       (call_indirect (type $0)
         (local.get $26)
         (local.get $22)
         (local.get $23)
         (local.get $24)
         (local.get $25)
-        (i32.const 10)
+        (i32.const 9)
        )
       )
-     )
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.or
-       (i32.or
-        (i32.ne
-         (local.tee $32
-          (call_indirect (type $4)
-           (i32.const record+13)
-           (i32.const 3)
-          )
-         )
-         (block (result i32)
-          (local.set $0
-           (i64.load offset=pcpu+0x0 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $1
-           (i64.load offset=pcpu+0x8 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $2
-           (i64.load offset=pcpu+0x10 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $3
-           (i64.load offset=pcpu+0x18 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $6
-           (i64.load offset=pcpu+0x30 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $27
-           (i32.load offset=pcpu+0x1018 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $28
-           (i32.load offset=pcpu+0xf0 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $26
-           (i32.const 64)
-          )
-          (local.set $25
-           (i64.const 256)
-          )
-          (i32.const record+14)
+      (local.set $25
+       (block (result i64)
+        (local.set $scratch_43
+         (i64.and
+          (local.get $34)
+          (i64.const 1)
          )
         )
-        (i32.load offset=pcpu+0xc3000 align=1
-         (i32.const 0)
+        (local.set $26
+         (i32.const 8256)
         )
-       )
-       (i32.le_s
-        (local.get $27)
-        (i32.const 0)
+        (local.get $scratch_43)
        )
       )
-      (then
-       (local.set $29
-        (local.get $32)
-       )
-       (br $block1)
-      )
+      (br $label)
      )
-     (i32.store offset=pcpu+0x1018 align=1
-      (i32.const 0)
-      (i32.const 0)
-     )
-     (local.set $34
-      (call_indirect (type $0)
-       (local.get $26)
-       (local.get $22)
-       (local.get $23)
-       (local.get $24)
-       (local.get $25)
-       (i32.const 9)
-      )
-     )
-     (local.set $25
-      (block (result i64)
-       (local.set $scratch_43
-        (i64.and
-         (local.get $34)
-         (i64.const 1)
-        )
-       )
-       (local.set $26
-        (i32.const 8256)
-       )
-       (local.get $scratch_43)
-      )
-     )
-     (br $label)
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x10 align=1
-    (i32.const 0)
-    (local.get $2)
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x10 align=1
+     (i32.const 0)
+     (local.get $2)
+    )
+    (br $block2)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -37,11 +37,6 @@
   (local $35 i32)
   (local $scratch i64)
   (local $scratch_37 i64)
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -63,96 +58,104 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 2)
-      )
-      (then
-       (local.set $29
-        (i32.const record+4)
+   (block $block1
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 2)
        )
-       (br $block)
+       (then
+        (local.set $29
+         (i32.const record+4)
+        )
+        (br $block)
+       )
       )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 2)
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 2)
+       )
       )
-     )
-     (local.set $34
-      (i32.ne
-       (local.tee $35
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
+      (local.set $34
+       (i32.ne
+        (local.tee $35
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
+          )
+          (i32.const 1)
          )
-         (i32.const 1)
         )
+        (i32.const 0)
        )
-       (i32.const 0)
       )
-     )
-     (local.set $1
-      (block (result i64)
-       (local.set $scratch_37
-        (i64.extend_i32_u
-         (local.get $35)
+      (local.set $1
+       (block (result i64)
+        (local.set $scratch_37
+         (i64.extend_i32_u
+          (local.get $35)
+         )
         )
+        (local.set $22
+         (block (result i64)
+          (local.set $scratch
+           (i64.extend_i32_u
+            (local.get $35)
+           )
+          )
+          (local.set $26
+           (i32.const 4613)
+          )
+          (local.get $scratch)
+         )
+        )
+        (local.get $scratch_37)
        )
-       (local.set $22
-        (block (result i64)
-         (local.set $scratch
-          (i64.extend_i32_u
-           (local.get $35)
+      )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $34)
+       (then
+        (br $label)
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+6)
+           )
           )
          )
-         (local.set $26
-          (i32.const 4613)
-         )
-         (local.get $scratch)
-        )
-       )
-       (local.get $scratch_37)
-      )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+6)
+         (then
+          (local.set $29
+           (call_indirect (type $2)
+            (i32.const record+6)
+            (i32.const 5)
+           )
           )
          )
         )
-        (then
-         (local.set $29
-          (call_indirect (type $2)
-           (i32.const record+6)
-           (i32.const 5)
-          )
-         )
-        )
+        (br $block)
        )
-       (br $block)
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (br $block1)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

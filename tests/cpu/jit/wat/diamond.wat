@@ -45,16 +45,6 @@
   (local $scratch_43 i64)
   (local $scratch_44 i64)
   (local $scratch_45 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -76,20 +66,141 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (block $block1
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 2)
-       )
-       (then
-        (local.set $29
-         (i32.const record+8)
+   (block $block2
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (block $block1
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.lt_s
+         (local.get $27)
+         (i32.const 2)
         )
-        (br $block)
+        (then
+         (local.set $29
+          (i32.const record+8)
+         )
+         (br $block)
+        )
+       )
+       (local.set $27
+        (i32.sub
+         (local.get $27)
+         (i32.const 2)
+        )
+       )
+       (local.set $34
+        (i32.eqz
+         (i32.extend8_s
+          (local.tee $35
+           (i32.and
+            (i32.extend8_s
+             (i32.wrap_i64
+              (local.get $1)
+             )
+            )
+            (i32.const 1)
+           )
+          )
+         )
+        )
+       )
+       (if
+        (local.get $34)
+        (then
+         (local.set $27
+          (i32.sub
+           (local.get $27)
+           (i32.const 3)
+          )
+         )
+         (local.set $0
+          (block (result i64)
+           (local.set $scratch_39
+            (i64.sub
+             (local.get $0)
+             (local.get $1)
+            )
+           )
+           (local.set $23
+            (block (result i64)
+             (local.set $scratch_38
+              (local.get $0)
+             )
+             (local.set $24
+              (block (result i64)
+               (local.set $scratch
+                (local.get $1)
+               )
+               (local.set $26
+                (i32.const 4866)
+               )
+               (local.get $scratch)
+              )
+             )
+             (local.get $scratch_38)
+            )
+           )
+           (local.get $scratch_39)
+          )
+         )
+         (local.set $27
+          (i32.add
+           (local.get $27)
+           (i32.const 2)
+          )
+         )
+         (br $block1)
+        )
+        (else
+         (local.set $27
+          (i32.sub
+           (local.get $27)
+           (i32.const 2)
+          )
+         )
+         (local.set $0
+          (block (result i64)
+           (local.set $scratch_42
+            (i64.add
+             (local.get $0)
+             (local.get $1)
+            )
+           )
+           (local.set $23
+            (block (result i64)
+             (local.set $scratch_41
+              (local.get $0)
+             )
+             (local.set $24
+              (block (result i64)
+               (local.set $scratch_40
+                (local.get $1)
+               )
+               (local.set $26
+                (i32.const 4865)
+               )
+               (local.get $scratch_40)
+              )
+             )
+             (local.get $scratch_41)
+            )
+           )
+           (local.get $scratch_42)
+          )
+         )
+         (br $block1)
+        )
        )
       )
       (local.set $27
@@ -98,207 +209,99 @@
         (i32.const 2)
        )
       )
-      (local.set $34
-       (i32.eqz
-        (i32.extend8_s
-         (local.tee $35
-          (i32.and
-           (i32.extend8_s
-            (i32.wrap_i64
-             (local.get $1)
-            )
-           )
-           (i32.const 1)
-          )
-         )
-        )
+      (local.set $36
+       (call_indirect (type $2)
+        (local.get $26)
+        (local.get $22)
+        (local.get $23)
+        (local.get $24)
+        (local.get $25)
+        (i32.const 9)
        )
       )
+      (local.set $34
+       (i32.ne
+        (local.tee $35
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
+          )
+          (i32.const 1)
+         )
+        )
+        (i32.const 0)
+       )
+      )
+      (local.set $1
+       (block (result i64)
+        (local.set $scratch_45
+         (i64.extend_i32_u
+          (local.get $35)
+         )
+        )
+        (local.set $22
+         (block (result i64)
+          (local.set $scratch_44
+           (i64.extend_i32_u
+            (local.get $35)
+           )
+          )
+          (local.set $25
+           (block (result i64)
+            (local.set $scratch_43
+             (local.get $36)
+            )
+            (local.set $26
+             (i32.const 4613)
+            )
+            (local.get $scratch_43)
+           )
+          )
+          (local.get $scratch_44)
+         )
+        )
+        (local.get $scratch_45)
+       )
+      )
+      (@metadata.code.branch_hint "\01")
       (if
        (local.get $34)
        (then
-        (local.set $27
-         (i32.sub
-          (local.get $27)
-          (i32.const 3)
-         )
-        )
-        (local.set $0
-         (block (result i64)
-          (local.set $scratch_39
-           (i64.sub
-            (local.get $0)
-            (local.get $1)
-           )
-          )
-          (local.set $23
-           (block (result i64)
-            (local.set $scratch_38
-             (local.get $0)
-            )
-            (local.set $24
-             (block (result i64)
-              (local.set $scratch
-               (local.get $1)
-              )
-              (local.set $26
-               (i32.const 4866)
-              )
-              (local.get $scratch)
-             )
-            )
-            (local.get $scratch_38)
-           )
-          )
-          (local.get $scratch_39)
-         )
-        )
-        (local.set $27
-         (i32.add
-          (local.get $27)
-          (i32.const 2)
-         )
-        )
-        (br $block1)
+        (br $label)
        )
        (else
-        (local.set $27
-         (i32.sub
-          (local.get $27)
-          (i32.const 2)
-         )
-        )
-        (local.set $0
-         (block (result i64)
-          (local.set $scratch_42
-           (i64.add
-            (local.get $0)
-            (local.get $1)
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+16)
            )
           )
-          (local.set $23
-           (block (result i64)
-            (local.set $scratch_41
-             (local.get $0)
-            )
-            (local.set $24
-             (block (result i64)
-              (local.set $scratch_40
-               (local.get $1)
-              )
-              (local.set $26
-               (i32.const 4865)
-              )
-              (local.get $scratch_40)
-             )
-            )
-            (local.get $scratch_41)
+         )
+         (then
+          (local.set $29
+           (call_indirect (type $3)
+            (i32.const record+16)
+            (i32.const 5)
            )
           )
-          (local.get $scratch_42)
          )
         )
-        (br $block1)
+        (br $block)
        )
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 2)
-      )
-     )
-     (local.set $36
-      (call_indirect (type $2)
-       (local.get $26)
-       (local.get $22)
-       (local.get $23)
-       (local.get $24)
-       (local.get $25)
-       (i32.const 9)
-      )
-     )
-     (local.set $34
-      (i32.ne
-       (local.tee $35
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
-         )
-         (i32.const 1)
-        )
-       )
-       (i32.const 0)
-      )
-     )
-     (local.set $1
-      (block (result i64)
-       (local.set $scratch_45
-        (i64.extend_i32_u
-         (local.get $35)
-        )
-       )
-       (local.set $22
-        (block (result i64)
-         (local.set $scratch_44
-          (i64.extend_i32_u
-           (local.get $35)
-          )
-         )
-         (local.set $25
-          (block (result i64)
-           (local.set $scratch_43
-            (local.get $36)
-           )
-           (local.set $26
-            (i32.const 4613)
-           )
-           (local.get $scratch_43)
-          )
-         )
-         (local.get $scratch_44)
-        )
-       )
-       (local.get $scratch_45)
-      )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+16)
-          )
-         )
-        )
-        (then
-         (local.set $29
-          (call_indirect (type $3)
-           (i32.const record+16)
-           (i32.const 5)
-          )
-         )
-        )
-       )
-       (br $block)
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (br $block2)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

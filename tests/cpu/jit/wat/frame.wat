@@ -60,36 +60,6 @@
   (local $scratch_58 i64)
   (local $scratch_59 i64)
   (local $scratch_60 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $3
-   (i64.load offset=pcpu+0x18 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $4
-   (i64.load offset=pcpu+0x20 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $5
-   (i64.load offset=pcpu+0x28 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $7
-   (i64.load offset=pcpu+0x38 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -116,6 +86,31 @@
      (i32.sub
       (local.get $27)
       (i32.const 9)
+     )
+    )
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $3
+     (i64.load offset=pcpu+0x18 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $4
+     (i64.load offset=pcpu+0x20 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $5
+     (i64.load offset=pcpu+0x28 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
      )
     )
     (local.set $31
@@ -395,6 +390,22 @@
         (i32.const 6)
        )
       )
+      (i64.store offset=pcpu+0x8 align=1
+       (i32.const 0)
+       (local.get $1)
+      )
+      (i64.store offset=pcpu+0x18 align=1
+       (i32.const 0)
+       (local.get $3)
+      )
+      (i64.store offset=pcpu+0x20 align=1
+       (i32.const 0)
+       (local.get $4)
+      )
+      (i64.store offset=pcpu+0x28 align=1
+       (i32.const 0)
+       (local.get $5)
+      )
       (br $block)
      )
     )
@@ -407,32 +418,28 @@
       (i64.const 8)
      )
     )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x18 align=1
+     (i32.const 0)
+     (local.get $3)
+    )
+    (i64.store offset=pcpu+0x20 align=1
+     (i32.const 0)
+     (local.get $4)
+    )
+    (i64.store offset=pcpu+0x28 align=1
+     (i32.const 0)
+     (local.get $5)
+    )
     (local.set $29
      (call $fimport$0
       (local.get $40)
      )
     )
     (br $block)
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x18 align=1
-    (i32.const 0)
-    (local.get $3)
-   )
-   (i64.store offset=pcpu+0x20 align=1
-    (i32.const 0)
-    (local.get $4)
-   )
-   (i64.store offset=pcpu+0x28 align=1
-    (i32.const 0)
-    (local.get $5)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

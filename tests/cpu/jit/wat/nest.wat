@@ -39,16 +39,6 @@
   (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -70,275 +60,18 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 3)
-      )
-      (then
-       (local.set $29
-        (i32.const record+6)
-       )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 3)
-      )
-     )
-     (local.set $34
-      (i32.ne
-       (local.tee $35
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
-         )
-         (i32.const 1)
-        )
-       )
-       (i32.const 0)
-      )
-     )
-     (local.set $0
-      (block (result i64)
-       (local.set $scratch_39
-        (i64.add
-         (local.get $0)
-         (local.get $1)
-        )
-       )
-       (local.set $1
-        (block (result i64)
-         (local.set $scratch_38
-          (i64.extend_i32_u
-           (local.get $35)
-          )
-         )
-         (local.set $22
-          (block (result i64)
-           (local.set $scratch_37
-            (i64.extend_i32_u
-             (local.get $35)
-            )
-           )
-           (local.set $25
-            (block (result i64)
-             (local.set $scratch
-              (i64.extend_i32_u
-               (i64.lt_u
-                (i64.add
-                 (local.get $0)
-                 (local.get $1)
-                )
-                (local.get $0)
-               )
-              )
-             )
-             (local.set $26
-              (i32.const 4613)
-             )
-             (local.get $scratch)
-            )
-           )
-           (local.get $scratch_37)
-          )
-         )
-         (local.get $scratch_38)
-        )
-       )
-       (local.get $scratch_39)
-      )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+9)
-          )
-         )
-        )
-        (then
-         (local.set $29
-          (call_indirect (type $2)
-           (i32.const record+9)
-           (i32.const 5)
-          )
-         )
-        )
-       )
-       (br $block)
-      )
+   (block $block1
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
      )
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i32.store offset=pcpu+0x1018 align=1
-    (i32.const 0)
-    (local.get $27)
-   )
-   (if
-    (i32.ne
-     (local.get $26)
-     (i32.const 64)
-    )
-    (then
-     (call_indirect (type $3)
-      (local.get $26)
-      (local.get $22)
-      (local.get $23)
-      (local.get $24)
-      (local.get $25)
-      (i32.const 10)
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
      )
     )
-   )
-  )
-  (local.get $29)
- )
-)
-
- (func $0 (result i32)
-  (local $0 i64)
-  (local $1 i64)
-  (local $2 i64)
-  (local $3 i64)
-  (local $4 i64)
-  (local $5 i64)
-  (local $6 i64)
-  (local $7 i64)
-  (local $8 i64)
-  (local $9 i64)
-  (local $10 i64)
-  (local $11 i64)
-  (local $12 i64)
-  (local $13 i64)
-  (local $14 i64)
-  (local $15 i64)
-  (local $16 i64)
-  (local $17 i64)
-  (local $18 i64)
-  (local $19 i64)
-  (local $20 i64)
-  (local $21 i64)
-  (local $22 i64)
-  (local $23 i64)
-  (local $24 i64)
-  (local $25 i64)
-  (local $26 i32)
-  (local $27 i32)
-  (local $28 i32)
-  (local $29 i32)
-  (local $30 i32)
-  (local $31 i32)
-  (local $32 i32)
-  (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
-  (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $3
-   (i64.load offset=pcpu+0x18 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $27
-   (i32.load offset=pcpu+0x1018 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $26
-   (i32.const 64)
-  )
-  (local.set $25
-   (i64.const 256)
-  )
-  (i32.store offset=pcpu+0x1018 align=1
-   (i32.const 0)
-   (i32.const 0)
-  )
-  (block
-   (block $block
-    (loop $label1
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 4)
-      )
-      (then
-       (local.set $29
-        (i32.const record+13)
-       )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 4)
-      )
-     )
-     (local.set $1
-      (i64.const 30)
-     )
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 0)
-      )
-      (then
-       (local.set $29
-        (i32.const record+15)
-       )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.add
-       (local.get $27)
-       (i32.const 3)
-      )
-     )
+    (block $block
      (loop $label
       (@metadata.code.branch_hint "\00")
       (if
@@ -422,98 +155,383 @@
         (local.get $scratch_39)
        )
       )
+      (@metadata.code.branch_hint "\01")
       (if
        (local.get $34)
        (then
         (br $label)
        )
        (else
-        (local.set $27
-         (i32.sub
-          (local.get $27)
-          (i32.const 2)
-         )
-        )
-        (local.set $34
-         (i32.ne
-          (local.tee $35
-           (i32.sub
-            (i32.wrap_i64
-             (local.get $3)
-            )
-            (i32.const 1)
-           )
-          )
-          (i32.const 0)
-         )
-        )
-        (local.set $3
-         (block (result i64)
-          (local.set $scratch_41
-           (i64.extend_i32_u
-            (local.get $35)
-           )
-          )
-          (local.set $22
-           (block (result i64)
-            (local.set $scratch_40
-             (i64.extend_i32_u
-              (local.get $35)
-             )
-            )
-            (local.set $26
-             (i32.const 4613)
-            )
-            (local.get $scratch_40)
-           )
-          )
-          (local.get $scratch_41)
-         )
-        )
-        (@metadata.code.branch_hint "\01")
+        (@metadata.code.branch_hint "\00")
         (if
-         (local.get $34)
-         (then
-          (br $label1)
-         )
-         (else
-          (@metadata.code.branch_hint "\00")
-          (if
-           (i32.eqz
-            (local.tee $29
-             (i32.load offset=28 align=1
-              (i32.const record+12)
-             )
-            )
-           )
-           (then
-            (local.set $29
-             (call_indirect (type $2)
-              (i32.const record+12)
-              (i32.const 5)
-             )
-            )
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+9)
            )
           )
-          (br $block)
+         )
+         (then
+          (local.set $29
+           (call_indirect (type $2)
+            (i32.const record+9)
+            (i32.const 5)
+           )
+          )
+         )
+        )
+        (br $block)
+       )
+      )
+     )
+    )
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (br $block1)
+   )
+   (i32.store offset=pcpu+0x1018 align=1
+    (i32.const 0)
+    (local.get $27)
+   )
+   (if
+    (i32.ne
+     (local.get $26)
+     (i32.const 64)
+    )
+    (then
+     (call_indirect (type $3)
+      (local.get $26)
+      (local.get $22)
+      (local.get $23)
+      (local.get $24)
+      (local.get $25)
+      (i32.const 10)
+     )
+    )
+   )
+  )
+  (local.get $29)
+ )
+)
+
+ (func $0 (result i32)
+  (local $0 i64)
+  (local $1 i64)
+  (local $2 i64)
+  (local $3 i64)
+  (local $4 i64)
+  (local $5 i64)
+  (local $6 i64)
+  (local $7 i64)
+  (local $8 i64)
+  (local $9 i64)
+  (local $10 i64)
+  (local $11 i64)
+  (local $12 i64)
+  (local $13 i64)
+  (local $14 i64)
+  (local $15 i64)
+  (local $16 i64)
+  (local $17 i64)
+  (local $18 i64)
+  (local $19 i64)
+  (local $20 i64)
+  (local $21 i64)
+  (local $22 i64)
+  (local $23 i64)
+  (local $24 i64)
+  (local $25 i64)
+  (local $26 i32)
+  (local $27 i32)
+  (local $28 i32)
+  (local $29 i32)
+  (local $30 i32)
+  (local $31 i32)
+  (local $32 i32)
+  (local $33 i32)
+  (local $34 i32)
+  (local $35 i32)
+  (local $scratch i64)
+  (local $scratch_37 i64)
+  (local $scratch_38 i64)
+  (local $scratch_39 i64)
+  (local $scratch_40 i64)
+  (local $scratch_41 i64)
+  (local.set $27
+   (i32.load offset=pcpu+0x1018 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $28
+   (i32.load offset=pcpu+0xf0 align=1
+    (i32.const 0)
+   )
+  )
+  (local.set $26
+   (i32.const 64)
+  )
+  (local.set $25
+   (i64.const 256)
+  )
+  (i32.store offset=pcpu+0x1018 align=1
+   (i32.const 0)
+   (i32.const 0)
+  )
+  (block
+   (block $block
+    (loop $label1
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 4)
+      )
+      (then
+       (local.set $29
+        (i32.const record+13)
+       )
+       (br $block)
+      )
+     )
+     (local.set $27
+      (i32.sub
+       (local.get $27)
+       (i32.const 4)
+      )
+     )
+     (local.set $1
+      (i64.const 30)
+     )
+     (i64.store offset=pcpu+0x8 align=1
+      (i32.const 0)
+      (local.get $1)
+     )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 0)
+      )
+      (then
+       (local.set $29
+        (i32.const record+15)
+       )
+       (br $block)
+      )
+     )
+     (local.set $27
+      (i32.add
+       (local.get $27)
+       (i32.const 3)
+      )
+     )
+     (local.set $0
+      (i64.load offset=pcpu+0x0 align=1
+       (i32.const 0)
+      )
+     )
+     (local.set $1
+      (i64.load offset=pcpu+0x8 align=1
+       (i32.const 0)
+      )
+     )
+     (block $block1
+      (loop $label
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.lt_s
+         (local.get $27)
+         (i32.const 3)
+        )
+        (then
+         (local.set $29
+          (i32.const record+6)
+         )
+         (br $block1)
+        )
+       )
+       (local.set $27
+        (i32.sub
+         (local.get $27)
+         (i32.const 3)
+        )
+       )
+       (local.set $34
+        (i32.ne
+         (local.tee $35
+          (i32.sub
+           (i32.wrap_i64
+            (local.get $1)
+           )
+           (i32.const 1)
+          )
+         )
+         (i32.const 0)
+        )
+       )
+       (local.set $0
+        (block (result i64)
+         (local.set $scratch_39
+          (i64.add
+           (local.get $0)
+           (local.get $1)
+          )
+         )
+         (local.set $1
+          (block (result i64)
+           (local.set $scratch_38
+            (i64.extend_i32_u
+             (local.get $35)
+            )
+           )
+           (local.set $22
+            (block (result i64)
+             (local.set $scratch_37
+              (i64.extend_i32_u
+               (local.get $35)
+              )
+             )
+             (local.set $25
+              (block (result i64)
+               (local.set $scratch
+                (i64.extend_i32_u
+                 (i64.lt_u
+                  (i64.add
+                   (local.get $0)
+                   (local.get $1)
+                  )
+                  (local.get $0)
+                 )
+                )
+               )
+               (local.set $26
+                (i32.const 4613)
+               )
+               (local.get $scratch)
+              )
+             )
+             (local.get $scratch_37)
+            )
+           )
+           (local.get $scratch_38)
+          )
+         )
+         (local.get $scratch_39)
+        )
+       )
+       (if
+        (local.get $34)
+        (then
+         (br $label)
+        )
+        (else
+         (i64.store offset=pcpu+0x0 align=1
+          (i32.const 0)
+          (local.get $0)
+         )
+         (i64.store offset=pcpu+0x8 align=1
+          (i32.const 0)
+          (local.get $1)
+         )
+         (local.set $27
+          (i32.sub
+           (local.get $27)
+           (i32.const 2)
+          )
+         )
+         (local.set $3
+          (i64.load offset=pcpu+0x18 align=1
+           (i32.const 0)
+          )
+         )
+         (local.set $34
+          (i32.ne
+           (local.tee $35
+            (i32.sub
+             (i32.wrap_i64
+              (local.get $3)
+             )
+             (i32.const 1)
+            )
+           )
+           (i32.const 0)
+          )
+         )
+         (local.set $3
+          (block (result i64)
+           (local.set $scratch_41
+            (i64.extend_i32_u
+             (local.get $35)
+            )
+           )
+           (local.set $22
+            (block (result i64)
+             (local.set $scratch_40
+              (i64.extend_i32_u
+               (local.get $35)
+              )
+             )
+             (local.set $26
+              (i32.const 4613)
+             )
+             (local.get $scratch_40)
+            )
+           )
+           (local.get $scratch_41)
+          )
+         )
+         (i64.store offset=pcpu+0x18 align=1
+          (i32.const 0)
+          (local.get $3)
+         )
+         (@metadata.code.branch_hint "\01")
+         (if
+          (local.get $34)
+          (then
+           (br $label1)
+          )
+          (else
+           (@metadata.code.branch_hint "\00")
+           (if
+            (i32.eqz
+             (local.tee $29
+              (i32.load offset=28 align=1
+               (i32.const record+12)
+              )
+             )
+            )
+            (then
+             (local.set $29
+              (call_indirect (type $2)
+               (i32.const record+12)
+               (i32.const 5)
+              )
+             )
+            )
+           )
+           (br $block)
+          )
          )
         )
        )
       )
      )
+     (i64.store offset=pcpu+0x0 align=1
+      (i32.const 0)
+      (local.get $0)
+     )
+     (i64.store offset=pcpu+0x8 align=1
+      (i32.const 0)
+      (local.get $1)
+     )
+     (br $block)
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x18 align=1
-    (i32.const 0)
-    (local.get $3)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -43,21 +43,6 @@
   (local $scratch_41 i64)
   (local $scratch_42 i64)
   (local $scratch_43 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $2
-   (i64.load offset=pcpu+0x10 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -79,161 +64,179 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 6)
-      )
-      (then
-       (local.set $29
-        (i32.const record+8)
+   (block $block1
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $2
+     (i64.load offset=pcpu+0x10 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 6)
        )
-       (br $block)
-      )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 6)
-      )
-     )
-     (local.set $34
-      (i32.ne
-       (local.tee $35
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
-         )
-         (i32.const 1)
+       (then
+        (local.set $29
+         (i32.const record+8)
         )
+        (br $block)
        )
-       (i32.const 0)
       )
-     )
-     (local.set $0
-      (block (result i64)
-       (local.set $scratch_43
-        (i64.extend_i32_u
-         (local.tee $38
-          (i32.or
-           (i32.shl
-            (local.tee $37
-             (i32.xor
-              (local.tee $36
-               (i32.shl
-                (i32.wrap_i64
-                 (local.get $0)
-                )
-                (i32.const 3)
-               )
-              )
-              (i32.wrap_i64
-               (local.get $1)
-              )
-             )
-            )
-            (i32.const 7)
-           )
-           (i32.shr_u
-            (local.get $37)
-            (i32.const 25)
-           )
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 6)
+       )
+      )
+      (local.set $34
+       (i32.ne
+        (local.tee $35
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
           )
+          (i32.const 1)
          )
         )
+        (i32.const 0)
        )
-       (local.set $1
-        (block (result i64)
-         (local.set $scratch_42
-          (i64.extend_i32_u
-           (local.get $35)
-          )
-         )
-         (local.set $2
-          (block (result i64)
-           (local.set $scratch_41
-            (i64.shr_s
-             (local.get $2)
-             (i64.const 1)
-            )
-           )
-           (local.set $22
-            (block (result i64)
-             (local.set $scratch_40
-              (i64.extend_i32_u
-               (local.get $35)
-              )
-             )
-             (local.set $25
-              (block (result i64)
-               (local.set $scratch
-                (i64.and
-                 (local.get $2)
-                 (i64.const 1)
+      )
+      (local.set $0
+       (block (result i64)
+        (local.set $scratch_43
+         (i64.extend_i32_u
+          (local.tee $38
+           (i32.or
+            (i32.shl
+             (local.tee $37
+              (i32.xor
+               (local.tee $36
+                (i32.shl
+                 (i32.wrap_i64
+                  (local.get $0)
+                 )
+                 (i32.const 3)
                 )
                )
-               (local.set $26
-                (i32.const 4613)
+               (i32.wrap_i64
+                (local.get $1)
                )
-               (local.get $scratch)
               )
              )
-             (local.get $scratch_40)
+             (i32.const 7)
+            )
+            (i32.shr_u
+             (local.get $37)
+             (i32.const 25)
             )
            )
-           (local.get $scratch_41)
           )
          )
-         (local.get $scratch_42)
         )
+        (local.set $1
+         (block (result i64)
+          (local.set $scratch_42
+           (i64.extend_i32_u
+            (local.get $35)
+           )
+          )
+          (local.set $2
+           (block (result i64)
+            (local.set $scratch_41
+             (i64.shr_s
+              (local.get $2)
+              (i64.const 1)
+             )
+            )
+            (local.set $22
+             (block (result i64)
+              (local.set $scratch_40
+               (i64.extend_i32_u
+                (local.get $35)
+               )
+              )
+              (local.set $25
+               (block (result i64)
+                (local.set $scratch
+                 (i64.and
+                  (local.get $2)
+                  (i64.const 1)
+                 )
+                )
+                (local.set $26
+                 (i32.const 4613)
+                )
+                (local.get $scratch)
+               )
+              )
+              (local.get $scratch_40)
+             )
+            )
+            (local.get $scratch_41)
+           )
+          )
+          (local.get $scratch_42)
+         )
+        )
+        (local.get $scratch_43)
        )
-       (local.get $scratch_43)
       )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+14)
-          )
-         )
-        )
-        (then
-         (local.set $29
-          (call_indirect (type $2)
-           (i32.const record+14)
-           (i32.const 5)
-          )
-         )
-        )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $34)
+       (then
+        (br $label)
        )
-       (br $block)
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+14)
+           )
+          )
+         )
+         (then
+          (local.set $29
+           (call_indirect (type $2)
+            (i32.const record+14)
+            (i32.const 5)
+           )
+          )
+         )
+        )
+        (br $block)
+       )
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x10 align=1
-    (i32.const 0)
-    (local.get $2)
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x10 align=1
+     (i32.const 0)
+     (local.get $2)
+    )
+    (br $block1)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -41,21 +41,6 @@
   (local $39 i32)
   (local $scratch i64)
   (local $scratch_41 i64)
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $4
-   (i64.load offset=pcpu+0x20 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $7
-   (i64.load offset=pcpu+0x38 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -80,208 +65,226 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 3)
-      )
-      (then
-       (local.set $29
-        (i32.const record+5)
+   (block $block2
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $4
+     (i64.load offset=pcpu+0x20 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 3)
        )
-       (br $block)
+       (then
+        (local.set $29
+         (i32.const record+5)
+        )
+        (br $block)
+       )
       )
-     )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 3)
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 3)
+       )
       )
-     )
-     (block $block1
-      (local.set $31
-       (i32.wrap_i64
-        (local.tee $37
-         (i64.add
-          (local.get $7)
-          (i64.shl
-           (local.get $1)
-           (i64.const 3)
+      (block $block1
+       (local.set $31
+        (i32.wrap_i64
+         (local.tee $37
+          (i64.add
+           (local.get $7)
+           (i64.shl
+            (local.get $1)
+            (i64.const 3)
+           )
           )
          )
         )
        )
-      )
-      (i64.store align=1
-       (@metadata.code.branch_hint "\01")
-       (if (result i32)
-        (i64.eq
-         (i64.and
-          (local.get $37)
-          (i64.const -4089)
+       (i64.store align=1
+        (@metadata.code.branch_hint "\01")
+        (if (result i32)
+         (i64.eq
+          (i64.and
+           (local.get $37)
+           (i64.const -4089)
+          )
+          (local.get $34)
          )
-         (local.get $34)
-        )
-        (then
-         (i32.add
-          (local.get $31)
-          (local.get $35)
+         (then
+          (i32.add
+           (local.get $31)
+           (local.get $35)
+          )
          )
-        )
-        (else
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.eq
-           (i64.load align=1
-            (local.tee $30
-             (i32.add
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
+         (else
+          (@metadata.code.branch_hint "\01")
+          (if (result i32)
+           (i64.eq
+            (i64.load align=1
+             (local.tee $30
+              (i32.add
+               (i32.and
+                (i32.shr_u
+                 (local.get $31)
+                 (i32.const 8)
+                )
+                (i32.const 1048560)
                )
-               (i32.const 1048560)
+               (local.get $28)
               )
-              (local.get $28)
              )
             )
-           )
-           (i64.and
-            (i64.add
-             (local.get $37)
-             (i64.const 7)
-            )
-            (i64.const -4096)
-           )
-          )
-          (then
-           (local.set $34
             (i64.and
-             (local.get $37)
+             (i64.add
+              (local.get $37)
+              (i64.const 7)
+             )
              (i64.const -4096)
             )
            )
-           (local.set $35
-            (i32.load offset=8 align=1
-             (local.get $30)
+           (then
+            (local.set $34
+             (i64.and
+              (local.get $37)
+              (i64.const -4096)
+             )
+            )
+            (local.set $35
+             (i32.load offset=8 align=1
+              (local.get $30)
+             )
+            )
+            (i32.add
+             (local.get $31)
+             (local.get $35)
             )
            )
-           (i32.add
-            (local.get $31)
-            (local.get $35)
-           )
-          )
-          (else
-           (@metadata.code.branch_hint "\00")
-           (br_if $block
-            (i32.eqz
-             (local.tee $36
-              (call_indirect (type $3)
-               (local.get $37)
-               (i32.const 8)
-               (i32.const record+6)
-               (i32.const 1)
+           (else
+            (@metadata.code.branch_hint "\00")
+            (br_if $block
+             (i32.eqz
+              (local.tee $36
+               (call_indirect (type $3)
+                (local.get $37)
+                (i32.const 8)
+                (i32.const record+6)
+                (i32.const 1)
+               )
               )
              )
             )
-           )
-           (i64.store align=1
-            (local.get $36)
-            (local.get $1)
-           )
-           (@metadata.code.branch_hint "\00")
-           (if
-            (call_indirect (type $0)
+            (i64.store align=1
              (local.get $36)
-             (i32.const 2)
+             (local.get $1)
             )
-            (then
-             (local.set $29
-              (i32.const record+7)
+            (@metadata.code.branch_hint "\00")
+            (if
+             (call_indirect (type $0)
+              (local.get $36)
+              (i32.const 2)
              )
-             (br $block)
+             (then
+              (local.set $29
+               (i32.const record+7)
+              )
+              (br $block)
+             )
             )
+            (br $block1)
            )
-           (br $block1)
           )
          )
         )
+        (local.get $1)
        )
-       (local.get $1)
       )
-     )
-     (local.set $38
-      (i32.ne
-       (local.tee $39
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $1)
+      (local.set $38
+       (i32.ne
+        (local.tee $39
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $1)
+          )
+          (i32.const 1)
          )
-         (i32.const 1)
         )
+        (i32.const 0)
        )
-       (i32.const 0)
       )
-     )
-     (local.set $1
-      (block (result i64)
-       (local.set $scratch_41
-        (i64.extend_i32_u
-         (local.get $39)
+      (local.set $1
+       (block (result i64)
+        (local.set $scratch_41
+         (i64.extend_i32_u
+          (local.get $39)
+         )
         )
+        (local.set $22
+         (block (result i64)
+          (local.set $scratch
+           (i64.extend_i32_u
+            (local.get $39)
+           )
+          )
+          (local.set $26
+           (i32.const 4613)
+          )
+          (local.get $scratch)
+         )
+        )
+        (local.get $scratch_41)
        )
-       (local.set $22
-        (block (result i64)
-         (local.set $scratch
-          (i64.extend_i32_u
-           (local.get $39)
+      )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $38)
+       (then
+        (br $label)
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+8)
+           )
           )
          )
-         (local.set $26
-          (i32.const 4613)
-         )
-         (local.get $scratch)
-        )
-       )
-       (local.get $scratch_41)
-      )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $38)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+8)
+         (then
+          (local.set $29
+           (call_indirect (type $0)
+            (i32.const record+8)
+            (i32.const 5)
+           )
           )
          )
         )
-        (then
-         (local.set $29
-          (call_indirect (type $0)
-           (i32.const record+8)
-           (i32.const 5)
-          )
-         )
-        )
+        (br $block)
        )
-       (br $block)
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (br $block2)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

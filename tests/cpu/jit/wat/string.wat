@@ -39,21 +39,6 @@
   (local $scratch_37 i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
-  (local.set $1
-   (i64.load offset=pcpu+0x8 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $3
-   (i64.load offset=pcpu+0x18 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $7
-   (i64.load offset=pcpu+0x38 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -75,229 +60,247 @@
    (i32.const 0)
   )
   (block $block1
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 5)
-      )
-      (then
-       (local.set $29
-        (i32.const record+7)
+   (block $block2
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $3
+     (i64.load offset=pcpu+0x18 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 5)
        )
-       (br $block)
+       (then
+        (local.set $29
+         (i32.const record+7)
+        )
+        (br $block)
+       )
       )
-     )
-     (local.set $27
-      (i32.sub
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 5)
+       )
+      )
+      (local.set $1
+       (i64.const 8)
+      )
+      (i64.store offset=pcpu+0x8 align=1
+       (i32.const 0)
+       (local.get $1)
+      )
+      (i64.store offset=pcpu+0x18 align=1
+       (i32.const 0)
+       (local.get $3)
+      )
+      (i64.store offset=pcpu+0x38 align=1
+       (i32.const 0)
+       (local.get $7)
+      )
+      (i32.store offset=pcpu+0x1018 align=1
+       (i32.const 0)
        (local.get $27)
-       (i32.const 5)
       )
-     )
-     (local.set $1
-      (i64.const 8)
-     )
-     (i64.store offset=pcpu+0x8 align=1
-      (i32.const 0)
-      (local.get $1)
-     )
-     (i64.store offset=pcpu+0x18 align=1
-      (i32.const 0)
-      (local.get $3)
-     )
-     (i64.store offset=pcpu+0x38 align=1
-      (i32.const 0)
-      (local.get $7)
-     )
-     (i32.store offset=pcpu+0x1018 align=1
-      (i32.const 0)
-      (local.get $27)
-     )
-     (if
-      (i32.ne
-       (local.get $26)
-       (i32.const 64)
-      )
-      (then
-       (call_indirect (type $0)
+      (if
+       (i32.ne
         (local.get $26)
-        (local.get $22)
-        (local.get $23)
-        (local.get $24)
-        (local.get $25)
-        (i32.const 10)
+        (i32.const 64)
+       )
+       (then
+        (call_indirect (type $0)
+         (local.get $26)
+         (local.get $22)
+         (local.get $23)
+         (local.get $24)
+         (local.get $25)
+         (i32.const 10)
+        )
        )
       )
-     )
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.or
+      (@metadata.code.branch_hint "\00")
+      (if
        (i32.or
-        (i32.ne
-         (local.tee $32
-          (call_indirect (type $1)
-           (i32.const record+9)
-           (i32.const 3)
+        (i32.or
+         (i32.ne
+          (local.tee $32
+           (call_indirect (type $1)
+            (i32.const record+9)
+            (i32.const 3)
+           )
+          )
+          (block (result i32)
+           (local.set $27
+            (i32.load offset=pcpu+0x1018 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $28
+            (i32.load offset=pcpu+0xf0 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $26
+            (i32.const 64)
+           )
+           (local.set $25
+            (i64.const 256)
+           )
+           (local.set $1
+            (i64.load offset=pcpu+0x8 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $3
+            (i64.load offset=pcpu+0x18 align=1
+             (i32.const 0)
+            )
+           )
+           (local.set $7
+            (i64.load offset=pcpu+0x38 align=1
+             (i32.const 0)
+            )
+           )
+           (i32.const record+10)
           )
          )
-         (block (result i32)
-          (local.set $1
-           (i64.load offset=pcpu+0x8 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $3
-           (i64.load offset=pcpu+0x18 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $7
-           (i64.load offset=pcpu+0x38 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $27
-           (i32.load offset=pcpu+0x1018 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $28
-           (i32.load offset=pcpu+0xf0 align=1
-            (i32.const 0)
-           )
-          )
-          (local.set $26
-           (i32.const 64)
-          )
-          (local.set $25
-           (i64.const 256)
-          )
-          (i32.const record+10)
+         (i32.load offset=pcpu+0xc3000 align=1
+          (i32.const 0)
          )
         )
-        (i32.load offset=pcpu+0xc3000 align=1
+        (i32.le_s
+         (local.get $27)
          (i32.const 0)
         )
        )
-       (i32.le_s
-        (local.get $27)
+       (then
+        (local.set $29
+         (local.get $32)
+        )
+        (br $block1)
+       )
+      )
+      (i32.store offset=pcpu+0x1018 align=1
+       (i32.const 0)
+       (i32.const 0)
+      )
+      (local.set $34
+       (i32.ne
+        (local.tee $35
+         (i32.sub
+          (i32.wrap_i64
+           (local.get $3)
+          )
+          (i32.const 1)
+         )
+        )
         (i32.const 0)
        )
       )
-      (then
-       (local.set $29
-        (local.get $32)
-       )
-       (br $block1)
-      )
-     )
-     (i32.store offset=pcpu+0x1018 align=1
-      (i32.const 0)
-      (i32.const 0)
-     )
-     (local.set $34
-      (i32.ne
-       (local.tee $35
-        (i32.sub
-         (i32.wrap_i64
-          (local.get $3)
+      (local.set $3
+       (block (result i64)
+        (local.set $scratch_39
+         (i64.extend_i32_u
+          (local.get $35)
          )
-         (i32.const 1)
         )
-       )
-       (i32.const 0)
-      )
-     )
-     (local.set $3
-      (block (result i64)
-       (local.set $scratch_39
-        (i64.extend_i32_u
-         (local.get $35)
-        )
-       )
-       (local.set $7
-        (block (result i64)
-         (local.set $scratch_38
-          (i64.sub
-           (local.get $7)
-           (i64.const 8)
-          )
-         )
-         (local.set $22
-          (block (result i64)
-           (local.set $scratch_37
-            (i64.extend_i32_u
-             (local.get $35)
-            )
+        (local.set $7
+         (block (result i64)
+          (local.set $scratch_38
+           (i64.sub
+            (local.get $7)
+            (i64.const 8)
            )
-           (local.set $25
-            (block (result i64)
-             (local.set $scratch
-              (i64.extend_i32_u
-               (i64.lt_u
-                (local.get $7)
-                (i64.const 8)
+          )
+          (local.set $22
+           (block (result i64)
+            (local.set $scratch_37
+             (i64.extend_i32_u
+              (local.get $35)
+             )
+            )
+            (local.set $25
+             (block (result i64)
+              (local.set $scratch
+               (i64.extend_i32_u
+                (i64.lt_u
+                 (local.get $7)
+                 (i64.const 8)
+                )
                )
               )
+              (local.set $26
+               (i32.const 4613)
+              )
+              (local.get $scratch)
              )
-             (local.set $26
-              (i32.const 4613)
-             )
-             (local.get $scratch)
             )
+            (local.get $scratch_37)
            )
-           (local.get $scratch_37)
           )
+          (local.get $scratch_38)
          )
-         (local.get $scratch_38)
         )
+        (local.get $scratch_39)
        )
-       (local.get $scratch_39)
       )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $34)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+12)
-          )
-         )
-        )
-        (then
-         (local.set $29
-          (call_indirect (type $1)
-           (i32.const record+12)
-           (i32.const 5)
-          )
-         )
-        )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $34)
+       (then
+        (br $label)
        )
-       (br $block)
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+12)
+           )
+          )
+         )
+         (then
+          (local.set $29
+           (call_indirect (type $1)
+            (i32.const record+12)
+            (i32.const 5)
+           )
+          )
+         )
+        )
+        (br $block)
+       )
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x8 align=1
-    (i32.const 0)
-    (local.get $1)
-   )
-   (i64.store offset=pcpu+0x18 align=1
-    (i32.const 0)
-    (local.get $3)
-   )
-   (i64.store offset=pcpu+0x38 align=1
-    (i32.const 0)
-    (local.get $7)
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x18 align=1
+     (i32.const 0)
+     (local.get $3)
+    )
+    (i64.store offset=pcpu+0x38 align=1
+     (i32.const 0)
+     (local.get $7)
+    )
+    (br $block2)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

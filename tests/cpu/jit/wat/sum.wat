@@ -45,21 +45,6 @@
   (local $scratch_43 i64)
   (local $scratch_44 i64)
   (local $scratch_45 i64)
-  (local.set $0
-   (i64.load offset=pcpu+0x0 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $6
-   (i64.load offset=pcpu+0x30 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $7
-   (i64.load offset=pcpu+0x38 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -84,210 +69,228 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 4)
-      )
-      (then
-       (local.set $29
-        (i32.const record+6)
-       )
-       (br $block)
-      )
+   (block $block1
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
      )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 4)
-      )
+    )
+    (local.set $6
+     (i64.load offset=pcpu+0x30 align=1
+      (i32.const 0)
      )
-     (local.set $31
-      (i32.wrap_i64
-       (local.tee $38
-        (local.get $7)
-       )
-      )
+    )
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
      )
-     (local.set $36
-      (@metadata.code.branch_hint "\01")
-      (if (result i32)
-       (i64.eq
-        (i64.and
-         (local.get $38)
-         (i64.const -4093)
-        )
-        (local.get $34)
+    )
+    (block $block
+     (loop $label
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 4)
        )
        (then
-        (i32.add
-         (local.get $31)
-         (local.get $35)
+        (local.set $29
+         (i32.const record+6)
         )
-       )
-       (else
-        (@metadata.code.branch_hint "\01")
-        (if (result i32)
-         (i64.lt_u
-          (i64.xor
-           (i64.load align=1
-            (local.tee $30
-             (i32.add
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
-               )
-               (i32.const 1048560)
-              )
-              (local.get $28)
-             )
-            )
-           )
-           (i64.add
-            (local.get $38)
-            (i64.const 3)
-           )
-          )
-          (i64.const 4096)
-         )
-         (then
-          (local.set $34
-           (i64.and
-            (local.get $38)
-            (i64.const -4096)
-           )
-          )
-          (local.set $35
-           (i32.load offset=8 align=1
-            (local.get $30)
-           )
-          )
-          (i32.add
-           (local.get $31)
-           (local.get $35)
-          )
-         )
-         (else
-          (@metadata.code.branch_hint "\00")
-          (br_if $block
-           (i32.eqz
-            (local.tee $36
-             (call_indirect (type $2)
-              (local.get $38)
-              (i32.const 4)
-              (i32.const record+7)
-              (i32.const 0)
-             )
-            )
-           )
-          )
-          (local.get $36)
-         )
-        )
+        (br $block)
        )
       )
-     )
-     (local.set $37
-      (i32.load align=1
-       (local.get $36)
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 4)
+       )
       )
-     )
-     (local.set $39
-      (i64.ne
-       (local.tee $40
-        (i64.add
+      (local.set $31
+       (i32.wrap_i64
+        (local.tee $38
          (local.get $7)
-         (i64.const 4)
         )
        )
-       (local.get $6)
       )
-     )
-     (local.set $0
-      (block (result i64)
-       (local.set $scratch_45
-        (i64.extend_i32_u
-         (local.tee $41
-          (i32.add
-           (i32.wrap_i64
-            (local.get $0)
-           )
-           (local.get $37)
-          )
+      (local.set $36
+       (@metadata.code.branch_hint "\01")
+       (if (result i32)
+        (i64.eq
+         (i64.and
+          (local.get $38)
+          (i64.const -4093)
          )
-        )
-       )
-       (local.set $7
-        (block (result i64)
-         (local.set $scratch_44
-          (local.get $40)
-         )
-         (local.set $23
-          (block (result i64)
-           (local.set $scratch_43
-            (local.get $40)
-           )
-           (local.set $24
-            (block (result i64)
-             (local.set $scratch
-              (local.get $6)
-             )
-             (local.set $26
-              (i32.const 4866)
-             )
-             (local.get $scratch)
-            )
-           )
-           (local.get $scratch_43)
-          )
-         )
-         (local.get $scratch_44)
-        )
-       )
-       (local.get $scratch_45)
-      )
-     )
-     (@metadata.code.branch_hint "\01")
-     (if
-      (local.get $39)
-      (then
-       (br $label)
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $29
-          (i32.load offset=28 align=1
-           (i32.const record+10)
-          )
-         )
+         (local.get $34)
         )
         (then
-         (local.set $29
-          (call_indirect (type $3)
-           (i32.const record+10)
-           (i32.const 5)
+         (i32.add
+          (local.get $31)
+          (local.get $35)
+         )
+        )
+        (else
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.lt_u
+           (i64.xor
+            (i64.load align=1
+             (local.tee $30
+              (i32.add
+               (i32.and
+                (i32.shr_u
+                 (local.get $31)
+                 (i32.const 8)
+                )
+                (i32.const 1048560)
+               )
+               (local.get $28)
+              )
+             )
+            )
+            (i64.add
+             (local.get $38)
+             (i64.const 3)
+            )
+           )
+           (i64.const 4096)
+          )
+          (then
+           (local.set $34
+            (i64.and
+             (local.get $38)
+             (i64.const -4096)
+            )
+           )
+           (local.set $35
+            (i32.load offset=8 align=1
+             (local.get $30)
+            )
+           )
+           (i32.add
+            (local.get $31)
+            (local.get $35)
+           )
+          )
+          (else
+           (@metadata.code.branch_hint "\00")
+           (br_if $block
+            (i32.eqz
+             (local.tee $36
+              (call_indirect (type $2)
+               (local.get $38)
+               (i32.const 4)
+               (i32.const record+7)
+               (i32.const 0)
+              )
+             )
+            )
+           )
+           (local.get $36)
           )
          )
         )
        )
-       (br $block)
+      )
+      (local.set $37
+       (i32.load align=1
+        (local.get $36)
+       )
+      )
+      (local.set $39
+       (i64.ne
+        (local.tee $40
+         (i64.add
+          (local.get $7)
+          (i64.const 4)
+         )
+        )
+        (local.get $6)
+       )
+      )
+      (local.set $0
+       (block (result i64)
+        (local.set $scratch_45
+         (i64.extend_i32_u
+          (local.tee $41
+           (i32.add
+            (i32.wrap_i64
+             (local.get $0)
+            )
+            (local.get $37)
+           )
+          )
+         )
+        )
+        (local.set $7
+         (block (result i64)
+          (local.set $scratch_44
+           (local.get $40)
+          )
+          (local.set $23
+           (block (result i64)
+            (local.set $scratch_43
+             (local.get $40)
+            )
+            (local.set $24
+             (block (result i64)
+              (local.set $scratch
+               (local.get $6)
+              )
+              (local.set $26
+               (i32.const 4866)
+              )
+              (local.get $scratch)
+             )
+            )
+            (local.get $scratch_43)
+           )
+          )
+          (local.get $scratch_44)
+         )
+        )
+        (local.get $scratch_45)
+       )
+      )
+      (@metadata.code.branch_hint "\01")
+      (if
+       (local.get $39)
+       (then
+        (br $label)
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $29
+           (i32.load offset=28 align=1
+            (i32.const record+10)
+           )
+          )
+         )
+         (then
+          (local.set $29
+           (call_indirect (type $3)
+            (i32.const record+10)
+            (i32.const 5)
+           )
+          )
+         )
+        )
+        (br $block)
+       )
       )
      )
     )
-   )
-   (i64.store offset=pcpu+0x0 align=1
-    (i32.const 0)
-    (local.get $0)
-   )
-   (i64.store offset=pcpu+0x38 align=1
-    (i32.const 0)
-    (local.get $7)
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x38 align=1
+     (i32.const 0)
+     (local.get $7)
+    )
+    (br $block1)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)
