@@ -75,8 +75,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
   }
   const commands: Record<string, () => string[]> = {
     core: () => [
-      process.execPath,
-      join(XENOLITH_ROOT, "dist/cli.mjs"),
+      join(XENOLITH_ROOT, "dist/cli.mjs"), // its first line names Node and its options
       "run",
       guest.kernel,
       "name=bench",

@@ -1,6 +1,6 @@
 // The build steps: assembly/ -> build/*.wasm, src/ -> dist/. Called by ensure.mjs, which knows when each is due.
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -11,6 +11,9 @@ export const wasmOutputs = ["build/xenolith.wasm", "build/xenolith.shared.wasm"]
 export const unpackOutputs = ["build/unpack.wasm", "build/unpack.shared.wasm"];
 export const jsOutputs = ["dist/index.js", "dist/baseline.js", "dist/worker.js", "dist/cli.mjs", "dist/xenolith.wasm", "dist/xenolith.shared.wasm"];
 export const typesOutputs = ["dist/types/src/index.d.ts"];
+/** Of Node, for the program. Each of V8's threads that has compiled keeps the memory this took, and its pages cost CPU time; one domain with one
+ *  processor makes no more work than one thread does. */
+export const nodeOptions = ["--v8-pool-size=1"];
 export const pageOutputs = ["dist/page/index.html", "dist/page/page.js"];
 
 function run(command, args) {
@@ -57,9 +60,10 @@ export async function js() {
       entryPoints: { cli: "src/cli/cli.ts" },
       outdir: "dist",
       outExtension: { ".js": ".mjs" },
-      banner: { js: "#!/usr/bin/env node" },
+      banner: { js: `#!/usr/bin/env -S node ${nodeOptions.join(" ")}` },
     }),
   ]);
+  chmodSync(at("dist/cli.mjs"), 0o755);
   for (const file of wasmOutputs) copyFileSync(at(file), at(file.replace("build/", "dist/")));
   await page();
 }

@@ -148,4 +148,13 @@ test("--profile writes a file, whatever the guest did", async () => {
   assert.ok(rest.exits.hypercall > 0);
 });
 
+const envSplits = spawnSync("env", ["-S", "true"]).status === 0;
+if (!envSplits) console.log("first line: skipped, this host's env does not know -S");
+(envSplits ? test : test.skip)("the file starts by its first line, which says what Node is to be told", () => {
+  const { status, stdout, stderr } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  assert.is(status, 0, stderr);
+  assert.match(stdout, /^xenolith \d/);
+  assert.match(readFileSync(program, "utf8"), /^#!\/usr\/bin\/env -S node --/);
+});
+
 test.run();
