@@ -2,7 +2,7 @@
  *  assembly/unpack/lzma.ts. */
 import { UnpackOff, Unpacked } from "../../assembly/abi/unpack";
 import { CorruptStream, type Output } from "./decompress_output";
-import type { Unpacker } from "./unpacker";
+import { PIECE, type Unpacker } from "./unpacker";
 
 /** More than one symbol takes: where another piece follows, the decoder stops so far before the end of this one. */
 const SYMBOL = 64;
@@ -34,20 +34,20 @@ export class LzmaDecoder {
   decode(input: Uint8Array, from: number, to: number, output: Output, size: number): number {
     const { unpacker } = this;
     const { work, start } = unpacker.room;
+    const window = work + UnpackOff.window;
     if (to - from < 5 || input[from] !== 0) throw new CorruptStream("an LZMA chunk is cut off");
     unpacker.set(UnpackOff.range, 0xffffffff);
     unpacker.set(UnpackOff.code, (input[from + 1] << 24) | (input[from + 2] << 16) | (input[from + 3] << 8) | input[from + 4]);
     if (size >= 0) output.reserve(size);
-    const end = output.length + size;
-    for (let at = from + 5; ; ) {
-      const piece = input.subarray(at, Math.min(to, at + UnpackOff.WINDOW_SIZE));
-      const window = unpacker.show(piece);
-      const isLast = at + piece.length === to;
-      const wanted = (size >= 0 ? end : output.bytes.length) - output.length;
-      unpacker.set(UnpackOff.input, window);
+    const end = size >= 0 ? output.length + size : -1;
+    let shown = from + 5; // what the unpacker sees of the input begins there
+    let piece = this.show(input, shown, to);
+    for (;;) {
+      const isLast = shown + piece === to;
+      const wanted = Math.min(PIECE, (size >= 0 ? end : output.bytes.length) - output.length);
       unpacker.set(UnpackOff.output, start + output.length);
-      const why = unpacker.exports.lzmaDecode(work, window + piece.length - (isLast ? 0 : SYMBOL), start + this.base, wanted);
-      at += unpacker.get(UnpackOff.input) - window;
+      const why = unpacker.exports.lzmaDecode(work, window + piece - (isLast ? 0 : SYMBOL), start + this.base, wanted);
+      const at = shown + unpacker.get(UnpackOff.input) - window;
       output.length = unpacker.get(UnpackOff.output) - start;
       if (why === Unpacked.damaged) throw new CorruptStream("a match reaches back before the start");
       if (at > to || (why === Unpacked.input && isLast)) throw new CorruptStream("an LZMA chunk is cut off");
@@ -55,9 +55,18 @@ export class LzmaDecoder {
         if (size >= 0) throw new CorruptStream("an end marker comes before the end");
         return at;
       }
-      if (why !== Unpacked.all) continue;
-      if (size >= 0) return at;
-      output.reserve(1 << 20);
+      if (why === Unpacked.input) {
+        shown = at;
+        piece = this.show(input, shown, to);
+      } else if (output.length === end) return at;
+      else if (output.length === output.bytes.length) output.reserve(1 << 20);
     }
+  }
+
+  /** Lets the unpacker see as much of input[from, to) as it can; returns how much that is. */
+  private show(input: Uint8Array, from: number, to: number): number {
+    const piece = input.subarray(from, Math.min(to, from + UnpackOff.WINDOW_SIZE));
+    this.unpacker.set(UnpackOff.input, this.unpacker.show(piece));
+    return piece.length;
   }
 }

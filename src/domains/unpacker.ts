@@ -18,7 +18,7 @@ export interface Room {
 
 const WASM_PAGE = 65536;
 /** Work is given to the module in pieces: hosts replace a function by better code only when it is called. */
-const PIECE = 1 << 19;
+export const PIECE = 1 << 18;
 
 /** A memory for one output alone. It goes when nobody refers to the output any more. */
 export class OwnRoom implements Room {
