@@ -100,6 +100,10 @@ export const enum JitOff {
   bodyEnd = 0x2a000,
   module = 0x2a000, // 46 KiB: the finished module
   x87 = 0x35a00, // 320 B: x87 instructions of the region (cpu/jit/x87)
+  climbFrom = 0x35b40, // u32, block that a slice ended at and whose caller is looked for, 0 none
+  climbed = 0x35b44, // u32, blocks since
+  climbBase = 0x35b48, // u64, PcpuOff.ripBase there
+  others = 0x35b50, // u32, instructions of the region that are calls of helpers
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
@@ -166,11 +170,13 @@ export const enum JitTarget {
 
 export const enum JitBlockFlag {
   loop = 1, // some edge returns to it
+  followed = 2, // the blocks it leads to have been looked at
   returned = 4, // a call that leaves the region comes back to it
   called = 8, // a direct call of the region goes to it
   leaf = 16, // it belongs to a small function that calls nobody
   short = 32, // its last instructions are another block of the region, its one successor
   copied = 64, // a small function's, of one call
+  dropped = 128, // left out again: the region is left before it
 }
 
 /** A translated region. */

@@ -58,7 +58,7 @@ export function performChecked(u: usize, last: bool): usize {
 function open(u: usize): usize {
   if (!u) return 0;
   const budget = load<i64>(PCPU, PcpuOff.budget);
-  const slice = load<i32>(PCPU + PcpuOff.JIT, JitOff.slice), length = budget < slice ? <i32>budget : slice;
+  const slice = load<u32>(PCPU + PcpuOff.JIT, JitOff.climbFrom) ? 1 : load<i32>(PCPU + PcpuOff.JIT, JitOff.slice), length = budget < slice ? <i32>budget : slice;
   store<u32>(PCPU, length, PcpuOff.sliceLength);
   store<i32>(PCPU, length, PcpuOff.left);
   const count = <i32>load<u16>(u, BlockOff.count);
@@ -168,11 +168,8 @@ function lookBetween(u: usize): usize {
 /** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts. */
 function step(u: usize): usize {
   const trap = load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed), left = load<i32>(PCPU, PcpuOff.left) - 1;
-  if (left < 0 && !trap) {
-    store<i32>(PCPU, -1, PcpuOff.left);
-    return endSlice(u);
-  }
   store<i32>(PCPU, left, PcpuOff.left);
+  if (left < 0 && !trap) return endSlice(u);
   store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
   store<u32>(PCPU, 0, PcpuOff.record);
   if (!stepHook()) return 0;

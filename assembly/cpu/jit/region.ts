@@ -14,7 +14,7 @@ import { Locked } from "../semantics/locked";
 import { J, jget, jset } from "./buffer";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
-import { isRestless } from "./regions";
+import { RESTLESS, RESTLESS_THERE, isRestless } from "./regions";
 import { noteSse, sseProperties } from "./sse";
 import { noX87, takesX87 } from "./x87";
 
@@ -31,6 +31,8 @@ const MAX_SHARED: u32 = 12;
 const MAX_LEAF: u32 = 8;
 /** Blocks of a function that every call may have for itself: then its RET goes to one place, and two calls in turn make no loop. */
 const MAX_COPY: u32 = 4;
+/** Instructions that only the rest of a short function may have. */
+const LEAF_INSNS: u32 = 100;
 const TOO_LARGE: u32 = 1000;
 /** Of one indirect branch. */
 const MAX_TARGETS: u8 = 12;
@@ -82,9 +84,8 @@ function add(head: usize, ripBase: u64): u8 {
     page = load<u8>(b, JitBlock.page);
   }
   if (page == MAX_PAGES) return NONE;
-  const insns = jget(JitOff.insns) + recordsOf(head);
-  if (count == MAX_BLOCKS || insns > jget(JitOff.mostInsns) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
-  const leaf = jget(JitOff.inLeaf) || size <= MAX_LEAF;
+  const insns = jget(JitOff.insns) + recordsOf(head), leaf = jget(JitOff.inLeaf) != 0 || size <= MAX_LEAF;
+  if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;
@@ -106,6 +107,11 @@ function add(head: usize, ripBase: u64): u8 {
   return <u8>count;
 }
 
+/** Whether `blocks` more may make it `insns` instructions. A short function that was begun is finished. */
+function hasRoom(insns: u32, blocks: u32, begun: bool): bool {
+  return jget(JitOff.blockCount) + blocks <= MAX_BLOCKS && insns <= jget(JitOff.mostInsns) + (begun ? LEAF_INSNS : 0);
+}
+
 /** Blocks of the function at `head` if it is short, calls nobody, has no loop and stays on its page; more than MAX_LEAF if not. */
 function leafSize(head: usize, depth: u32): u32 {
   if (depth > MAX_LEAF || !isHead(head)) return TOO_LARGE;
@@ -120,6 +126,9 @@ function leafSize(head: usize, depth: u32): u32 {
   }
 }
 
+/** Whether what is left of the function at `head` is that short. */
+export function isLeaf(head: usize): bool { return leafSize(head, 0) <= MAX_LEAF; }
+
 function leafNext(head: usize, u: usize, field: usize, to: i64, depth: u32): u32 {
   const next = <usize>load<u32>(u + field);
   if (!next) return <u64>to > 4095 ? TOO_LARGE : 0; // links stay within a page; there are none to where it never went
@@ -129,16 +138,25 @@ function leafNext(head: usize, u: usize, field: usize, to: i64, depth: u32): u32
 
 /** Block at `to` (relative to the page of `b`) if the interpreter has been there from here. */
 function direct(b: usize, u: usize, field: usize, to: i64): u8 {
+  const n = known(b, u, field, to);
+  if (!n) return NONE;
   const ripBase = load<u64>(b, JitBlock.ripBase);
-  const n = <usize>load<u32>(u + field);
-  if (n) return isHead(n) ? add(n, ripBase) : NONE;
-  if (<u64>to <= 4095) return NONE;
-  let rip = ripBase + <u64>to;
-  if ((jget(JitOff.mode) & Mode.BITS) != Mode.bits64) rip &= 0xffffffff;
-  const entry = PCPU + jumpEntry(rip);
-  if (load<u64>(entry, PcpuOff.JC) != rip || load<u32>(entry, PcpuOff.JC + 8) != jget(JitOff.mode)) return NONE;
-  const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
-  return head && isHead(head) ? add(head, rip & ~(<u64>0xfff)) : NONE;
+  return add(n, <u64>to <= 4095 ? ripBase : ripOfTarget(ripBase, to) & ~(<u64>0xfff));
+}
+
+@inline function ripOfTarget(ripBase: u64, to: i64): u64 {
+  const rip = ripBase + <u64>to;
+  return (jget(JitOff.mode) & Mode.BITS) == Mode.bits64 ? rip : rip & 0xffffffff;
+}
+
+/** That block, or 0. Links are within a page. */
+function known(b: usize, u: usize, field: usize, to: i64): usize {
+  let n = <usize>load<u32>(u + field);
+  if (!n && <u64>to > 4095) {
+    const rip = ripOfTarget(load<u64>(b, JitBlock.ripBase), to), entry = PCPU + jumpEntry(rip);
+    if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == jget(JitOff.mode)) n = <usize>load<u32>(entry, PcpuOff.JC + 12);
+  }
+  return n && isHead(n) ? n : 0;
 }
 
 @inline function targetOf(u: usize): i64 { return <i64>load<i32>(u, RecOff.imm); }
@@ -282,6 +300,59 @@ export function registersOf(u: usize, head: usize): u64 {
   return slots;
 }
 
+/** Looks at block `i` of the region entered at `head`, unless that was done, and adds the blocks it leads to. */
+function follow(i: u32, head: usize): void {
+  const b = blockOf(i), h = headOf(b), records = <u32>recordsOf(h);
+  if (load<u8>(b, JitBlock.flags) & JitBlockFlag.followed) return;
+  setFlag(b, JitBlockFlag.followed);
+  let others: u32 = 0;
+  for (let k: u32 = 1; k <= records; k++) {
+    const u = h + <usize>k * RecOff.SIZE;
+    const sse = sseProperties(u);
+    if (sse) noteSse(u, sse);
+    else if (isTemplate(u)) noteRegisters(u);
+    const x87 = takesX87(u, head);
+    if (x87) noteX87(u);
+    if (!sse && !x87 && !isTemplate(u)) others++;
+  }
+  jset(JitOff.others, jget(JitOff.others) + others);
+  const leaf = load<u8>(b, JitBlock.flags) & JitBlockFlag.leaf;
+  jset(JitOff.inLeaf, leaf);
+  jset(JitOff.copy, load<u8>(b, JitBlock.copy));
+  const u = terminator(h);
+  store<u32>(b, <u32>u, JitBlock.term);
+  if (!u) return;
+  const t = load<u16>(u, RecOff.handler) == Handler.goto ? Template.jmp : templateOf(u);
+  // the way straight on first: it becomes the nearer one in the queue
+  if (t == Template.jcc) {
+    setSucc(b, 1, direct(b, u, RecOff.fall, behind(u)));
+    setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
+    store<u8>(b, 2, JitBlock.succCount);
+  } else if (t == Template.jmp || t == Template.call) {
+    jset(JitOff.calling, t == Template.call ? i + 1 : 0);
+    setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
+    jset(JitOff.calling, 0);
+    store<u8>(b, 1, JitBlock.succCount);
+    if (t == Template.call && i && succ(b, 0) == NONE && isCrowdedOut(b, u)) {
+      setFlag(b, JitBlockFlag.dropped);
+      return;
+    }
+  } else if (t == Template.jmpInd || t == Template.callInd) addTargets(b, u);
+  if (t == Template.call) {
+    if (succ(b, 0) == NONE) returnsTo(b, u, true);
+    else {
+      setFlag(blockOf(succ(b, 0)), JitBlockFlag.called);
+      returnsTo(b, u, false);
+    }
+  } else if (t == Template.callInd) returnsTo(b, u, !load<u8>(b, JitBlock.succCount));
+  // a short function is had as a whole, before others take the room
+  const successors = <u32>load<u8>(b, JitBlock.succCount);
+  if (leaf || t == Template.call || t == Template.callInd) for (let k: u32 = 0; k < successors; k++) {
+    const n = succ(b, k);
+    if (n != NONE && load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.leaf) follow(n, head);
+  }
+}
+
 /** Finds the region around the block at `head`. False if it is not worth a function. */
 export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);
@@ -300,53 +371,36 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.calling, 0);
   jset(JitOff.mode, load<u16>(head, BlockOff.mode));
   if (add(head, ripBase) == NONE) return false;
-  let templates: u32 = 0, others: u32 = 0;
-  for (let i: u32 = 0; i < jget(JitOff.blockCount); i++) {
-    const b = blockOf(i), h = headOf(b), records = <u32>recordsOf(h);
-    for (let k: u32 = 1; k <= records; k++) {
-      const u = h + <usize>k * RecOff.SIZE;
-      const sse = sseProperties(u);
-      if (sse) noteSse(u, sse);
-      else if (isTemplate(u)) noteRegisters(u);
-      const x87 = takesX87(u, head);
-      if (x87) noteX87(u);
-      if (sse || x87 || isTemplate(u)) templates++;
-      else others++;
-    }
-    jset(JitOff.inLeaf, load<u8>(b, JitBlock.flags) & JitBlockFlag.leaf);
-    jset(JitOff.copy, load<u8>(b, JitBlock.copy));
-    const u = terminator(h);
-    store<u32>(b, <u32>u, JitBlock.term);
-    if (!u) continue;
-    const t = load<u16>(u, RecOff.handler) == Handler.goto ? Template.jmp : templateOf(u);
-    // the way straight on first: it becomes the nearer one in the queue
-    if (t == Template.jcc) {
-      setSucc(b, 1, direct(b, u, RecOff.fall, behind(u)));
-      setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
-      store<u8>(b, 2, JitBlock.succCount);
-    } else if (t == Template.jmp || t == Template.call) {
-      jset(JitOff.calling, t == Template.call ? i + 1 : 0);
-      setSucc(b, 0, direct(b, u, RecOff.taken, targetOf(u)));
-      jset(JitOff.calling, 0);
-      store<u8>(b, 1, JitBlock.succCount);
-    } else if (t == Template.jmpInd || t == Template.callInd) addTargets(b, u);
-    if (t == Template.call) {
-      if (succ(b, 0) == NONE) returnsTo(b, u, true);
-      else {
-        setFlag(blockOf(succ(b, 0)), JitBlockFlag.called);
-        returnsTo(b, u, false);
-      }
-    } else if (t == Template.callInd) returnsTo(b, u, !load<u8>(b, JitBlock.succCount));
-  }
+  jset(JitOff.others, 0);
+  for (let i: u32 = 0; i < jget(JitOff.blockCount); i++) follow(i, head);
+  cutDropped();
   shorten();
   placeReturns();
-  if (others > templates) return false;
+  if (jget(JitOff.others) > jget(JitOff.insns) >> 1) return false;
   jset(JitOff.root, 0);
   jset(JitOff.entryCount, 0);
   order();
   if (chooseEntries()) order();
   return true;
 }
+
+/** Whether the call `u` goes to a short function for which there is no room. Then the next region had better begin with the call and have both. */
+function isCrowdedOut(b: usize, u: usize): bool {
+  const n = known(b, u, RecOff.taken, targetOf(u)), size = n ? leafSize(n, 0) : TOO_LARGE;
+  return size <= MAX_LEAF && !hasRoom(jget(JitOff.insns) + recordsOf(n), size, false);
+}
+
+/** Blocks that the region had better leave before. */
+function cutDropped(): void {
+  const count = jget(JitOff.blockCount);
+  for (let i: u32 = 0; i < count; i++) {
+    const b = blockOf(i), successors = <u32>load<u8>(b, JitBlock.succCount), behind = load<u8>(b, JitBlock.behind);
+    for (let k: u32 = 0; k < successors; k++) if (isDropped(succ(b, k))) setSucc(b, k, NONE);
+    if (isDropped(behind)) store<u8>(b, NONE, JitBlock.behind);
+  }
+}
+
+@inline function isDropped(n: u8): bool { return n != NONE && (load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.dropped) != 0; }
 
 @inline function setFlag(b: usize, flag: JitBlockFlag): void { store<u8>(b, load<u8>(b, JitBlock.flags) | <u8>flag, JitBlock.flags); }
 

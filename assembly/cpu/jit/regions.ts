@@ -21,14 +21,17 @@ import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
 import { entryAt } from "./entries";
 import { blockOf, headOf, ordered } from "./graph";
-import { discover } from "./region";
+import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
 import { emitRegion } from "./structure";
 
-/** Regions that may die over the same bytes before they are left to the interpreter. */
-const RESTLESS: u8 = 4;
+/** Regions that may die over the same bytes before they are left to the interpreter, and before they no longer are in regions that begin elsewhere. */
+export const RESTLESS: u8 = 4;
+export const RESTLESS_THERE: u8 = 2;
 /** Samples of a block that cannot be translated. */
 const REFUSED: u32 = 0x10000;
+/** Blocks that are run to get from a short function to its caller. */
+const MAX_CLIMB: u32 = 12;
 /** Slots that are looked at for one that was not in use lately. */
 const LOOKS: u32 = 64;
 
@@ -40,7 +43,7 @@ const LOOKS: u32 = 64;
 }
 
 function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
-export function isRestless(maddr: u32): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= RESTLESS; }
+export function isRestless(maddr: u32, times: u8): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= times; }
 
 /** Code that was rewritten often may stay as it is now: about once a second of interpretation all counts are halved. */
 function forgive(): void {
@@ -54,10 +57,12 @@ function forgive(): void {
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
   jset(JitOff.slices, jget(JitOff.slices) + 1);
-  if (jget(JitOff.memory) == JitMemory.off) return;
+  if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
   if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
-  if (handler != Handler.head) return;
+  const from = <usize>jget(JitOff.climbFrom), base = load<u64>(PCPU, PcpuOff.ripBase);
+  head = climb(head, from);
+  if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
   forgive();
@@ -67,12 +72,36 @@ export function sample(head: usize): void {
   // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
   const threshold = jget(JitOff.threshold);
   if (n < (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 1 : threshold)) return;
-  translate(head);
+  translate(head, head == from ? load<u64>(J, JitOff.climbBase) : base);
   if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, REFUSED, BlockOff.samples);
 }
 
-function translate(head: usize): void {
-  if (!discover(head, load<u64>(PCPU, PcpuOff.ripBase))) return;
+/** Whose the sample is that a slice ended at `head` gives. The time of a short function is its callers': translated with them it costs nothing to
+ *  get there and back, alone it costs more than it takes. So the next slices end at once (cpu/runtime), until one does so in the caller. 0: not yet.
+ *  A caller that is translated already has had no use for the function, which then has the sample for itself. */
+function climb(head: usize, from: usize): usize {
+  const climbed = jget(JitOff.climbed);
+  const mine = load<u16>(head, RecOff.handler) == Handler.head && !(load<u8>(head, BlockOff.records) & BlockOff.IN_REGION);
+  if (mine && climbed < MAX_CLIMB && isLeaf(head)) {
+    if (!from) {
+      jset(JitOff.climbFrom, <u32>head);
+      store<u64>(J, load<u64>(PCPU, PcpuOff.ripBase), JitOff.climbBase);
+    }
+    jset(JitOff.climbed, climbed + 1);
+    return 0;
+  }
+  stay();
+  return from && !mine ? from : head;
+}
+
+/** No caller is looked for. */
+function stay(): void {
+  jset(JitOff.climbFrom, 0);
+  jset(JitOff.climbed, 0);
+}
+
+function translate(head: usize, ripBase: u64): void {
+  if (!discover(head, ripBase)) return;
   jset(JitOff.bad, 0);
   jset(JitOff.at, <u32>(J + JitOff.body));
   emitRegion();
@@ -169,6 +198,7 @@ export function dropRegions(): void {
   memory.fill(J + JitOff.restless, 0, 1024);
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
   forgetSpans();
+  stay();
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
   jset(JitOff.leave, 1);

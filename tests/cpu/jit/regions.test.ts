@@ -1,7 +1,9 @@
 /** What belongs to a region, and how it comes from one block to the next: pages that are mapped elsewhere, returns, loops entered from above. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { JitOff } from "../../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../../assembly/abi/layout";
+import { assemble, LAYOUT, nasmMissing, TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
 const regions = suite("ways within translated code");
@@ -132,5 +134,32 @@ regions("functions that call each other return to where they were called", async
   const { r8, r9, r10, r11, r12, r13 } = out.regs;
   assert.equal([r8, r9, r10, r11, r12, r13], [6250n, 2000n, 4000n, 8000n, 16000n, 4000n]);
 });
+
+/** More short functions than fit a region, one after the other: each is translated with its callers, whole or not at all. */
+for (const bits of [32, 64] as const)
+  regions(`short functions belong to their callers, ${bits}-bit`, async () => {
+    if (nasmMissing()) return;
+    const COUNT = 60;
+    const ROUNDS = 9000;
+    const factor = (k: number): number => 0x1001 + 6 * k;
+    const mask = (k: number): number => 0x5a5a0 + k;
+    const calls = Array.from({ length: COUNT }, (_, k) => `${k % 5 === 2 ? `test al, 4\njnz past${k}` : ""}\ncall f${k}\npast${k}:`);
+    const bodies = Array.from({ length: COUNT }, (_, k) => `f${k}: imul eax, eax, ${factor(k)}\ntest al, 8\njz ok${k}\nxor eax, ${mask(k)}\nok${k}: add eax, ebp\nret`);
+    const pc = await TestPc.create({ jit: { threshold: 12, slice: 400 } });
+    const source = `mov esp, ${LAYOUT.stack}\nmov ebp, ${ROUNDS}\nmov eax, 1\nagain:\n${calls.join("\n")}\ndec ebp\njnz near again\nhlt\n${bodies.join("\n")}`;
+    const out = pc.run(assemble(source, bits), bits, {}, 10_000_000);
+    let x = 1;
+    for (let round = ROUNDS; round > 0; round--) {
+      for (let k = 0; k < COUNT; k++) {
+        if (k % 5 === 2 && x & 4) continue;
+        x = Math.imul(x, factor(k));
+        if (x & 8) x ^= mask(k);
+        x = (x + round) | 0;
+      }
+    }
+    assert.is(out.regs.rax, BigInt(x >>> 0));
+    const count = pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated);
+    assert.ok(count > 0 && count < COUNT / 3, `${count} regions`);
+  });
 
 regions.run();
