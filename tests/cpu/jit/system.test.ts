@@ -1,7 +1,10 @@
 /** Hot loops around what changes the machine under them: devices, segments, flags, debug registers, page tables. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { Exit } from "../../../assembly/abi/exit";
+import { JitOff } from "../../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../../assembly/abi/layout";
+import { assemble, EAGER, LAYOUT, nasmMissing, TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
 const system = suite("translated loops and the system around them");
@@ -290,6 +293,45 @@ system("an interrupt after STI and RET, and one at the head of a region that got
   assert.ok(twins.regions > 0);
   assert.is(out.fault, undefined);
   assert.equal([out.regs.r12, out.regs.r15], [0n, 4n]);
+});
+
+// Each write to the task priority makes the processor look for interrupts: one waits, and its priority is too low. Before the write the region
+// has counted instructions that memory knows nothing of yet.
+system("a loop that writes to the local APIC is out of its budget in time", async () => {
+  if (nasmMissing()) return;
+  const pc = await TestPc.create({ jit: EAGER });
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 10 * 8, 0xfee00000n | 0x97n);
+  const retired = () => pc.mem.get64(Region.PCPUS + PcpuOff.retired);
+  const translated = () => pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated);
+  const code = assemble(
+    `mov ecx, 0x1b
+    xor edx, edx
+    mov eax, 0xfee00800
+    wrmsr
+    mov edi, 20 << 20
+    mov dword [rdi + 0xf0], 0x1ff ; software enable
+    mov dword [rdi + 0x80], 0xff ; TPR: nothing gets through
+    mov dword [rdi + 0x300], 0x40060 ; ICR: vector 60h to itself
+    sti
+    mov eax, 0xff
+    mov ebp, 300000
+    again:
+    ${"add rbx, rbp\n".repeat(12)}
+    mov [rdi + 0x80], eax
+    ${"xor rdx, rbx\n".repeat(12)}
+    dec ebp
+    jnz again
+    hlt`,
+    64,
+  );
+  const before = retired(), budget = 100_000;
+  const out = pc.run(code, 64, {}, budget);
+  assert.ok(translated() > 0);
+  assert.is(out.exit, Exit.budget);
+  const done = Number(retired() - before);
+  assert.ok(done >= budget && done < budget + 100, `${done} instructions`);
+  const rounds = (300000 - Number(out.regs.rbp)) * 27; // instructions of one round
+  assert.ok(Math.abs(rounds - done) < 100, `${rounds} instructions by the loop's own count, ${done} retired`);
 });
 
 system.run();
