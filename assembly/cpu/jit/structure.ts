@@ -23,12 +23,13 @@ import { RecOff } from "../../abi/record";
 import { BlockOff, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
+import { PCPU } from "../pcpu";
 import { performAny } from "../perform";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
 import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
 import { Effect, EffectOff, Leave, effectAt, inSpan, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
-import { CARRY_IN_MEMORY, RawKind } from "./flags";
+import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
 import { Import } from "./imports";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
@@ -202,8 +203,36 @@ function out(u: usize): void {
   leave(0);
 }
 
-/** Out to where the branch record `u` goes. */
-function leaveBy(u: usize, field: usize): void {
+/** [] -> []: the flags where block `n` ends to where the interpreter keeps them, if that is a few stores. */
+function keepHere(n: u32): void {
+  const kind = load<i32>(blockOf(n), JitBlock.outKind), k = base(kind), wlog = (kind >> WLOG_SHIFT) & 3;
+  if ((kind & ~(31 | 3 << WLOG_SHIFT)) != RawKind.raw || k > FlagsKind.logic || k == FlagsKind.none) return;
+  if (k == FlagsKind.logic) keepExtended(PcpuOff.flagsRes, Slot.flagsRes, -1, 0, wlog);
+  else {
+    keepExtended(PcpuOff.flagsRes, Slot.flagsA, Slot.flagsB, k == FlagsKind.add ? Wasm.i64add : Wasm.i64sub, wlog);
+    keepExtended(PcpuOff.flagsA, Slot.flagsA, -1, 0, wlog);
+    keepExtended(PcpuOff.flagsB, Slot.flagsB, -1, 0, wlog);
+  }
+  storeWord(PcpuOff.flagsKind, k);
+  i32const(RawKind.memory);
+  localSet(Slot.flagsKind);
+}
+
+/** [] -> []: one slot, or two combined, sign-extended, to the pCPU block. */
+function keepExtended(off: u32, a: u32, b: i32, how: i32, wlog: u32): void {
+  i32const(0);
+  localGet(a);
+  if (b >= 0) {
+    localGet(b);
+    byte(how);
+  }
+  if (wlog < 3) byte(wlog == 0 ? Wasm.i64extend8 : wlog == 1 ? Wasm.i64extend16 : Wasm.i64extend32);
+  access(Wasm.i64store, <u32>PCPU + off);
+}
+
+/** Out of block `n` to where the branch record `u` goes. */
+function leaveBy(n: u32, u: usize, field: usize): void {
+  keepHere(n);
   const linked = load<i32>(u + field), to = field == RecOff.taken ? <i64>load<i32>(u, RecOff.imm) : <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len);
   if (linked) {
     i32const(linked);
@@ -234,7 +263,7 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
   const b = blockOf(n), to = <u32>succ(b, k);
   chooseWayOut(n);
   if (to == NONE) {
-    leaveBy(u, field);
+    leaveBy(n, u, field);
     return;
   }
   if (leavesPage(b, to)) emitPageChange(blockOf(to));
@@ -598,6 +627,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     if (whole && successors > 3) emitTable(n, u, to, successors);
     else emitTargets(n, u, to, 0, successors);
     chooseWayOut(n);
+    keepHere(n);
     localGet(to);
     call(Import.jump);
     localSet(Local.result);

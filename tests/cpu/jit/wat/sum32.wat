@@ -272,6 +272,34 @@
         (br $label)
        )
        (else
+        (i64.store offset=pcpu+0xd8 align=1
+         (i32.const 0)
+         (i64.extend32_s
+          (i64.sub
+           (local.get $23)
+           (local.get $24)
+          )
+         )
+        )
+        (i64.store offset=pcpu+0xe0 align=1
+         (i32.const 0)
+         (i64.extend32_s
+          (local.get $23)
+         )
+        )
+        (i64.store offset=pcpu+0xe8 align=1
+         (i32.const 0)
+         (i64.extend32_s
+          (local.get $24)
+         )
+        )
+        (i32.store offset=pcpu+0xd0 align=1
+         (i32.const 0)
+         (i32.const 2)
+        )
+        (local.set $26
+         (i32.const 64)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz
