@@ -98,7 +98,10 @@ export const enum JitOff {
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
   bodyEnd = 0x2a000,
-  module = 0x2a000, // 46 KiB: the finished module
+  module = 0x2a000, // 46 KiB: the finished module; while its function is written, what spans of blocks have to do with each other
+  summaries = 0x2a000, // 62 x 512 B by block: accesses (cpu/jit/span_plan)
+  spansOut = 0x31c00, // 62 x 128 B by block: spans where it ends (cpu/jit/span_flow)
+  spansIn = 0x33b00, // 62 x 128 B: what the ways to it that are written already have in common
   x87 = 0x35a00, // 320 B: x87 instructions of the region (cpu/jit/x87)
   climbFrom = 0x35b40, // u32, block that a slice ended at and whose caller is looked for, 0 none
   climbed = 0x35b44, // u32, blocks since
@@ -110,13 +113,14 @@ export const enum JitOff {
   restless = 0x3bc00, // u8[1024], by hash of 128 bytes of code: how often a region died there
   windows = 0x3c000, // 96 x 16 B: pages that accesses stay on (cpu/jit/windows)
   spans = 0x3c600, // 24 x 16 B: spans of the stretch (cpu/jit/spans)
+  pinned = 0x3c780, // u64, bit for each of `spanHosts` that a loop keeps
   accesses = 0x3c800, // 64 x 16 B: accesses they are made of
   roots = 0x3cc00, // u8[16], by general register
   newRoots = 0x3cc10,
   distances = 0x3cc20, // i64[16]
   newDistances = 0x3cca0,
   planned = 0x3cd20, // u32[32], copy of `cur`
-  spanHosts = 0x3cda0, // u16[24], locals
+  spanHosts = 0x3cda0, // u16[48], locals
   spanFailures = 0x3ce00, // 16 x 16 B: record, slice, times
   spanless = 0x3cf00, // u8[256], bits by hash of a record
   SIZE = 0x3d000,

@@ -32,7 +32,8 @@ export function giveUp(): void { jset(JitOff.bad, 1); }
 
 /** What has no room is not written, and the region given up: how long code gets is the guest's choice. */
 @inline function full(at: usize): bool {
-  if (at < J + <usize>(JitOff.restless - LONGEST)) return false;
+  const end: usize = at < J + JitOff.bodyEnd ? JitOff.bodyEnd : JitOff.restless;
+  if (at < J + end - LONGEST) return false;
   giveUp();
   return true;
 }

@@ -484,6 +484,13 @@ function translateSpan(e: usize): void {
   byte(WasmType.void_);
   i32const(u);
   localSet(Local.result);
+  const uncounted = load<i32>(e, EffectOff.flags);
+  if (uncounted) {
+    localGet(Local.left);
+    i32const(uncounted);
+    byte(Wasm.i32sub);
+    localSet(Local.left);
+  }
   leave(2);
   byte(Wasm.end);
   localGet(hostOf(e));

@@ -19,7 +19,7 @@ export const enum Effect {
   canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
   sse = 16, // SSE record u; memory operand at host h, general register as node a; general or flags result to local t; flags: Sse
   sseStore = 17, // the same, storing to host h; may leave after it
-  span = 12, // host address of t bytes at node a, for writing if cc, to local h; leaves at record u
+  span = 12, // host address of t bytes at node a, for writing if cc, to local h; leaves at record u, with `flags` instructions less left
   place = 13, // host address h to local t
   sseReady = 18, // leaves at record u unless SSE may be used, as cc (Known) says
   aligned = 19, // leaves at record u unless node a is a multiple of 16

@@ -9,16 +9,17 @@
  *  mov  rcx, [rdi + 8]   8 from RDI } a span of root RDI: 16 bytes from 8, for reading
  *  mov  rdx, [rdi + 16] 16         }
  *  ```
- *  A *root* is a value that addresses are constant distances from: a general register or a segment's base as the stretch of code begins (a
+ *  A *root* is a value that addresses are constant distances from: 0, a general register or a segment's base as the stretch of code begins (a
  *  block, or what lies between two cold instructions of it), or what one of its loads gave. Which spans there are is known before the
- *  stretch is translated (span_plan). Those of registers are looked up before its first instruction, others at their first access.
+ *  stretch is translated (span_plan). Those of registers are looked up before its first instruction, unless flags are not kept there, others at their first access.
+ *  Blocks go on with the spans that all ways to them have open (span_flow).
  *
  *  The whole span has to be on one page that the TLB, or the second-level TLB, knows to be memory for what is done to it. If not, the region
  *  leaves with nothing changed, and the interpreter goes access by access. Where that happens often, the code is translated again
  *  without spans (span_runtime). Nothing is walked, nor marked as accessed, ahead of its time. */
 import { JitOff } from "../../abi/jit";
 import { Mode } from "../../abi/layout";
-import { J, WasmType, jget, jset } from "./buffer";
+import { J, WasmType, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, Host, effect } from "./effect";
 import { Node, argA, argB, binary, constant, extend, imm, isConst, local, op, use, width } from "./node";
 import { want } from "./residents";
@@ -26,18 +27,20 @@ import { Local, Slot, cur, fresh, unsettled } from "./slots";
 
 export const enum Root {
   segBase = 16, // and on, as slots
+  constant = 30, // an address without registers: its distance from 0
   loaded = 32, // and on: what the loads of the stretch gave
   MAX = 200,
   none = 0xff,
 }
 
 /** One of JitOff.spans. */
-export const enum SpanOff { root = 0, write = 1, open = 2, count = 3, lo = 4, len = 12, host = 14, SIZE = 16 }
+export const enum SpanOff { root = 0, write = 1, open = 2, lo = 4, len = 12, host = 14, SIZE = 16 }
 export const MAX_SPANS: u32 = 24;
+const MAX_HOSTS: u32 = 48;
 @inline export function spanAt(n: u32): usize { return J + JitOff.spans + <usize>n * SpanOff.SIZE; }
 
 /** One of JitOff.accesses, while spans are planned. */
-export const enum AccessOff { root = 0, write = 1, w = 2, taken = 3, off = 8, SIZE = 16 }
+export const enum AccessOff { root = 0, write = 1, w = 2, taken = 3, ahead = 4, off = 8, SIZE = 16 } // ahead: of a later block
 export const MAX_ACCESSES: u32 = 64;
 @inline export function accessAt(n: u32): usize { return J + JitOff.accesses + <usize>n * AccessOff.SIZE; }
 
@@ -48,15 +51,18 @@ function setRoot(slot: u32, root: u32, distance: i64): void {
   store<i64>(J + (<usize>slot << 3), distance, JitOff.distances);
 }
 
-@inline function is64(): bool { return (jget(JitOff.mode) & Mode.BITS) == Mode.bits64; }
+@inline export function is64(): bool { return (jget(JitOff.mode) & Mode.BITS) == Mode.bits64; }
 
 /** Root of node `n`; its distance from that goes to JitOff.distance. Addresses of 32-bit code are sums modulo 4 GiB. */
-function find(n: i32): u32 {
+export function findRoot(n: i32): u32 {
   let distance: i64 = 0, root: u32 = Root.none;
   for (let more = true; more; ) {
     const kind = op(n);
     more = false;
-    if ((kind == Node.add || kind == Node.sub) && isConst(argB(n))) {
+    if (kind == Node.const_) {
+      distance += imm(n);
+      root = Root.constant;
+    } else if ((kind == Node.add || kind == Node.sub) && isConst(argB(n))) {
       distance += kind == Node.add ? imm(argB(n)) : -imm(argB(n));
       n = argA(n);
       more = true;
@@ -87,12 +93,52 @@ export function beginSpans(): void {
 export function carryRoots(): void {
   if (!jget(JitOff.spanCount)) return;
   for (let slot: u32 = 0; slot < <u32>Root.segBase; slot++) {
-    const root = find(cur(slot));
+    const root = findRoot(cur(slot));
     store<u8>(J + slot, <u8>root, JitOff.newRoots);
     store<i64>(J + (<usize>slot << 3), load<i64>(J, JitOff.distance), JitOff.newDistances);
   }
   memory.copy(J + JitOff.roots, J + JitOff.newRoots, 16);
   memory.copy(J + JitOff.distances, J + JitOff.newDistances, 128);
+}
+
+/** A span of the stretch: `len` bytes from `lo`. */
+export function addSpan(root: u32, write: u32, lo: i64, len: u32, host: u32, isOpen: bool): void {
+  const n = jget(JitOff.spanCount), s = spanAt(n);
+  if (n == MAX_SPANS) return;
+  store<u32>(s, root | write << 8 | u32(isOpen) << 16);
+  store<i64>(s, lo, SpanOff.lo);
+  store<u16>(s, <u16>len, SpanOff.len);
+  store<u16>(s, <u16>host, SpanOff.host);
+  jset(JitOff.spanCount, n + 1);
+}
+
+/** A local for a host address that no span of the stretch has, nor one of a loop. */
+export function freeHost(): u32 {
+  let k: u32 = 0;
+  while (k < jget(JitOff.spanLocals) && (load<u64>(J, JitOff.pinned) >> k & 1 || taken(load<u16>(J + (<usize>k << 1), JitOff.spanHosts)))) k++;
+  if (k == MAX_HOSTS) {
+    giveUp();
+    k--;
+  }
+  if (k == jget(JitOff.spanLocals)) {
+    store<u16>(J + (<usize>k << 1), <u16>fresh(<u8>WasmType.i32), JitOff.spanHosts);
+    jset(JitOff.spanLocals, k + 1);
+  }
+  return load<u16>(J + (<usize>k << 1), JitOff.spanHosts);
+}
+
+/** The host addresses of all open spans stay as they are wherever the region goes from here. */
+export function pinHosts(): void {
+  const count = jget(JitOff.spanLocals);
+  for (let k: u32 = 0; k < count; k++) {
+    if (taken(load<u16>(J + (<usize>k << 1), JitOff.spanHosts))) store<u64>(J, load<u64>(J, JitOff.pinned) | <u64>1 << k, JitOff.pinned);
+  }
+}
+
+function taken(local: u32): bool {
+  const count = jget(JitOff.spanCount);
+  for (let n: u32 = 0; n < count; n++) if (load<u16>(spanAt(n), SpanOff.host) == local) return true;
+  return false;
 }
 
 /** The next load of the stretch: the root its value is, 0 if there are too many. */
@@ -104,39 +150,38 @@ export function nextLoad(): u32 {
 
 /** While spans are planned: an access of `w` bytes at node `lin`. */
 export function noteAccess(lin: i32, w: i32, write: bool): void {
-  const n = jget(JitOff.accessCount), root = find(lin), a = accessAt(n);
+  const n = jget(JitOff.accessCount), root = findRoot(lin), a = accessAt(n);
   if (root == Root.none || n == MAX_ACCESSES) return;
   store<u32>(a, root | u32(write) << 8 | <u32>w << 16);
   store<i64>(a, load<i64>(J, JitOff.distance), AccessOff.off);
   jset(JitOff.accessCount, n + 1);
 }
 
-/** The local with the host address of span `n` once it is open. */
-function hostLocal(n: u32): u32 {
-  for (let k = jget(JitOff.spanLocals); k <= n; k++) {
-    store<u16>(J + (<usize>k << 1), <u16>fresh(<u8>WasmType.i32), JitOff.spanHosts);
-    jset(JitOff.spanLocals, k + 1);
-  }
-  return load<u16>(J + (<usize>n << 1), JitOff.spanHosts);
-}
+@inline function hostLocal(n: u32): u32 { return load<u16>(spanAt(n), SpanOff.host); }
 
-/** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at. */
-function open(n: u32, first: i32, u: usize): void {
+/** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at, where `uncounted` instructions count as done. */
+function open(n: u32, first: i32, u: usize, uncounted: u32): void {
   const s = spanAt(n), h = hostLocal(n);
   const a = is64() ? first : extend(Node.zext, first, 4);
   use(a);
-  store<u8>(effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u), load<u8>(s, SpanOff.write), EffectOff.cc);
+  const e = effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u);
+  store<u8>(e, load<u8>(s, SpanOff.write), EffectOff.cc);
+  store<u32>(e, uncounted, EffectOff.flags);
   store<u8>(s, 1, SpanOff.open);
 }
 
-/** Opens the spans that begin with the stretch, at record `u`. All state is in the locals. */
-export function openSpans(u: usize): void {
+/** Opens the spans of registers, ahead of record `u`. All state is in the locals. */
+export function openSpans(u: usize, uncounted: u32 = 0): void {
   const count = jget(JitOff.spanCount);
   for (let n: u32 = 0; n < count; n++) {
     const s = spanAt(n), root = <u32>load<u8>(s, SpanOff.root);
-    if (root >= <u32>Root.loaded) continue;
-    want(root);
-    open(n, binary(Node.add, local(root), constant(load<i64>(s, SpanOff.lo))), u);
+    if (root >= <u32>Root.loaded || load<u8>(s, SpanOff.open)) continue;
+    const lo = constant(load<i64>(s, SpanOff.lo));
+    if (root == Root.constant) open(n, lo, u, uncounted);
+    else {
+      want(root);
+      open(n, binary(Node.add, local(root), lo), u, uncounted);
+    }
   }
 }
 
@@ -144,7 +189,7 @@ export function openSpans(u: usize): void {
 export function spanHost(lin: i32, w: i32, write: bool, u: usize): u32 {
   const count = jget(JitOff.spanCount);
   if (!count) return 0;
-  const root = find(lin), distance = load<i64>(J, JitOff.distance);
+  const root = findRoot(lin), distance = load<i64>(J, JitOff.distance);
   for (let n: u32 = 0; n < count; n++) {
     const s = spanAt(n), at = distance - load<i64>(s, SpanOff.lo);
     if (load<u8>(s, SpanOff.root) != <u8>root || (write && !load<u8>(s, SpanOff.write)) || at < 0 || at + w > <i64>load<u16>(s, SpanOff.len)) continue;
@@ -153,7 +198,7 @@ export function spanHost(lin: i32, w: i32, write: bool, u: usize): u32 {
         jset(JitOff.again, 1);
         return hostLocal(n) | Host.span;
       }
-      open(n, binary(Node.add, lin, constant(-at)), u);
+      open(n, binary(Node.add, lin, constant(-at)), u, 0);
     }
     return hostLocal(n) | Host.span | <u32>at << Host.DISPLACEMENT;
   }

@@ -40,7 +40,9 @@ import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } fro
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
-import { planSpans } from "./span_plan";
+import { bringSpans, clearFlow, inheritSpans, leaveSpans } from "./span_flow";
+import { openLoopSpans } from "./span_loops";
+import { planBlock, planRest, summarize } from "./span_plan";
 import { carryRoots } from "./spans";
 import { chooseCarries } from "./carries";
 import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
@@ -128,6 +130,8 @@ export function emitRegion(): void {
   chooseWindows();
   chooseCarries();
   chooseResidents();
+  clearFlow();
+  summarize();
   loadState();
   emptyWindows();
   countHere();
@@ -150,8 +154,8 @@ function emitTree(n: u32): void {
   if (jget(JitOff.bad)) return;
   const loop = load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop;
   if (loop) {
+    openLoopSpans(n);
     if (residents(n)) {
-      jset(JitOff.valid, 0);
       fill(residents(n));
       byte(Wasm.block);
       byte(WasmType.void_);
@@ -270,9 +274,11 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
   goOn(n, to);
 }
 
-function goOn(n: u32, to: u32): void {
+/** `early`: from where a block begins, not from its end. */
+function goOn(n: u32, to: u32, early: bool = false): void {
   const b = blockOf(n), d = blockOf(to);
   if (loopOf(n) != loopOf(to)) save(changing(n));
+  bringSpans(n, to, early);
   if (!wantedCarry(to)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
@@ -288,7 +294,7 @@ function emitDispatch(): void {
   localSet(Local.route);
   for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(JitBlock.DISPATCH, k, k, load<u8>(d + k, JitBlock.keys));
   if (wantedCarry(succ(d, 0)) == JitCarry.here) carryFromMemory();
-  goOn(JitBlock.DISPATCH, succ(d, 0));
+  goOn(JitBlock.DISPATCH, succ(d, 0), true);
 }
 
 /** What every way into block `n` has to bring. */
@@ -319,7 +325,7 @@ function routeTo(n: u32, k: u32, key: u32, then: u32): void {
     localSet(Local.route);
   }
   if (n == JitBlock.DISPATCH && wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
-  goOn(n, succ(b, k));
+  goOn(n, succ(b, k), true);
   leaveControl();
 }
 
@@ -507,7 +513,8 @@ function emitBlock(n: u32): void {
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
-  planSpans(head + RecOff.SIZE, end);
+  inheritSpans(n);
+  planBlock(n, head + RecOff.SIZE, end);
   for (let u = head + RecOff.SIZE; u < end; u += RecOff.SIZE) {
     const handler = <i32>load<u16>(u, RecOff.handler), sse = sseProperties(u);
     const inline = sse != 0 || isTemplate(u);
@@ -530,7 +537,7 @@ function emitBlock(n: u32): void {
       return;
     }
     beginPiece(inline ? kind : RawKind.memory);
-    if (!inline) planSpans(u + RecOff.SIZE, end);
+    if (!inline) planRest(u + RecOff.SIZE, end);
   }
   if (short) emitTail(n, b);
   else emitTerminator(n, b, head);
@@ -543,6 +550,7 @@ function emitTail(n: u32, b: usize): void {
   endBlockX87(n);
   if (to != NONE) wantCarry(wantedCarry(to));
   store<u8>(b, <u8>carryLevel(), JitBlock.carryOut);
+  leaveSpans(n);
   useAll();
   emitEffects();
   rememberPlain(n);
@@ -588,6 +596,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
   for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE) wantCarry(wantedCarry(succ(b, k)));
   store<u8>(b, <u8>carryLevel(), JitBlock.carryOut);
+  leaveSpans(n);
   useAll();
   emitEffects();
   rememberPlain(n);

@@ -37,10 +37,10 @@
   (local $35 i32)
   (local $36 i64)
   (local $37 i32)
-  (local $38 i32)
+  (local $38 i64)
   (local $39 i32)
-  (local $40 i64)
-  (local $41 i64)
+  (local $40 i32)
+  (local $41 i32)
   (local $42 i64)
   (local $scratch i64)
   (local $scratch_44 i64)
@@ -76,7 +76,7 @@
    (i32.const 0)
   )
   (block
-   (block $block2
+   (block $block1
     (local.set $0
      (i64.load offset=pcpu+0x0 align=1
       (i32.const 0)
@@ -113,9 +113,9 @@
         (i32.const 2)
        )
       )
-      (local.set $38
+      (local.set $39
        (i32.ne
-        (local.tee $39
+        (local.tee $40
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -130,14 +130,14 @@
        (block (result i64)
         (local.set $scratch_44
          (i64.extend_i32_u
-          (local.get $39)
+          (local.get $40)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $39)
+            (local.get $40)
            )
           )
           (local.set $26
@@ -151,7 +151,7 @@
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $38)
+       (local.get $39)
        (then
         (local.set $27
          (i32.sub
@@ -159,125 +159,83 @@
           (i32.const 1)
          )
         )
-        (block $block1
-         (local.set $31
-          (i32.wrap_i64
-           (local.tee $40
-            (local.tee $41
-             (i64.add
-              (local.get $4)
-              (i64.const -8)
-             )
-            )
+        (local.set $31
+         (i32.wrap_i64
+          (local.tee $38
+           (i64.add
+            (local.get $4)
+            (i64.const -8)
            )
           )
-         )
-         (i64.store align=1
-          (@metadata.code.branch_hint "\01")
-          (if (result i32)
-           (i64.eq
-            (i64.and
-             (local.get $40)
-             (i64.const -4089)
-            )
-            (local.get $34)
-           )
-           (then
-            (i32.add
-             (local.get $31)
-             (local.get $35)
-            )
-           )
-           (else
-            (@metadata.code.branch_hint "\01")
-            (if (result i32)
-             (i64.eq
-              (i64.load align=1
-               (local.tee $30
-                (i32.add
-                 (i32.and
-                  (i32.shr_u
-                   (local.get $31)
-                   (i32.const 8)
-                  )
-                  (i32.const 1048560)
-                 )
-                 (local.get $28)
-                )
-               )
-              )
-              (i64.and
-               (i64.add
-                (local.get $40)
-                (i64.const 7)
-               )
-               (i64.const -4096)
-              )
-             )
-             (then
-              (local.set $34
-               (i64.and
-                (local.get $40)
-                (i64.const -4096)
-               )
-              )
-              (local.set $35
-               (i32.load offset=8 align=1
-                (local.get $30)
-               )
-              )
-              (i32.add
-               (local.get $31)
-               (local.get $35)
-              )
-             )
-             (else
-              (@metadata.code.branch_hint "\00")
-              (br_if $block
-               (i32.eqz
-                (local.tee $38
-                 (call_indirect (type $1)
-                  (local.get $40)
-                  (i32.const 8)
-                  (i32.const record+10)
-                  (i32.const 1)
-                 )
-                )
-               )
-              )
-              (i64.store align=1
-               (local.get $38)
-               (i64.const 1048586)
-              )
-              (@metadata.code.branch_hint "\00")
-              (if
-               (call_indirect (type $0)
-                (local.get $38)
-                (i32.const 2)
-               )
-               (then
-                (local.set $29
-                 (call_indirect (type $0)
-                  (i32.const record+10)
-                  (i32.const 4)
-                 )
-                )
-                (local.set $4
-                 (local.get $41)
-                )
-                (br $block)
-               )
-              )
-              (br $block1)
-             )
-            )
-           )
-          )
-          (i64.const 1048586)
          )
         )
-        (local.set $4
+        (local.set $41
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.eq
+           (i64.load align=1
+            (local.tee $30
+             (i32.add
+              (i32.and
+               (i32.shr_u
+                (local.get $31)
+                (i32.const 8)
+               )
+               (i32.const 1048560)
+              )
+              (local.get $28)
+             )
+            )
+           )
+           (i64.and
+            (i64.add
+             (local.get $38)
+             (i64.const 7)
+            )
+            (i64.const -4096)
+           )
+          )
+          (then
+           (i32.add
+            (local.get $31)
+            (i32.load offset=8 align=1
+             (local.get $30)
+            )
+           )
+          )
+          (else
+           (@metadata.code.branch_hint "\00")
+           (if
+            (i32.eqz
+             (local.tee $41
+              (call_indirect (type $3)
+               (local.get $38)
+               (i32.const 8)
+               (i32.const record+10)
+               (i32.const 37)
+              )
+             )
+            )
+            (then
+             (local.set $29
+              (i32.const record+10)
+             )
+             (br $block)
+            )
+           )
+           (local.get $41)
+          )
+         )
+        )
+        (i64.store align=1
          (local.get $41)
+         (i64.const 1048586)
+        )
+        (local.set $4
+         (i64.add
+          (local.get $4)
+          (i64.const -8)
+         )
         )
         (local.set $27
          (i32.sub
@@ -315,95 +273,9 @@
           (local.get $scratch_47)
          )
         )
-        (local.set $31
-         (i32.wrap_i64
-          (local.tee $41
-           (local.get $4)
-          )
-         )
-        )
         (local.set $38
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.eq
-           (i64.and
-            (local.get $41)
-            (i64.const -4089)
-           )
-           (local.get $36)
-          )
-          (then
-           (i32.add
-            (local.get $31)
-            (local.get $37)
-           )
-          )
-          (else
-           (@metadata.code.branch_hint "\01")
-           (if (result i32)
-            (i64.lt_u
-             (i64.xor
-              (i64.load align=1
-               (local.tee $30
-                (i32.add
-                 (i32.and
-                  (i32.shr_u
-                   (local.get $31)
-                   (i32.const 8)
-                  )
-                  (i32.const 1048560)
-                 )
-                 (local.get $28)
-                )
-               )
-              )
-              (i64.add
-               (local.get $41)
-               (i64.const 7)
-              )
-             )
-             (i64.const 4096)
-            )
-            (then
-             (local.set $36
-              (i64.and
-               (local.get $41)
-               (i64.const -4096)
-              )
-             )
-             (local.set $37
-              (i32.load offset=8 align=1
-               (local.get $30)
-              )
-             )
-             (i32.add
-              (local.get $31)
-              (local.get $37)
-             )
-            )
-            (else
-             (@metadata.code.branch_hint "\00")
-             (br_if $block
-              (i32.eqz
-               (local.tee $38
-                (call_indirect (type $1)
-                 (local.get $41)
-                 (i32.const 8)
-                 (i32.const record+5)
-                 (i32.const 0)
-                )
-               )
-              )
-             )
-             (local.get $38)
-            )
-           )
-          )
-         )
-        )
-        (local.set $40
          (i64.load align=1
-          (local.get $38)
+          (local.get $41)
          )
         )
         (@metadata.code.branch_hint "\00")
@@ -411,12 +283,12 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $40)
+            (local.get $38)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $40)
+          (local.get $38)
          )
          (then
           (drop
@@ -429,7 +301,7 @@
          )
         )
         (local.set $42
-         (local.get $40)
+         (local.get $38)
         )
         (local.set $4
          (block (result i64)
@@ -516,7 +388,7 @@
      (i32.const 0)
      (local.get $4)
     )
-    (br $block2)
+    (br $block1)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

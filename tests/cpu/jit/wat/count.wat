@@ -33,10 +33,11 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
+  (local $34 i64)
   (local $35 i32)
+  (local $36 i32)
   (local $scratch i64)
-  (local $scratch_37 i64)
+  (local $scratch_38 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -85,9 +86,9 @@
         (i32.const 2)
        )
       )
-      (local.set $34
+      (local.set $35
        (i32.ne
-        (local.tee $35
+        (local.tee $36
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -100,16 +101,16 @@
       )
       (local.set $1
        (block (result i64)
-        (local.set $scratch_37
+        (local.set $scratch_38
          (i64.extend_i32_u
-          (local.get $35)
+          (local.get $36)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $35)
+            (local.get $36)
            )
           )
           (local.set $26
@@ -118,12 +119,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_37)
+        (local.get $scratch_38)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $35)
        (then
         (br $label)
        )

@@ -33,9 +33,9 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
+  (local $34 i64)
   (local $35 i32)
-  (local $36 i64)
+  (local $36 i32)
   (local $scratch i64)
   (local $scratch_38 i64)
   (local $scratch_39 i64)
@@ -99,10 +99,10 @@
          (i32.const 2)
         )
        )
-       (local.set $34
+       (local.set $35
         (i32.eqz
          (i32.extend8_s
-          (local.tee $35
+          (local.tee $36
            (i32.and
             (i32.extend8_s
              (i32.wrap_i64
@@ -116,7 +116,7 @@
         )
        )
        (if
-        (local.get $34)
+        (local.get $35)
         (then
          (local.set $27
           (i32.sub
@@ -209,7 +209,7 @@
         (i32.const 2)
        )
       )
-      (local.set $36
+      (local.set $34
        (call_indirect (type $2)
         (local.get $26)
         (local.get $22)
@@ -219,9 +219,9 @@
         (i32.const 9)
        )
       )
-      (local.set $34
+      (local.set $35
        (i32.ne
-        (local.tee $35
+        (local.tee $36
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -236,20 +236,20 @@
        (block (result i64)
         (local.set $scratch_45
          (i64.extend_i32_u
-          (local.get $35)
+          (local.get $36)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch_44
            (i64.extend_i32_u
-            (local.get $35)
+            (local.get $36)
            )
           )
           (local.set $25
            (block (result i64)
             (local.set $scratch_43
-             (local.get $36)
+             (local.get $34)
             )
             (local.set $26
              (i32.const 4613)
@@ -265,7 +265,7 @@
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $35)
        (then
         (br $label)
        )

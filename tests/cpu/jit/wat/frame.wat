@@ -39,13 +39,13 @@
   (local $37 i32)
   (local $38 i64)
   (local $39 i32)
-  (local $40 i32)
+  (local $40 i64)
   (local $41 i32)
-  (local $42 i64)
-  (local $43 i64)
+  (local $42 i32)
+  (local $43 i32)
   (local $44 i32)
   (local $45 i32)
-  (local $46 i32)
+  (local $46 i64)
   (local $47 i32)
   (local $48 i32)
   (local $49 i64)
@@ -58,9 +58,9 @@
   (local $56 i64)
   (local $57 i64)
   (local $58 i64)
-  (local $59 i64)
-  (local $60 i64)
   (local $scratch i64)
+  (local $scratch_60 i64)
+  (local $scratch_61 i64)
   (local $scratch_62 i64)
   (local $scratch_63 i64)
   (local $scratch_64 i64)
@@ -68,8 +68,6 @@
   (local $scratch_66 i64)
   (local $scratch_67 i64)
   (local $scratch_68 i64)
-  (local $scratch_69 i64)
-  (local $scratch_70 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -100,7 +98,86 @@
    (i32.const 0)
   )
   (block
-   (block $block2
+   (block $block
+    (local.set $7
+     (i64.load offset=pcpu+0x38 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $31
+     (i32.wrap_i64
+      (local.tee $40
+       (i64.add
+        (local.get $7)
+        (i64.const 8)
+       )
+      )
+     )
+    )
+    (local.set $54
+     (@metadata.code.branch_hint "\01")
+     (if (result i32)
+      (i64.lt_u
+       (i64.xor
+        (i64.load align=1
+         (local.tee $30
+          (i32.add
+           (i32.and
+            (i32.shr_u
+             (local.get $31)
+             (i32.const 8)
+            )
+            (i32.const 1048560)
+           )
+           (local.get $28)
+          )
+         )
+        )
+        (i64.add
+         (local.get $40)
+         (i64.const 15)
+        )
+       )
+       (i64.const 4096)
+      )
+      (then
+       (i32.add
+        (local.get $31)
+        (i32.load offset=8 align=1
+         (local.get $30)
+        )
+       )
+      )
+      (else
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.eqz
+         (local.tee $54
+          (call_indirect (type $0)
+           (local.get $40)
+           (i32.const 16)
+           (i32.const record+14)
+           (i32.const 36)
+          )
+         )
+        )
+        (then
+         (local.set $29
+          (i32.const record+14)
+         )
+         (local.set $27
+          (i32.sub
+           (local.get $27)
+           (i32.const 2)
+          )
+         )
+         (br $block)
+        )
+       )
+       (local.get $54)
+      )
+     )
+    )
     (local.set $0
      (i64.load offset=pcpu+0x0 align=1
       (i32.const 0)
@@ -126,12 +203,7 @@
       (i32.const 0)
      )
     )
-    (local.set $7
-     (i64.load offset=pcpu+0x38 align=1
-      (i32.const 0)
-     )
-    )
-    (block $block
+    (block $block1
      (loop $label
       (@metadata.code.branch_hint "\00")
       (if
@@ -143,7 +215,7 @@
         (local.set $29
          (i32.const record+13)
         )
-        (br $block)
+        (br $block1)
        )
       )
       (local.set $27
@@ -152,9 +224,9 @@
         (i32.const 2)
        )
       )
-      (local.set $40
+      (local.set $41
        (i32.ne
-        (local.tee $41
+        (local.tee $42
          (i32.sub
           (i32.wrap_i64
            (local.get $3)
@@ -167,16 +239,16 @@
       )
       (local.set $3
        (block (result i64)
-        (local.set $scratch_62
+        (local.set $scratch_60
          (i64.extend_i32_u
-          (local.get $41)
+          (local.get $42)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $41)
+            (local.get $42)
            )
           )
           (local.set $26
@@ -185,12 +257,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_62)
+        (local.get $scratch_60)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $40)
+       (local.get $41)
        (then
         (local.set $27
          (i32.sub
@@ -198,143 +270,17 @@
           (i32.const 1)
          )
         )
-        (block $block1
-         (local.set $31
-          (i32.wrap_i64
-           (local.tee $42
-            (local.tee $43
-             (i64.add
-              (local.get $4)
-              (i64.const -8)
-             )
-            )
-           )
-          )
-         )
-         (i64.store align=1
-          (@metadata.code.branch_hint "\01")
-          (if (result i32)
-           (i64.eq
-            (i64.and
-             (local.get $42)
-             (i64.const -4089)
-            )
-            (local.get $34)
-           )
-           (then
-            (i32.add
-             (local.get $31)
-             (local.get $35)
-            )
-           )
-           (else
-            (@metadata.code.branch_hint "\01")
-            (if (result i32)
-             (i64.eq
-              (i64.load align=1
-               (local.tee $30
-                (i32.add
-                 (i32.and
-                  (i32.shr_u
-                   (local.get $31)
-                   (i32.const 8)
-                  )
-                  (i32.const 1048560)
-                 )
-                 (local.get $28)
-                )
-               )
-              )
-              (i64.and
-               (i64.add
-                (local.get $42)
-                (i64.const 7)
-               )
-               (i64.const -4096)
-              )
-             )
-             (then
-              (local.set $34
-               (i64.and
-                (local.get $42)
-                (i64.const -4096)
-               )
-              )
-              (local.set $35
-               (i32.load offset=8 align=1
-                (local.get $30)
-               )
-              )
-              (i32.add
-               (local.get $31)
-               (local.get $35)
-              )
-             )
-             (else
-              (@metadata.code.branch_hint "\00")
-              (br_if $block
-               (i32.eqz
-                (local.tee $40
-                 (call_indirect (type $1)
-                  (local.get $42)
-                  (i32.const 8)
-                  (i32.const record+17)
-                  (i32.const 1)
-                 )
-                )
-               )
-              )
-              (i64.store align=1
-               (local.get $40)
-               (i64.const 1048586)
-              )
-              (@metadata.code.branch_hint "\00")
-              (if
-               (call_indirect (type $0)
-                (local.get $40)
-                (i32.const 2)
-               )
-               (then
-                (local.set $29
-                 (call_indirect (type $0)
-                  (i32.const record+17)
-                  (i32.const 4)
-                 )
-                )
-                (local.set $4
-                 (local.get $43)
-                )
-                (br $block)
-               )
-              )
-              (br $block1)
-             )
-            )
-           )
-          )
-          (i64.const 1048586)
-         )
-        )
-        (local.set $4
-         (local.get $43)
-        )
-        (local.set $27
-         (i32.sub
-          (local.get $27)
-          (i32.const 9)
-         )
-        )
         (local.set $31
          (i32.wrap_i64
-          (local.tee $56
+          (local.tee $40
            (i64.add
             (local.get $4)
-            (i64.const -32)
+            (i64.const -40)
            )
           )
          )
         )
-        (local.set $54
+        (local.set $55
          (@metadata.code.branch_hint "\01")
          (if (result i32)
           (i64.eq
@@ -354,7 +300,7 @@
            )
            (i64.and
             (i64.add
-             (local.get $56)
+             (local.get $40)
              (i64.const 39)
             )
             (i64.const -4096)
@@ -372,161 +318,109 @@
            (@metadata.code.branch_hint "\00")
            (if
             (i32.eqz
-             (local.tee $54
-              (call_indirect (type $1)
-               (local.get $56)
+             (local.tee $55
+              (call_indirect (type $0)
+               (local.get $40)
                (i32.const 40)
-               (i32.const record+4)
+               (i32.const record+17)
                (i32.const 37)
               )
              )
             )
             (then
              (local.set $29
-              (i32.const record+4)
+              (i32.const record+17)
              )
-             (br $block)
-            )
-           )
-           (local.get $54)
-          )
-         )
-        )
-        (local.set $31
-         (i32.wrap_i64
-          (local.tee $57
-           (i64.add
-            (local.get $7)
-            (i64.const 8)
-           )
-          )
-         )
-        )
-        (local.set $55
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.lt_u
-           (i64.xor
-            (i64.load align=1
-             (local.tee $30
-              (i32.add
-               (i32.and
-                (i32.shr_u
-                 (local.get $31)
-                 (i32.const 8)
-                )
-                (i32.const 1048560)
-               )
-               (local.get $28)
-              )
-             )
-            )
-            (i64.add
-             (local.get $57)
-             (i64.const 15)
-            )
-           )
-           (i64.const 4096)
-          )
-          (then
-           (i32.add
-            (local.get $31)
-            (i32.load offset=8 align=1
-             (local.get $30)
-            )
-           )
-          )
-          (else
-           (@metadata.code.branch_hint "\00")
-           (if
-            (i32.eqz
-             (local.tee $55
-              (call_indirect (type $1)
-               (local.get $57)
-               (i32.const 16)
-               (i32.const record+4)
-               (i32.const 36)
-              )
-             )
-            )
-            (then
-             (local.set $29
-              (i32.const record+4)
-             )
-             (br $block)
+             (br $block1)
             )
            )
            (local.get $55)
           )
          )
         )
+        (i64.store offset=32 align=1
+         (local.get $55)
+         (i64.const 1048586)
+        )
+        (local.set $4
+         (i64.add
+          (local.get $4)
+          (i64.const -8)
+         )
+        )
+        (local.set $27
+         (i32.sub
+          (local.get $27)
+          (i32.const 9)
+         )
+        )
         (i64.store offset=24 align=1
-         (local.get $54)
+         (local.get $55)
          (local.get $5)
         )
         (i64.store offset=16 align=1
-         (local.get $54)
+         (local.get $55)
          (local.get $3)
         )
         (i64.store offset=8 align=1
-         (local.get $54)
+         (local.get $55)
          (local.get $0)
         )
-        (local.set $42
+        (local.set $40
          (i64.load align=1
-          (local.get $55)
+          (local.get $54)
          )
         )
-        (local.set $43
+        (local.set $46
          (i64.load offset=8 align=1
-          (local.get $55)
+          (local.get $54)
          )
         )
         (i32.store align=1
-         (local.get $54)
-         (local.tee $40
+         (local.get $55)
+         (local.tee $41
           (i32.add
            (i32.wrap_i64
-            (local.get $42)
+            (local.get $40)
            )
            (i32.wrap_i64
-            (local.get $43)
+            (local.get $46)
            )
           )
          )
         )
         (local.set $49
          (i64.load offset=16 align=1
-          (local.get $54)
+          (local.get $55)
          )
         )
         (local.set $51
          (i64.load offset=24 align=1
-          (local.get $54)
+          (local.get $55)
          )
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_68
-           (local.tee $58
+          (local.set $scratch_66
+           (local.tee $56
             (i64.add
-             (local.get $42)
-             (local.get $43)
+             (local.get $40)
+             (local.get $46)
             )
            )
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_67
+            (local.set $scratch_65
              (local.get $49)
             )
             (local.set $4
              (block (result i64)
-              (local.set $scratch_66
-               (local.tee $60
+              (local.set $scratch_64
+               (local.tee $58
                 (i64.add
                  (i64.add
-                  (local.tee $59
+                  (local.tee $57
                    (i64.add
                     (i64.add
                      (local.get $4)
@@ -543,43 +437,43 @@
               )
               (local.set $5
                (block (result i64)
-                (local.set $scratch_65
+                (local.set $scratch_63
                  (local.get $51)
                 )
                 (local.set $23
                  (block (result i64)
-                  (local.set $scratch_64
-                   (local.get $42)
+                  (local.set $scratch_62
+                   (local.get $40)
                   )
                   (local.set $24
                    (block (result i64)
-                    (local.set $scratch_63
-                     (local.get $43)
+                    (local.set $scratch_61
+                     (local.get $46)
                     )
                     (local.set $26
                      (i32.const 4865)
                     )
-                    (local.get $scratch_63)
+                    (local.get $scratch_61)
                    )
                   )
-                  (local.get $scratch_64)
+                  (local.get $scratch_62)
                  )
                 )
-                (local.get $scratch_65)
+                (local.get $scratch_63)
                )
               )
-              (local.get $scratch_66)
+              (local.get $scratch_64)
              )
             )
-            (local.get $scratch_67)
+            (local.get $scratch_65)
            )
           )
-          (local.get $scratch_68)
+          (local.get $scratch_66)
          )
         )
-        (local.set $42
+        (local.set $40
          (i64.load offset=32 align=1
-          (local.get $54)
+          (local.get $55)
          )
         )
         (@metadata.code.branch_hint "\00")
@@ -587,29 +481,29 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $42)
+            (local.get $40)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $42)
+          (local.get $40)
          )
          (then
           (drop
-           (call_indirect (type $0)
+           (call_indirect (type $1)
             (i32.const record+12)
             (i32.const 6)
            )
           )
-          (br $block)
+          (br $block1)
          )
         )
-        (local.set $43
-         (local.get $42)
+        (local.set $46
+         (local.get $40)
         )
         (local.set $4
          (block (result i64)
-          (local.set $scratch_70
+          (local.set $scratch_68
            (i64.add
             (local.get $4)
             (i64.const 8)
@@ -617,7 +511,7 @@
           )
           (local.set $25
            (block (result i64)
-            (local.set $scratch_69
+            (local.set $scratch_67
              (i64.and
               (i64.extend_i32_u
                (i64.lt_u
@@ -634,15 +528,15 @@
             (local.set $26
              (i32.const 13057)
             )
-            (local.get $scratch_69)
+            (local.get $scratch_67)
            )
           )
-          (local.get $scratch_70)
+          (local.get $scratch_68)
          )
         )
         (if
          (i64.eq
-          (local.get $43)
+          (local.get $46)
           (i64.const 1048586)
          )
          (then
@@ -651,10 +545,10 @@
         )
         (local.set $29
          (call $fimport$0
-          (local.get $43)
+          (local.get $46)
          )
         )
-        (br $block)
+        (br $block1)
        )
        (else
         (@metadata.code.branch_hint "\00")
@@ -668,14 +562,14 @@
          )
          (then
           (local.set $29
-           (call_indirect (type $0)
+           (call_indirect (type $1)
             (i32.const record+15)
             (i32.const 5)
            )
           )
          )
         )
-        (br $block)
+        (br $block1)
        )
       )
      )
@@ -700,7 +594,7 @@
      (i32.const 0)
      (local.get $5)
     )
-    (br $block2)
+    (br $block)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

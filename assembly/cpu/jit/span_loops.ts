@@ -1,0 +1,78 @@
+/** Spans of loops: what is accessed through registers that a loop leaves alone is looked up once, before it. */
+import { JitBlock, JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
+import { BlockOff } from "../code_cache";
+import { J, jget, jset } from "./buffer";
+import { emitEffects } from "./codegen";
+import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
+import { lastOf } from "./loops";
+import { beginPiece } from "./slots";
+import { enterLoop, inheritSpans } from "./span_flow";
+import { SummaryOff, gatherAll, summaryOf, worthwhile } from "./span_plan";
+import { AccessOff, MAX_ACCESSES, Root, SpanOff, accessAt, openSpans, pinHosts, spanAt } from "./spans";
+
+/** [] -> []: opens the spans of the loop whose header is block `n`. All state is in the locals, general registers in the pCPU block. */
+export function openLoopSpans(n: u32): void {
+  jset(JitOff.valid, 0);
+  jset(JitOff.pending, 0);
+  jset(JitOff.spill, 0);
+  const last = lastOf(n, jget(JitOff.order)), kept = keptIn(n, last), u = headOf(blockOf(n)) + RecOff.SIZE;
+  inheritSpans(n);
+  dropOthers(kept);
+  if (kept && worthwhile(u, u + RecOff.SIZE)) {
+    noteAll(n, last, kept);
+    gatherAll(jget(JitOff.accessCount), 1);
+    beginPiece(0);
+    openSpans(u, load<u16>(headOf(blockOf(n)), BlockOff.count));
+    emitEffects();
+  }
+  pinHosts();
+  beginPiece(0);
+  enterLoop(n);
+}
+
+/** Registers, as bits, that have at the end of each block of the loop what they had where it began; none if something in the loop may drop
+ *  translations. */
+function keptIn(h: u32, last: i32): u32 {
+  let kept: u32 = 0xffff | 1 << Root.constant;
+  for (let i = rpo(h); <i32>i <= last; i++) {
+    const n = ordered(i), s = summaryOf(n);
+    if (n == JitBlock.DISPATCH || !dominates(h, n)) continue;
+    if (load<u8>(s, SummaryOff.stops)) return 0;
+    for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) {
+      if (load<u8>(s + slot, SummaryOff.roots) != <u8>slot || load<i32>(s + (slot << 2), SummaryOff.distances) != 0) kept &= ~(1 << <u32>slot);
+    }
+  }
+  return kept;
+}
+
+/** Forgets inherited spans of registers that are not `kept`. */
+function dropOthers(kept: u32): void {
+  const count = jget(JitOff.spanCount);
+  let left: u32 = 0;
+  for (let k: u32 = 0; k < count; k++) {
+    const s = spanAt(k);
+    if (!(kept >> load<u8>(s) & 1)) continue;
+    memory.copy(spanAt(left), s, SpanOff.SIZE);
+    left++;
+  }
+  jset(JitOff.spanCount, left);
+}
+
+/** The loop's accesses through registers that are `kept`. */
+function noteAll(h: u32, last: i32, kept: u32): void {
+  let count: u32 = 0;
+  for (let i = rpo(h); <i32>i <= last; i++) {
+    const n = ordered(i), s = summaryOf(n);
+    if (n == JitBlock.DISPATCH || !dominates(h, n)) continue;
+    const accesses = <u32>load<u8>(s);
+    for (let k: u32 = 0; k < accesses && count < MAX_ACCESSES; k++) {
+      const from = s + SummaryOff.accesses + <usize>k * AccessOff.SIZE, root = <u32>load<u8>(from);
+      if (root > <u32>Root.constant || !(kept >> root & 1)) continue;
+      memory.copy(accessAt(count), from, AccessOff.SIZE);
+      if (i != rpo(h)) store<u8>(accessAt(count), 1, AccessOff.ahead);
+      count++;
+    }
+  }
+  jset(JitOff.accessCount, count);
+}
