@@ -111,14 +111,25 @@ function look(): usize {
   return open(interrupt == NO_INTERRUPT ? resume() : interrupt);
 }
 
+/** A delivery that unwound, with no instruction since the last one: they can follow each other for ever, too (abnormal). */
+function countDelivery(): void {
+  const budget = load<i64>(PCPU, PcpuOff.budget) - 1;
+  store<i64>(PCPU, budget, PcpuOff.budget);
+  if (budget < 0) leave(Exit.budget); // the fault stays pending
+}
+
 /** run() begins, also after an unwound fault. */
 export function start(): usize {
   if (checkPhase() > Check.idle) {
     const u = checkUnwound();
     if (u) return u;
   }
+  const idle = load<u32>(PCPU, PcpuOff.sliceLength) == load<u32>(PCPU, PcpuOff.left);
   close();
-  if (load<i32>(PCPU, PcpuOff.faultVector) >= 0) return 0;
+  if (load<i32>(PCPU, PcpuOff.faultVector) >= 0) {
+    if (idle) countDelivery();
+    return 0;
+  }
   if (load<i32>(PCPU, PcpuOff.exit)) return 0;
   return look();
 }

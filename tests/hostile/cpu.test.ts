@@ -52,6 +52,11 @@ random("neither fails nor reaches beyond its domain", async () => {
   assert.ok(cases > 10, `${cases} cases`);
 });
 
+random("faults whose delivery unwinds, one after another, use up the budget", async () => {
+  const { findings } = await hunt(import.meta.url, 56_750_133, 56_750_134, 8000);
+  assert.is(findings.length, 0, findings.join("\n"));
+});
+
 if (isMainThread) {
   endless.run();
   random.run();
