@@ -90,6 +90,7 @@ export function replayTranslated(title: string, file: string, rows: Rows, casesO
     hardware(`${ENVS[env].name} code`, async () => {
       const pc = await BatchPc.create(undefined, undefined, TRANSLATING);
       pc.leadIn = true;
+      const restless = Region.PCPUS + PcpuOff.JIT + JitOff.restless;
       const byKey = new Map(rows.map((row) => [row.key, row]));
       const wrong: string[] = [];
       let [at, count, cases] = [0, 0, 0];
@@ -103,6 +104,7 @@ export function replayTranslated(title: string, file: string, rows: Rows, casesO
           next = behind;
           if (count++ % n) continue;
           cases++;
+          pc.memory.u8.fill(0, restless, restless + 1024); // each case overwrites the last one's code
           const found = differences(c, want, pc.run(c), c.defined);
           if (found.length) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
         }
