@@ -285,15 +285,21 @@ function bit(offset: u32): u32 {
   return offset >= <u32>PcpuOff.segBase ? 1 << (16 + ((offset - PcpuOff.segBase) >> 3)) : 0;
 }
 
+/** Registers of record `u`, of the region entered at `head`; false if its helper performs it. */
+function noteRecord(u: usize, head: usize): bool {
+  const sse = sseProperties(u), template = !sse && isTemplate(u), x87 = takesX87(u, head);
+  if (sse) noteSse(u, sse);
+  else if (template) noteRegisters(u);
+  if (x87) noteX87(u);
+  return sse != 0 || template || x87;
+}
+
 /** Bits of the slots that record `u`, of the region entered at `head`, names; in the upper half those that it may change. */
 export function registersOf(u: usize, head: usize): u64 {
   const used = jget(JitOff.used), written = jget(JitOff.written);
   jset(JitOff.used, 0);
   jset(JitOff.written, 0);
-  const sse = sseProperties(u);
-  if (sse) noteSse(u, sse);
-  else if (isTemplate(u)) noteRegisters(u);
-  if (takesX87(u, head)) noteX87(u);
+  noteRecord(u, head);
   const slots = <u64>jget(JitOff.used) | <u64>jget(JitOff.written) << 32;
   jset(JitOff.used, used);
   jset(JitOff.written, written);
@@ -307,13 +313,7 @@ function follow(i: u32, head: usize): void {
   setFlag(b, JitBlockFlag.followed);
   let others: u32 = 0;
   for (let k: u32 = 1; k <= records; k++) {
-    const u = h + <usize>k * RecOff.SIZE;
-    const sse = sseProperties(u);
-    if (sse) noteSse(u, sse);
-    else if (isTemplate(u)) noteRegisters(u);
-    const x87 = takesX87(u, head);
-    if (x87) noteX87(u);
-    if (!sse && !x87 && !isTemplate(u)) others++;
+    if (!noteRecord(h + <usize>k * RecOff.SIZE, head)) others++;
   }
   jset(JitOff.others, jget(JitOff.others) + others);
   const leaf = load<u8>(b, JitBlock.flags) & JitBlockFlag.leaf;
@@ -433,11 +433,17 @@ function insertTarget(b: usize, n: u8, rip: u64): void {
   store<u8>(b, <u8>(count + 1), JitBlock.succCount);
 }
 
+/** Behind the last record that block `b` has for itself. */
+export function endOf(b: usize): usize {
+  const h = headOf(b);
+  return isShort(b) ? <usize>load<u32>(b, JitBlock.term) : h + (<usize>recordsOf(h) + 1) * RecOff.SIZE;
+}
+
 /** The flags a block begins with can be seen: by an instruction, by a fault, or by what follows. */
 export function flagsLive(n: u32): bool {
   // an interrupt may be taken where a loop begins again
   if (load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop) return true;
-  const b = blockOf(n), h = headOf(b), end = isShort(b) ? <usize>load<u32>(b, JitBlock.term) : h + (<usize>recordsOf(h) + 1) * RecOff.SIZE;
+  const b = blockOf(n), h = headOf(b), end = endOf(b);
   for (let u = h + RecOff.SIZE; u < end; u += RecOff.SIZE) {
     if (!isTemplate(u)) return true;
     const d = <i32>load<u16>(u, RecOff.desc), form = d & 7, op = (d >> 5) & 15;

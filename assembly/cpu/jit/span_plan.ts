@@ -5,16 +5,14 @@
  *  A summary: accesses u8, 1 if blocks behind do not count u8, at 16 root of each register where the block ends u8[16], at 32 its
  *  distance i32[16], at 96 accesses of AccessOff's form. */
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
-import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
-import { recordsOf } from "../code_cache";
 import { performAny } from "../perform";
 import { J, jget, jset } from "./buffer";
 import { Emit, Term, carryLevel, setCarryLevel } from "./emit";
 import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { local } from "./node";
-import { flagsLive, isTemplate } from "./region";
+import { endOf, flagsLive, isTemplate } from "./region";
 import { CURRENT_SLOTS, beginPiece, cur, setCur, temp64 } from "./slots";
 import { mayHaveSpans } from "./span_runtime";
 import { AccessOff, MAX_ACCESSES, MAX_SPANS, Root, accessAt, addSpan, beginSpans, findRoot, freeHost, noteAccess, openSpans, spanAt, SpanOff } from "./spans";
@@ -36,12 +34,11 @@ export function summarize(): void {
   for (let i: u32 = 0; i < count; i++) {
     const n = ordered(i);
     if (n == JitBlock.DISPATCH) continue;
-    const b = blockOf(n), head = headOf(b), s = summaryOf(n);
-    const end = load<u8>(b, JitBlock.flags) & JitBlockFlag.short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
+    const b = blockOf(n), s = summaryOf(n);
     store<u64>(J, load<u64>(b, JitBlock.ripBase), JitOff.ripBase);
     beginPiece(0);
     beginSpans();
-    const stopped = perform(head + RecOff.SIZE, end, s);
+    const stopped = perform(headOf(b) + RecOff.SIZE, endOf(b), s);
     const accesses = min(jget(JitOff.accessCount), <u32>SummaryOff.MAX);
     store<u8>(s, <u8>accesses);
     store<u8>(s, u8(stopped), SummaryOff.stops);

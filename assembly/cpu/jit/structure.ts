@@ -20,7 +20,7 @@
 import { JitBlock, JitBlockFlag, JitCarry, JitOff } from "../../abi/jit";
 import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { BlockOff, recordsOf } from "../code_cache";
+import { BlockOff } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
@@ -34,7 +34,7 @@ import { Import } from "./imports";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
 import { blockOf, headOf, ripOf, succ } from "./graph";
-import { flagsLive, isTemplate, templateOf } from "./region";
+import { endOf, flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
@@ -512,7 +512,7 @@ function emitBlock(n: u32): void {
   jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
-  const end = short ? <usize>load<u32>(b, JitBlock.term) : head + (<usize>recordsOf(head) + 1) * RecOff.SIZE;
+  const end = endOf(b);
   inheritSpans(n);
   planBlock(n, head + RecOff.SIZE, end);
   for (let u = head + RecOff.SIZE; u < end; u += RecOff.SIZE) {
