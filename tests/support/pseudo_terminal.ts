@@ -1,6 +1,7 @@
-/** A shell on a real pseudo terminal, with somebody to type and to read. The terminal is that of script(1), of util-linux and
- *  so of every Debian. What a terminal answers by itself is answered: the question where its cursor is. */
+/** A shell on a real pseudo terminal, with somebody to type and to read. The line is that of script(1), of util-linux and so of
+ *  every Debian; the terminal at its end is xterm.js, which answers what terminals answer by themselves: where the cursor is. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import xterm from "@xterm/headless";
 import { Transcript } from "./transcript";
 
 const ROWS = 24;
@@ -16,6 +17,7 @@ export function hasPseudoTerminal(): boolean {
 
 export class PseudoTerminal {
   readonly screen = new Transcript();
+  private readonly terminal = new xterm.Terminal({ rows: ROWS, cols: COLUMNS });
   private readonly process: ChildProcess;
   private readonly closed: Promise<void>;
 
@@ -27,9 +29,9 @@ export class PseudoTerminal {
     });
     this.closed = new Promise((resolve) => this.process.on("close", () => resolve()));
     this.process.stdin?.on("error", () => {}); // it went before our last words
+    this.terminal.onData((answer) => this.type(answer));
     this.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      this.screen.add(text);
-      this.answer(text);
+      this.terminal.write(text, () => this.screen.add(text)); // seen after it was answered: what is typed then comes behind the answer
     });
   }
 
@@ -57,16 +59,7 @@ export class PseudoTerminal {
   async close(): Promise<void> {
     this.process.kill("SIGKILL");
     await this.closed;
-  }
-
-  /** "Report Cursor Position" (ECMA-48, DSR 6): the last row, in the column where the text since its start ends. */
-  private answer(text: string): void {
-    for (let at = text.indexOf("\x1b[6n"); at >= 0; at = text.indexOf("\x1b[6n", at + 1)) {
-      const before = text.slice(0, at);
-      const line = before.slice(Math.max(before.lastIndexOf("\n"), before.lastIndexOf("\r")) + 1);
-      const column = before.endsWith("\x1b[999;999H") ? COLUMNS : line.replace(/\x1b\[[\d;]*[A-Za-z]/g, "").length + 1;
-      this.type(`\x1b[${ROWS};${Math.min(column, COLUMNS)}R`);
-    }
+    this.terminal.dispose();
   }
 }
 
