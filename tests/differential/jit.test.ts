@@ -11,7 +11,12 @@ import { makeProgram, PROGRAM_FLAGS, PROGRAM_WINDOWS, type Program, without } fr
 
 const both = suite("translated against interpreted");
 const seed = process.env.XENOLITH_SEED ?? String(Date.now());
-const PROGRAMS = 250;
+/** How the translating processor runs: as it is meant to, with pages it has to ask for again and again, compared at each exit of a region. */
+const WAYS = [
+  { name: "", programs: 250, jit: EAGER, forgetful: 0 },
+  { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 300 },
+  { name: ", each region checked", programs: 120, jit: { ...EAGER, check: true }, forgetful: 0 },
+] as const;
 const BUDGET = 2_000_000;
 
 function compare(translated: BatchPc, interpreted: BatchPc, program: Program): string[] {
@@ -25,13 +30,15 @@ function shrink(translated: BatchPc, interpreted: BatchPc, program: Program): Pr
   return without(program, removed);
 }
 
-for (const [name, env] of [["64-bit", 0], ["32-bit", 1]] as const)
-  both(`${PROGRAMS} programs of ${name} code (seed ${seed})`, async () => {
+const CODE = [["64-bit", 0], ["32-bit", 1]] as const;
+for (const [{ name, programs, jit, forgetful }, [bits, env]] of WAYS.flatMap((way) => CODE.map((code) => [way, code] as const)))
+  both(`${programs} programs of ${bits} code${name} (seed ${seed})`, async () => {
     assert.is(ENVS[env].bits, env === 0 ? 64 : 32);
-    const translated = await BatchPc.create(PROGRAM_WINDOWS, undefined, EAGER);
+    const translated = await BatchPc.create(PROGRAM_WINDOWS, undefined, jit);
+    translated.forgetful = forgetful;
     const interpreted = await BatchPc.create(PROGRAM_WINDOWS, undefined, false);
-    for (let i = 0; i < PROGRAMS; i++) {
-      const program = makeProgram(env, `${seed} jit ${i}`, i % 3 === 0);
+    for (let i = 0; i < programs; i++) {
+      const program = makeProgram(env, `${seed} jit${name} ${i}`, i % 3 === 0);
       const found = compare(translated, interpreted, program);
       if (found.length) {
         const small = shrink(translated, interpreted, program);
@@ -40,7 +47,7 @@ for (const [name, env] of [["64-bit", 0], ["32-bit", 1]] as const)
       }
     }
     const words = (pc: BatchPc, word: number) => pc.memory.get32(Region.PCPUS + PcpuOff.JIT + word);
-    assert.ok(words(translated, JitOff.translated) > PROGRAMS, "programs were translated");
+    assert.ok(words(translated, JitOff.translated) > programs, "programs were translated");
     assert.is(words(interpreted, JitOff.translated), 0);
   });
 

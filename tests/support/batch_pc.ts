@@ -1,7 +1,9 @@
 /** The core as a runner of tests/hardware/native.ts cases: thousands a second. Code runs at CPL 3 with exceptions on a stack
  *  of their own, and the HLT behind each case ends it with #GP; so the case owns every register, as it does natively. */
+import { describeDifference } from "../../src/machine/jit_check";
 import type { MachineMemory } from "../../src/machine/memory";
 import type { CoreOptions } from "../../src/machine/core";
+import { Exit } from "../../assembly/abi/exit";
 import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { RecOff } from "../../assembly/abi/record";
 import { Handler } from "../../assembly/cpu/handler";
@@ -37,6 +39,8 @@ export class BatchPc {
   private readonly taken = new Uint8Array(CODE_SIZE / 16);
   /** Instructions performed so far. */
   executed = 0;
+  /** Every so many instructions the data pages lose their accessed and dirty flags, and the processor all it knows of them; 0: never. */
+  forgetful = 0;
   /** Cases begin with the lead-in (TRANSLATING): 64-bit code, and 32-bit code of flat segments. */
   leadIn = false;
 
@@ -188,7 +192,8 @@ export class BatchPc {
       at += length;
     }
     if (c.fpu) this.loadFpu(c.fpu);
-    const exit = core.run(budget);
+    const exit = this.forgetful ? this.runForgetting(budget) : core.run(budget);
+    if (exit === Exit.difference) throw new Error(describeDifference(mem, 0).join("\n"));
     this.executed += budget - Number(mem.get64(base + PcpuOff.budget));
 
     // the frame of the exception that ended the case
@@ -221,6 +226,30 @@ export class BatchPc {
       memory,
       fpu,
     };
+  }
+
+  private runForgetting(budget: number): number {
+    const { mem, core } = this.pc;
+    for (let left = budget; ; ) {
+      this.unmarkPages();
+      const part = Math.min(left, this.forgetful);
+      const exit = core.run(part);
+      left -= part - Number(BigInt.asIntN(64, mem.get64(Region.PCPUS + PcpuOff.budget)));
+      if (exit === Exit.budget && left > 0) continue;
+      mem.set64(Region.PCPUS + PcpuOff.budget, BigInt.asUintN(64, BigInt(left)));
+      return exit;
+    }
+  }
+
+  private unmarkPages(): void {
+    const { core, guest, vcpu } = this.pc;
+    const exports = core.exports as unknown as Exports;
+    for (const [address] of PAGES) {
+      const entry = PML4 + 0x4000 + ((address >> 12) & 511) * 8;
+      guest.set32(entry, guest.get32(entry) & ~0x60);
+    }
+    exports.switchTo(0);
+    exports.switchTo(vcpu);
   }
 
   private jumpTo(c: Case): number {

@@ -1,12 +1,14 @@
 /** Nodes and effects to WebAssembly. A value is written where it is needed, at the width it is needed; one that is needed again
  *  stays in a temporary. Code off the main path (`cold`) computes what it needs anew. */
 import { FlagsKind, PcpuOff, TlbOff } from "../../abi/layout";
-import { JitOff } from "../../abi/jit";
+import { JitBlock, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag } from "../../abi/x86";
+import { BlockOff } from "../code_cache";
 import { Rmw } from "../machine";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned } from "./buffer";
+import { blockOf, headOf, succ } from "./graph";
 import { Effect, EffectOff, Leave, displacementOf, effectAt, hostOf, inSpan } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
@@ -482,20 +484,43 @@ function translateSpan(e: usize): void {
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  i32const(u);
-  localSet(Local.result);
-  const uncounted = load<i32>(e, EffectOff.flags);
-  if (uncounted) {
-    localGet(Local.left);
-    i32const(uncounted);
-    byte(Wasm.i32sub);
-    localSet(Local.left);
+  const loop = load<u32>(e, EffectOff.flags);
+  if (loop) leaveBefore(loop - 1, 2);
+  else {
+    i32const(u);
+    localSet(Local.result);
+    leave(2);
   }
-  leave(2);
   byte(Wasm.end);
   localGet(hostOf(e));
   byte(Wasm.end);
   localSet(hostOf(e));
+}
+
+/** Leaves before the loop with header `n`, to the block that comes next: one in the loop's middle if that entry is meant. */
+function leaveBefore(n: u32, extra: u32): void {
+  const b = blockOf(n), first = <u32>load<u8>(b, JitBlock.succCount), routes = <u32>load<u8>(b, JitBlock.extra);
+  for (let i: u32 = 0; i < routes; i++) {
+    localGet(Local.route);
+    i32const(load<u8>(b + i, JitBlock.keys));
+    byte(Wasm.i32eq);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    leaveInto(headOf(blockOf(succ(b, first + i))), extra + 1);
+    byte(Wasm.end);
+  }
+  leaveInto(headOf(b), extra);
+}
+
+/** Leaves to the first record of a block that is not counted yet. */
+function leaveInto(head: usize, extra: u32): void {
+  i32const(<i32>(head + RecOff.SIZE));
+  localSet(Local.result);
+  localGet(Local.left);
+  i32const(load<u16>(head, BlockOff.count));
+  byte(Wasm.i32sub);
+  localSet(Local.left);
+  leave(extra);
 }
 
 /** A write whose address is used by the next effect only. After a miss it is looked at whether code has changed, which a hit cannot have done. */

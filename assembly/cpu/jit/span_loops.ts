@@ -1,7 +1,6 @@
 /** Spans of loops: what is accessed through registers that a loop leaves alone is looked up once, before it. */
 import { JitBlock, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
-import { BlockOff } from "../code_cache";
 import { J, jget, jset } from "./buffer";
 import { emitEffects } from "./codegen";
 import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
@@ -23,7 +22,7 @@ export function openLoopSpans(n: u32): void {
     noteAll(n, last, kept);
     gatherAll(jget(JitOff.accessCount), 1);
     beginPiece(0);
-    openSpans(u, load<u16>(headOf(blockOf(n)), BlockOff.count));
+    openSpans(u, n + 1);
     emitEffects();
   }
   pinHosts();

@@ -159,28 +159,29 @@ export function noteAccess(lin: i32, w: i32, write: bool): void {
 
 @inline function hostLocal(n: u32): u32 { return load<u16>(spanAt(n), SpanOff.host); }
 
-/** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at, where `uncounted` instructions count as done. */
-function open(n: u32, first: i32, u: usize, uncounted: u32): void {
+/** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at. `loop`: see openSpans. */
+function open(n: u32, first: i32, u: usize, loop: u32): void {
   const s = spanAt(n), h = hostLocal(n);
   const a = is64() ? first : extend(Node.zext, first, 4);
   use(a);
   const e = effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u);
   store<u8>(e, load<u8>(s, SpanOff.write), EffectOff.cc);
-  store<u32>(e, uncounted, EffectOff.flags);
+  store<u32>(e, loop, EffectOff.flags);
   store<u8>(s, 1, SpanOff.open);
 }
 
-/** Opens the spans of registers, ahead of record `u`. All state is in the locals. */
-export function openSpans(u: usize, uncounted: u32 = 0): void {
+/** Opens the spans of registers, ahead of record `u`. All state is in the locals. `loop`: number of the block + 1 if that is a loop's header
+ *  which is not entered yet. */
+export function openSpans(u: usize, loop: u32 = 0): void {
   const count = jget(JitOff.spanCount);
   for (let n: u32 = 0; n < count; n++) {
     const s = spanAt(n), root = <u32>load<u8>(s, SpanOff.root);
     if (root >= <u32>Root.loaded || load<u8>(s, SpanOff.open)) continue;
     const lo = constant(load<i64>(s, SpanOff.lo));
-    if (root == Root.constant) open(n, lo, u, uncounted);
+    if (root == Root.constant) open(n, lo, u, loop);
     else {
       want(root);
-      open(n, binary(Node.add, local(root), lo), u, uncounted);
+      open(n, binary(Node.add, local(root), lo), u, loop);
     }
   }
 }
