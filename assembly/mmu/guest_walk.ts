@@ -120,7 +120,7 @@ function lastLevel(lin: u64, access: u32): i32 {
     store<u64>(PCPU, entry, WalkOff.entry);
     store<u32>(PCPU, at, WalkOff.entryAt);
     store<u32>(PCPU, 1, WalkOff.steps);
-    if (!setFlags(dirty)) return Outcome.changed;
+    if (!setFlags(dirty, (access & Pfec.I) != 0)) return Outcome.changed;
   }
   return found((upper & <u32>entry), nx, <u32>entry | dirty, 12, (entry & FRAME) | (lin & 0xfff));
 }
@@ -173,7 +173,7 @@ function walk32(table: u64, lin: u32, access: u32): i32 {
 function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa: u64): i32 {
   if (!permits(access, rights, nx)) return refuse(access, Pfec.P);
   const dirty: u32 = access & Pfec.W ? Pte.D : 0;
-  if (!setFlags(dirty)) return Outcome.changed;
+  if (!setFlags(dirty, (access & Pfec.I) != 0)) return Outcome.changed;
   return found(rights, nx, leaf | dirty, shift, gpa);
 }
 
@@ -239,7 +239,7 @@ function note(gpa: u64): usize {
 }
 
 /** Sets the accessed flag in all entries used and `dirty` in the last. False if an entry has changed meanwhile. */
-function setFlags(dirty: u32): bool {
+function setFlags(dirty: u32, fetch: bool): bool {
   const steps = load<u32>(PCPU, WalkOff.steps);
   const wide = (cr4() & Cr4.PAE) != 0;
   for (let step: u32 = 0; step < steps; step++) {
@@ -248,7 +248,7 @@ function setFlags(dirty: u32): bool {
     if (wanted == entry) continue;
     const at = <usize>load<u32>(PCPU + (<usize>step << 2), WalkOff.entryAt);
     if (!at) continue;
-    if (checkPhase() > Check.idle) tableWritten(at);
+    if (checkPhase() > Check.idle) tableWritten(at, fetch);
     beforeStore(at, wide ? 8 : 4);
     if (wide) { if (atomic.cmpxchg<u64>(at, entry, wanted) != entry) return false; }
     else if (atomic.cmpxchg<u32>(at, <u32>entry, <u32>wanted) != <u32>entry) return false;

@@ -3,6 +3,7 @@
  *  filled, accesses to devices. */
 import { Check, CheckNote, CheckOff, JitOff } from "../abi/jit";
 import { FrameOff, PcpuOff } from "../abi/layout";
+import { Pte } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { unwind } from "../env";
 import { frameOf } from "./p2m";
@@ -24,10 +25,17 @@ export function cut(): void {
   note(CheckNote.cut);
 }
 
+/** Where the page of `host` is kept as it was; 0 if it is not. */
+function savedPage(host: usize): usize {
+  const page = host & ~4095, count = cget(CheckOff.pages);
+  for (let i: u32 = 0; i < count; i++) if (<usize>load<u32>(area(CheckOff.list) + (<usize>i << 2)) == page) return area(CheckOff.pagesBefore) + (<usize>i << 12);
+  return 0;
+}
+
 /** The page of `host` is about to change; false if there is no room to keep it. */
 function savePage(host: usize): bool {
   const page = host & ~4095, count = cget(CheckOff.pages);
-  for (let i: u32 = 0; i < count; i++) if (<usize>load<u32>(area(CheckOff.list) + (<usize>i << 2)) == page) return true;
+  if (savedPage(host)) return true;
   if (count == CheckOff.MAX_PAGES) return false;
   store<u32>(area(CheckOff.list) + (<usize>count << 2), <u32>page);
   memory.copy(area(CheckOff.pagesBefore) + (<usize>count << 12), page, 4096);
@@ -51,9 +59,15 @@ export function mayWrite(host: usize, len: u32): bool {
   return false;
 }
 
-/** A page walk sets flags at `host`. */
-export function tableWritten(host: usize): void {
-  if (!savePage(host) || hitsCode(host, 8)) note(CheckNote.spoiled);
+/** A page walk sets flags at `host`. A `fetch` is made once, by whoever comes by first: the block it is for stays decoded, and so does the flag. */
+export function tableWritten(host: usize, fetch: bool): void {
+  if (hitsCode(host, 8)) note(CheckNote.spoiled);
+  if (!fetch) {
+    if (!savePage(host)) note(CheckNote.spoiled);
+    return;
+  }
+  const saved = savedPage(host);
+  if (saved) store<u8>(saved + (host & 4095), load<u8>(saved + (host & 4095)) | <u8>Pte.A);
 }
 
 /** A TLB entry was filled while a region runs. */
