@@ -4,6 +4,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { withGuest } from "../support/guest_console";
 import { linuxOrSkip } from "../support/guests";
+import { becomes, cpuDuring } from "../support/quiet";
+import { SLACK } from "../support/transcript";
 
 const BOOT = 90; // seconds; five on a quiet machine
 const guest = await linuxOrSkip("debian");
@@ -53,10 +55,8 @@ it("boots to a shell that knows where it runs, keeps time, idles and powers off"
     guest.type("sleep 100\n");
     await guest.expect(/sleep 100\r\n/, 10);
     await pause(500);
-    const interrupted = Date.now();
     guest.type("\x03");
     await guest.expect(/\^C.*# /s, 10);
-    assert.ok(Date.now() - interrupted < 5000, "Ctrl-C");
 
     await guest.batch();
     const warnings = (await guest.run("dmesg -r | grep '^<[0-4]>'")).text.trim().split("\n");
@@ -78,12 +78,9 @@ it("boots to a shell that knows where it runs, keeps time, idles and powers off"
     const before = Date.now();
     await guest.run("sleep 2");
     const slept = Date.now() - before;
-    assert.ok(slept > 1950 && slept < 4000, `sleep 2 took ${slept} ms`);
+    assert.ok(slept > 1950 && slept < 2050 * SLACK, `sleep 2 took ${slept} ms`);
 
-    const idle = process.cpuUsage();
-    await pause(4000);
-    const { user, system } = process.cpuUsage(idle);
-    assert.ok((user + system) / 4e6 < 0.03, `idle, it costs ${((user + system) / 4e4).toFixed(1)} % of a core`);
+    await becomes(3, "% of a core while idle", () => cpuDuring(2000));
 
     guest.type("poweroff -f\n");
     assert.is(await guest.stopped(30), "poweroff");

@@ -11,6 +11,7 @@ import { Hardware, type HardwareOptions, MachineError } from "../../src/machine/
 import { hostPlatform } from "../../src/machine/platform";
 import { Scheduler } from "../../src/machine/scheduler";
 import { FakeCore, FakeHypervisor, fakeDomain, type Script } from "../support/fake_pcpu";
+import { becomes, cpuDuring, worstDelay } from "../support/quiet";
 
 const root = (globalThis as unknown as { XENOLITH_ROOT: string }).XENOLITH_ROOT;
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
@@ -53,14 +54,6 @@ async function hardware(options: Partial<HardwareOptions>): Promise<Hardware> {
   });
 }
 
-/** CPU time the process takes during `ms` of sleep, in percent of one core. */
-async function cpuDuring(ms: number): Promise<number> {
-  const before = process.cpuUsage();
-  await sleep(ms);
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / (ms * 10);
-}
-
 test("a pCPU's thread sleeps without cost, wakes for kicks and deadlines, and reports", async () => {
   const lines: string[] = [];
   let rung = 0;
@@ -88,8 +81,7 @@ test("a pCPU's thread sleeps without cost, wakes for kicks and deadlines, and re
     }
     assert.ok(Math.min(...late) < 1e6, `lateness ${late} ns`);
 
-    const cost = await cpuDuring(400);
-    assert.ok(cost < 2, `idle takes ${cost.toFixed(2)} % of a core`);
+    await becomes(2, "% of a core while idle", () => cpuDuring(400));
 
     // pausing brings the vCPU home and rings the control thread
     rung = 0;
@@ -162,14 +154,8 @@ test("single-threaded: a busy guest leaves the event loop its turns", async () =
   });
   assert.not.ok(machine.memory.shared);
   try {
-    const gaps: number[] = [];
-    for (let n = 0; n < 20; n++) {
-      const start = performance.now();
-      await sleep(1);
-      gaps.push(performance.now() - start);
-    }
-    assert.ok(Math.min(...gaps) < 25, `waits of ${gaps} ms`);
-    assert.ok(entries > 100, `${entries} entries`);
+    await becomes(25, "ms of delay", () => worstDelay(20));
+    await until(() => entries > 100, "entries");
   } finally {
     machine.destroy();
   }
@@ -195,8 +181,7 @@ test("single-threaded: sleep costs nothing, deadlines and doorbells wake it", as
     await sleep(20);
     assert.is(entries, 1);
     assert.is(rung, 1);
-    const cost = await cpuDuring(300);
-    assert.ok(cost < 2, `idle takes ${cost.toFixed(2)} % of a core`);
+    await becomes(2, "% of a core while idle", () => cpuDuring(300));
     kick(machine.memory, vcpu, VcpuRequest.upcall);
     await until(() => entries === 2, "the upcall");
     hypervisor.deadlines.set(vcpu, machine.clock.nowNs() + 10e6);
