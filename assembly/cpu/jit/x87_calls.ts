@@ -7,25 +7,25 @@ import { hitHost, leave, probe } from "./codegen";
 import { Import } from "./imports";
 import { Local, temp32 } from "./slots";
 import { PcpuOff } from "../../abi/layout";
-import { address, begin, interpret, opOf, openIf } from "./x87_pieces";
+import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf } from "./x87_forms";
+import { address, begin, interpret, opOf, openIf, widthOf } from "./x87_pieces";
 
-/** Bytes of the memory operand; negative: it is written; 0: none; NOT: the instruction needs all of the state, or more than one access. */
+/** The instruction needs all of the state, or more than one access. */
 const NOT: i32 = 99;
-const WIDTHS: usize = memory.data<u8>([4, 8, 4, 2, 0]);
 
+/** Bytes of the memory operand of instruction `op`; negative: it is written; 0: none. */
 function access(op: i32): i32 {
-  if (op >= Op.fadd_m32 && op <= Op.fdivr_st) return load<u8>(WIDTHS + <usize>((op - Op.fadd_m32) % 5));
+  const form = formOf(op), argument = argumentOf(form);
+  switch (actOf(form)) {
+    case Act.memory: return widthOf(argument >> ARGUMENT_BITS);
+    case Act.load: return widthOf(argument);
+    case Act.store: return -widthOf(argument & ~CHOP);
+    case Act.wait: case Act.loadExtended: case Act.storeExtended: case Act.compareToFlags: case Act.moveIf: case Act.statusToAx:
+    case Act.storeStatus: case Act.storeControl: case Act.loadControl:
+      return NOT;
+  }
   switch (op) {
-    case Op.fld_m32: case Op.fild_i32: return 4;
-    case Op.fld_m64: case Op.fild_i64: return 8;
-    case Op.fild_i16: return 2;
-    case Op.fst_m32: case Op.fstp_m32: case Op.fist_i32: case Op.fistp_i32: case Op.fisttp_i32: return -4;
-    case Op.fst_m64: case Op.fstp_m64: case Op.fistp_i64: case Op.fisttp_i64: return -8;
-    case Op.fist_i16: case Op.fistp_i16: case Op.fisttp_i16: return -2;
-    case Op.fwait: case Op.fnstcw: case Op.fldcw: case Op.fnstenv: case Op.fldenv: case Op.fnsave: case Op.frstor: case Op.fninit: case Op.fnclex:
-    case Op.fnop_8087: case Op.fnstsw_ax: case Op.fnstsw_m16: case Op.fld_m80: case Op.fstp_m80: case Op.fbld: case Op.fbstp:
-    case Op.fcomi: case Op.fucomi: case Op.fcomip: case Op.fucomip:
-    case Op.fcmovb: case Op.fcmovnb: case Op.fcmove: case Op.fcmovne: case Op.fcmovbe: case Op.fcmovnbe: case Op.fcmovu: case Op.fcmovnu:
+    case Op.fnstenv: case Op.fldenv: case Op.fnsave: case Op.frstor: case Op.fninit: case Op.fnclex: case Op.fnop_8087: case Op.fbld: case Op.fbstp:
       return NOT;
     default: return op < Op.fadd_m32 || op > Op.fcomip ? NOT : 0;
   }

@@ -5,7 +5,6 @@
 import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Fsw, INTEGER_BIT } from "../helpers/x87_state";
-import { Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
 import { emitCond, emitEffects, hitHost, missHost, probe } from "./codegen";
@@ -14,6 +13,7 @@ import { Import } from "./imports";
 import { constant, local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
 import { Compare, Give, Odd } from "./x87_extended_runtime";
+import { ARGUMENT_BITS, Act, CHOP, QUIET, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
 import { F, Format, Kind, UNKNOWN_ROUNDING, X, abnormal, abnormalSingle, activate, address, begin, done, hostOperand, interpret, opOf, openIf, peek, pointer, pops, ready, readyToPush, rm, setState, st, state, turned, used, widthOf } from "./x87_pieces";
 import { Rounded } from "./x87_runtime";
 
@@ -21,76 +21,32 @@ import { Rounded } from "./x87_runtime";
 export function translateExtended(u: usize): bool {
   const flags = <i32>load<u8>(u, RecOff.flags);
   if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
-  const op = opOf(u);
-  if (op >= Op.fadd_m32 && op <= Op.fdivr_st) {
-    const n = op - Op.fadd_m32, kind = n / 5;
-    if (n % 5 < 4) return withMemory(u, kind, n % 5);
-    return kind == Kind.com || kind == Kind.comp ? compare(u, rm(u), 0, kind - Kind.com) : arithmetic(u, kind, 0, rm(u), 0);
-  }
-  switch (op) {
-    case Op.fwait: activate(u); return true;
-    case Op.fadd_sti: return arithmetic(u, Kind.add, rm(u), 0, 0);
-    case Op.faddp_sti: return arithmetic(u, Kind.add, rm(u), 0, 1);
-    case Op.fmul_sti: return arithmetic(u, Kind.mul, rm(u), 0, 0);
-    case Op.fmulp_sti: return arithmetic(u, Kind.mul, rm(u), 0, 1);
-    case Op.fsub_sti: return arithmetic(u, Kind.sub, rm(u), 0, 0);
-    case Op.fsubp_sti: return arithmetic(u, Kind.sub, rm(u), 0, 1);
-    case Op.fsubr_sti: return arithmetic(u, Kind.subr, rm(u), 0, 0);
-    case Op.fsubrp_sti: return arithmetic(u, Kind.subr, rm(u), 0, 1);
-    case Op.fdiv_sti: return arithmetic(u, Kind.div, rm(u), 0, 0);
-    case Op.fdivp_sti: return arithmetic(u, Kind.div, rm(u), 0, 1);
-    case Op.fdivr_sti: return arithmetic(u, Kind.divr, rm(u), 0, 0);
-    case Op.fdivrp_sti: return arithmetic(u, Kind.divr, rm(u), 0, 1);
-    case Op.fsqrt: return unary(u, Import.x87Sqrt);
-    case Op.frndint: return unary(u, Import.x87Integer);
-    case Op.fchs: return sign(u, Wasm.i32xor, 0x8000);
-    case Op.fabs: return sign(u, Wasm.i32and, 0x7fff);
-    case Op.fld_m32: return loadMemory(u, Format.single);
-    case Op.fld_m64: return loadMemory(u, Format.double);
-    case Op.fild_i16: return loadMemory(u, Format.int16);
-    case Op.fild_i32: return loadMemory(u, Format.int32);
-    case Op.fild_i64: return loadMemory(u, Format.int64);
-    case Op.fld_m80: return loadExtended(u);
-    case Op.fld_sti: return loadRegister(u);
-    case Op.fld1: return loadConstant(u, 0x3fff, INTEGER_BIT);
-    case Op.fldz: return loadConstant(u, 0, 0);
-    case Op.fst_m64: return storeNumber(u, 8, Import.x87Double, 0, 0);
-    case Op.fstp_m64: return storeNumber(u, 8, Import.x87Double, 0, 1);
-    case Op.fst_m32: return storeNumber(u, 4, Import.x87Give, Give.single, 0);
-    case Op.fstp_m32: return storeNumber(u, 4, Import.x87Give, Give.single, 1);
-    case Op.fstp_m80: return storeExtended(u);
-    case Op.fist_i16: return storeNumber(u, 2, Import.x87Give, Give.int16, 0);
-    case Op.fistp_i16: return storeNumber(u, 2, Import.x87Give, Give.int16, 1);
-    case Op.fist_i32: return storeNumber(u, 4, Import.x87Give, Give.int32, 0);
-    case Op.fistp_i32: return storeNumber(u, 4, Import.x87Give, Give.int32, 1);
-    case Op.fistp_i64: return storeNumber(u, 8, Import.x87Give, Give.int64, 1);
-    case Op.fisttp_i16: return storeNumber(u, 2, Import.x87Give, Give.int16 | Give.chop, 1);
-    case Op.fisttp_i32: return storeNumber(u, 4, Import.x87Give, Give.int32 | Give.chop, 1);
-    case Op.fisttp_i64: return storeNumber(u, 8, Import.x87Give, Give.int64 | Give.chop, 1);
-    case Op.fst_sti: return storeRegister(u, 0);
-    case Op.fstp_sti: case Op.fstp1_sti: return storeRegister(u, 1);
-    case Op.fxch: return exchange(u);
-    case Op.ftst: return compareZero(u);
-    case Op.fucom: return compare(u, rm(u), Compare.quiet, 0);
-    case Op.fucomp: return compare(u, rm(u), Compare.quiet, 1);
-    case Op.fcompp: return compare(u, 1, 0, 2);
-    case Op.fucompp: return compare(u, 1, Compare.quiet, 2);
-    case Op.fcomi: return compareToFlags(u, Compare.toFlags, 0);
-    case Op.fcomip: return compareToFlags(u, Compare.toFlags, 1);
-    case Op.fucomi: return compareToFlags(u, Compare.toFlags | Compare.quiet, 0);
-    case Op.fucomip: return compareToFlags(u, Compare.toFlags | Compare.quiet, 1);
-    case Op.fcmovb: return moveIf(u, 2);
-    case Op.fcmovnb: return moveIf(u, 3);
-    case Op.fcmove: return moveIf(u, 4);
-    case Op.fcmovne: return moveIf(u, 5);
-    case Op.fcmovbe: return moveIf(u, 6);
-    case Op.fcmovnbe: return moveIf(u, 7);
-    case Op.fcmovu: return moveIf(u, 10);
-    case Op.fcmovnu: return moveIf(u, 11);
-    case Op.fnstsw_ax: return statusToAx(u);
-    case Op.fnstcw: return storeWord(u, PcpuOff.fcw);
-    case Op.fnstsw_m16: return storeWord(u, PcpuOff.fsw);
-    case Op.fldcw: return loadControl(u);
+  const form = formOf(opOf(u)), argument = argumentOf(form), n = popsOf(form), kind = argument & (1 << ARGUMENT_BITS) - 1;
+  switch (actOf(form)) {
+    case Act.wait: activate(u); return true;
+    case Act.memory: return withMemory(u, kind, argument >> ARGUMENT_BITS, n);
+    case Act.from: return arithmetic(u, kind, 0, rm(u), 0);
+    case Act.into: return arithmetic(u, kind, rm(u), 0, n);
+    case Act.root: return unary(u, Import.x87Sqrt);
+    case Act.integer: return unary(u, Import.x87Integer);
+    case Act.negate: return sign(u, Wasm.i32xor, 0x8000);
+    case Act.absolute: return sign(u, Wasm.i32and, 0x7fff);
+    case Act.load: return loadMemory(u, argument);
+    case Act.loadExtended: return loadExtended(u);
+    case Act.loadConstant: return argument ? loadConstant(u, 0x3fff, INTEGER_BIT) : loadConstant(u, 0, 0);
+    case Act.loadRegister: return loadRegister(u);
+    case Act.store: return storeNumber(u, argument & ~CHOP, argument & CHOP ? Give.chop : 0, n);
+    case Act.storeExtended: return storeExtended(u);
+    case Act.storeRegister: return storeRegister(u, n);
+    case Act.exchange: return exchange(u);
+    case Act.compareZero: return compareZero(u);
+    case Act.compare: return compare(u, rm(u), argument & QUIET ? Compare.quiet : 0, n);
+    case Act.compareToFlags: return compareToFlags(u, Compare.toFlags | (argument & QUIET ? Compare.quiet : 0), n);
+    case Act.moveIf: return moveIf(u, argument);
+    case Act.statusToAx: return statusToAx(u);
+    case Act.storeStatus: return storeWord(u, PcpuOff.fsw);
+    case Act.storeControl: return storeWord(u, PcpuOff.fcw);
+    case Act.loadControl: return loadControl(u);
     default: return false;
   }
 }
@@ -208,7 +164,7 @@ function singleAt(h: u32, v: u32, at: i32, what: i32): void {
   localSet(v);
 }
 
-function withMemory(u: usize, kind: i32, format: i32): bool {
+function withMemory(u: usize, kind: i32, format: i32, n: i32): bool {
   if (!ready(u, 0, true)) return false;
   const h = temp32(), at = addressOf(st(0)), compares = kind == Kind.com || kind == Kind.comp;
   pointer(hostOperand(u, widthOf(format), h));
@@ -223,7 +179,7 @@ function withMemory(u: usize, kind: i32, format: i32): bool {
   if (format == Format.single) byte(Wasm.end);
   if (compares) {
     jset(X.rounded, Rounded.not);
-    pops(kind - Kind.com);
+    pops(n);
   }
   done(u);
   return true;
@@ -385,9 +341,13 @@ function complete(u: usize, lin: u32, after: u32): void {
   done(u);
 }
 
-function storeNumber(u: usize, w: i32, from: i32, what: i32, n: i32): bool {
+/** What `jitX87Give` makes of a format. */
+function giving(format: i32): i32 { return format == Format.single ? Give.single : format == Format.int16 ? Give.int16 : format == Format.int32 ? Give.int32 : Give.int64; }
+
+function storeNumber(u: usize, format: i32, chop: i32, n: i32): bool {
   if (!ready(u, 0, true)) return false;
-  const argument = addressOf(st(0)) | what, before = state(), after = n ? turned(before, n) : before, h = temp32();
+  const w = widthOf(format), from: i32 = format == Format.double ? Import.x87Double : Import.x87Give;
+  const argument = addressOf(st(0)) | (format == Format.double ? 0 : giving(format) | chop), before = state(), after = n ? turned(before, n) : before, h = temp32();
   const lin = probe(address(u), w, true);
   hint(true);
   byte(Wasm.if_);

@@ -1,9 +1,8 @@
-/** The x87 instructions that are translated, by Op. Each is exact or leaves to the interpreter before it changes anything; those whose operands
+/** The x87 instructions of regions that work on doubles. Each is exact or leaves to the interpreter before it changes anything; those whose operands
  *  are not in use, which is known here, and all that are missing are performed by their helper. */
 import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Fsw } from "../helpers/x87_state";
-import { Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, access, byte, i32const, jget, jset, localGet, localSet, loadWord } from "./buffer";
 import { emitCond, emitEffects } from "./codegen";
@@ -11,6 +10,7 @@ import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
 import { callX87 } from "./x87_calls";
+import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
 import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
 import { translateExtended } from "./x87_extended";
 import { Held, Rounded, State } from "./x87_runtime";
@@ -22,82 +22,41 @@ export function translateX87(u: usize): bool {
   if (jget(X.on) == Held.extended) return translateExtended(u);
   const flags = <i32>load<u8>(u, RecOff.flags);
   if (flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
-  const op = opOf(u);
-  if (op >= Op.fadd_m32 && op <= Op.fdivr_st) {
-    const n = op - Op.fadd_m32;
-    return n % 5 < 4 ? withMemory(u, n / 5, n % 5) : withRegister(u, n / 5);
-  }
-  switch (op) {
-    case Op.fwait: return (state() & State.active) != 0;
-    case Op.fadd_sti: return arithmetic(u, Kind.add, rm(u), 0, 0);
-    case Op.faddp_sti: return arithmetic(u, Kind.add, rm(u), 0, 1);
-    case Op.fmul_sti: return arithmetic(u, Kind.mul, rm(u), 0, 0);
-    case Op.fmulp_sti: return arithmetic(u, Kind.mul, rm(u), 0, 1);
-    case Op.fsub_sti: return arithmetic(u, Kind.sub, rm(u), 0, 0);
-    case Op.fsubp_sti: return arithmetic(u, Kind.sub, rm(u), 0, 1);
-    case Op.fsubr_sti: return arithmetic(u, Kind.subr, rm(u), 0, 0);
-    case Op.fsubrp_sti: return arithmetic(u, Kind.subr, rm(u), 0, 1);
-    case Op.fdiv_sti: return arithmetic(u, Kind.div, rm(u), 0, 0);
-    case Op.fdivp_sti: return arithmetic(u, Kind.div, rm(u), 0, 1);
-    case Op.fdivr_sti: return arithmetic(u, Kind.divr, rm(u), 0, 0);
-    case Op.fdivrp_sti: return arithmetic(u, Kind.divr, rm(u), 0, 1);
-    case Op.fld_m32: return loadMemory(u, Format.single);
-    case Op.fld_m64: return loadMemory(u, Format.double);
-    case Op.fild_i16: return loadMemory(u, Format.int16);
-    case Op.fild_i32: return loadMemory(u, Format.int32);
-    case Op.fild_i64: return loadMemory(u, Format.int64);
-    case Op.fld_sti: return loadRegister(u);
-    case Op.fld1: return loadConstant(u, 0x3ff0000000000000);
-    case Op.fldz: return loadConstant(u, 0);
-    case Op.fst_m64: return storeDouble(u, 0);
-    case Op.fstp_m64: return storeDouble(u, 1);
-    case Op.fst_m32: return storeSingle(u, 0);
-    case Op.fstp_m32: return storeSingle(u, 1);
-    case Op.fist_i16: return storeInteger(u, Format.int16, false, 0);
-    case Op.fistp_i16: return storeInteger(u, Format.int16, false, 1);
-    case Op.fist_i32: return storeInteger(u, Format.int32, false, 0);
-    case Op.fistp_i32: return storeInteger(u, Format.int32, false, 1);
-    case Op.fistp_i64: return storeInteger(u, Format.int64, false, 1);
-    case Op.fisttp_i16: return storeInteger(u, Format.int16, true, 1);
-    case Op.fisttp_i32: return storeInteger(u, Format.int32, true, 1);
-    case Op.fisttp_i64: return storeInteger(u, Format.int64, true, 1);
-    case Op.fst_sti: return storeRegister(u, 0);
-    case Op.fstp_sti: case Op.fstp1_sti: return storeRegister(u, 1);
-    case Op.fxch: return exchange(u);
-    case Op.fchs: return unary(u, F.f64neg, Rounded.not);
-    case Op.fabs: return unary(u, F.f64abs, Rounded.not);
-    case Op.fsqrt: return unary(u, F.f64sqrt, Rounded.root);
-    case Op.frndint: return unary(u, F.f64nearest, Rounded.integer);
-    case Op.ftst: return compareZero(u);
-    case Op.fucom: return compare(u, rm(u), 0);
-    case Op.fucomp: return compare(u, rm(u), 1);
-    case Op.fcompp: case Op.fucompp: return compare(u, 1, 2);
-    case Op.fcomi: case Op.fucomi: return compareToFlags(u, 0);
-    case Op.fcomip: case Op.fucomip: return compareToFlags(u, 1);
-    case Op.fcmovb: return moveIf(u, 2);
-    case Op.fcmovnb: return moveIf(u, 3);
-    case Op.fcmove: return moveIf(u, 4);
-    case Op.fcmovne: return moveIf(u, 5);
-    case Op.fcmovbe: return moveIf(u, 6);
-    case Op.fcmovnbe: return moveIf(u, 7);
-    case Op.fcmovu: return moveIf(u, 10);
-    case Op.fcmovnu: return moveIf(u, 11);
-    case Op.fnstsw_ax: return statusToAx();
+  const form = formOf(opOf(u)), argument = argumentOf(form), n = popsOf(form), kind = argument & (1 << ARGUMENT_BITS) - 1, format = argument & ~CHOP;
+  switch (actOf(form)) {
+    case Act.wait: return (state() & State.active) != 0;
+    case Act.memory: return withMemory(u, kind, argument >> ARGUMENT_BITS, n);
+    case Act.from: return arithmetic(u, kind, 0, rm(u), 0);
+    case Act.into: return arithmetic(u, kind, rm(u), 0, n);
+    case Act.root: return unary(u, F.f64sqrt, Rounded.root);
+    case Act.integer: return unary(u, F.f64nearest, Rounded.integer);
+    case Act.negate: return unary(u, F.f64neg, Rounded.not);
+    case Act.absolute: return unary(u, F.f64abs, Rounded.not);
+    case Act.load: return loadMemory(u, format);
+    case Act.loadConstant: return loadConstant(u, argument ? 0x3ff0000000000000 : 0);
+    case Act.loadRegister: return loadRegister(u);
+    case Act.store:
+      if (format == Format.double) return storeDouble(u, n);
+      if (format == Format.single) return storeSingle(u, n);
+      return storeInteger(u, format, (argument & CHOP) != 0, n);
+    case Act.storeRegister: return storeRegister(u, n);
+    case Act.exchange: return exchange(u);
+    case Act.compareZero: return compareZero(u);
+    case Act.compare: return compare(u, rm(u), n);
+    case Act.compareToFlags: return compareToFlags(u, n);
+    case Act.moveIf: return moveIf(u, argument);
+    case Act.statusToAx: return statusToAx();
     default: return false;
   }
 }
 
-function withMemory(u: usize, kind: i32, format: i32): bool {
+function withMemory(u: usize, kind: i32, format: i32, n: i32): bool {
   if (!ready(u, 0, true)) return false;
   const lin = readOperand(u, format);
-  if (kind == Kind.com || kind == Kind.comp) conditions(u, st(0), L.t, kind - Kind.com);
+  if (kind == Kind.com || kind == Kind.comp) conditions(u, st(0), L.t, n);
   else operate(u, kind, st(0), L.t, 0);
   pointer(lin);
   return true;
-}
-
-function withRegister(u: usize, kind: i32): bool {
-  return kind == Kind.com || kind == Kind.comp ? compare(u, rm(u), kind - Kind.com) : arithmetic(u, kind, 0, rm(u), 0);
 }
 
 function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
