@@ -14,7 +14,7 @@ const seed = process.env.XENOLITH_SEED ?? String(Date.now());
 /** How the translating processor runs: as it is meant to, with pages it has to ask for again and again, compared at each exit of a region. */
 const WAYS = [
   { name: "", programs: 250, jit: EAGER, forgetful: 0 },
-  { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 300 },
+  { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 600 },
   { name: ", each region checked", programs: 120, jit: { ...EAGER, check: true }, forgetful: 0 },
 ] as const;
 const BUDGET = 2_000_000;

@@ -39,8 +39,9 @@ export class BatchPc {
   private readonly taken = new Uint8Array(CODE_SIZE / 16);
   /** Instructions performed so far. */
   executed = 0;
-  /** Every so many instructions the data pages lose their accessed and dirty flags, and the processor all it knows of them; 0: never. */
+  /** Every so many instructions, or fewer, the data pages lose their accessed and dirty flags, and the processor all it knows of them; 0: never. */
   forgetful = 0;
+  private turns = 0;
   /** Cases begin with the lead-in (TRANSLATING): 64-bit code, and 32-bit code of flat segments. */
   leadIn = false;
 
@@ -232,7 +233,7 @@ export class BatchPc {
     const { mem, core } = this.pc;
     for (let left = budget; ; ) {
       this.unmarkPages();
-      const part = Math.min(left, this.forgetful);
+      const part = Math.min(left, 1 + ((this.turns++ * 89) % this.forgetful));
       const exit = core.run(part);
       left -= part - Number(BigInt.asIntN(64, mem.get64(Region.PCPUS + PcpuOff.budget)));
       if (exit === Exit.budget && left > 0) continue;
