@@ -84,6 +84,8 @@ function leave(exit: i32): usize {
 
 /** Between instructions, rip valid: requests, interrupts, budget; then the next record. */
 function look(): usize {
+  // what a record was to look at before it is looked at here; after STI and a branch nobody comes by that record
+  if (load<u32>(PCPU, PcpuOff.lookAt)) endLook();
   if (load<i32>(PCPU, PcpuOff.exit)) return 0;
   const vcpu = <usize>load<u32>(PCPU, PcpuOff.vcpu);
   if (vcpu) {

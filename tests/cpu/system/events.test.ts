@@ -50,6 +50,15 @@ window("sti; nop; cli takes it, sti; cli does not", () => {
   assert.is(guest.rip, CODE + 3);
 });
 
+window("sti; jmp takes it at the target, and nothing is left to be looked at behind the branch", () => {
+  world("fb eb 01 90 f4 f4", 2);
+  guest.core.apicPost(0x40);
+  guest.run(CODE);
+  assert.is(haltedIn(guest), 0x40);
+  assert.is(pushedRip(), CODE + 4);
+  assert.is(guest.field(PcpuOff.lookAt) & 0xffff_ffffn, 0n);
+});
+
 window("sti; hlt wakes at once with the address after hlt", () => {
   world("fb f4 f4", 2);
   guest.core.apicPost(0x40);
