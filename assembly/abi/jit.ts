@@ -123,6 +123,7 @@ export const enum JitOff {
   spanHosts = 0x3cda0, // u16[48], locals
   spanFailures = 0x3ce00, // 16 x 16 B: record, slice, times
   spanless = 0x3cf00, // u8[256], bits by hash of a record
+  handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   SIZE = 0x3d000,
 }
 
@@ -203,6 +204,21 @@ export const enum EntryOff {
   page = 12, // u32, the bit of its page
   SIZE = 16,
   MAX = 8,
+}
+
+/** How to go on at an address where a region may be entered (cpu/jit/handover). */
+export const enum HandoverOff {
+  rip = 0, // u64
+  mode = 8, // u32
+  flushes = 12, // u32, JitOff.flushes as it was
+  count = 16, // u32, instructions of the first block
+  pages = 20, // u32, as JitOff.pages
+  slot = 24, // u32, in the core's table
+  region = 28, // u16
+  entry = 30, // u16
+  SIZE = 32,
+  COUNT = 8192,
+  TABLE = 0xa0000, // from PcpuOff.codeBase, behind the second level of the TLB
 }
 
 /** What goes on of checking translated code against the interpreter (cpu/jit/check). */

@@ -24,7 +24,7 @@ export const enum Known {
 
 const BITS: u32 = 14;
 const ENTRY: usize = 16;
-/** Bytes of the table, which is between that of the regions (cpu/jit/regions) and the first level (TlbOff.TABLES). */
+/** Bytes of the table, which is between that of the regions (cpu/jit/regions) and what they know of one another (cpu/jit/handover). */
 const SECOND_SIZE: usize = ENTRY << BITS;
 const OFFSET: usize = RegionOff.TABLES;
 const LAST_GENERATION: u32 = 0xfffffff0;

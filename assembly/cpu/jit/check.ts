@@ -15,7 +15,7 @@ import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
 import { forgetAllPages } from "../../mmu/second_level";
 import { forgetTables } from "../../mmu/table_cache";
 import { emptyAny, flushTlbAll } from "../../mmu/tlb";
-import { linkTaken } from "../code_cache";
+import { jumpCached, linkTaken } from "../code_cache";
 import { materialize } from "../flags";
 import { Handler } from "../handler";
 import { Group } from "../opcodes.gen";
@@ -23,6 +23,7 @@ import { PCPU, endLook } from "../pcpu";
 import { performFlat } from "../perform";
 import { performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
+import { ELSEWHERE } from "./handover";
 
 /** Whether the helper of record `u` may be called: what leads out of the processor is not repeated. */
 export function mayPerform(u: usize): bool {
@@ -50,7 +51,8 @@ export function enterChecked(u: usize, n: u32): usize {
   cset(CheckOff.fills, 0);
   cset(CheckOff.jumps, 0);
   jset(JitOff.check, Check.region);
-  return left(<usize>call_indirect<u32>(jget(JitOff.table) + n));
+  const record = <usize>call_indirect<u32>(jget(JitOff.table) + n);
+  return left(record == ELSEWHERE ? jumpCached(load<u64>(PCPU, PcpuOff.rip)) : record);
 }
 
 /** run() begins anew while a check goes on: something has unwound. 0: a fault is pending. */
@@ -127,7 +129,9 @@ function evictWritables(): void {
 function isThere(u: usize, record: usize): bool {
   if (u == record) return true;
   if (u != 0 && record != 0 && isInside(u) && isInside(record)) return load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off) && sameWord(PcpuOff.ripBase) && sameWord(PcpuOff.ripBase + 4);
-  return u != 0 && record != 0 && load<u16>(record, RecOff.handler) == Handler.dead && load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off);
+  // links of the interpreter may lead to a block that was overwritten, and looks its address up then, as the region has done at once
+  const dead = u != 0 && record != 0 && (load<u16>(record, RecOff.handler) == Handler.dead || load<u16>(u, RecOff.handler) == Handler.dead);
+  return dead && load<u16>(u, RecOff.off) == load<u16>(record, RecOff.off);
 }
 
 /** Instructions of the slice so far. What is left of it does not tell: attention() makes it 0, also when it was less. */

@@ -2,7 +2,7 @@
  *
  *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
  *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
-import { Check, EntryOff, JitBlock, JitMemory, JitOff, RegionOff } from "../../abi/jit";
+import { Check, EntryOff, JitBlock, JitMemory, JitOff, HandoverOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitDrop, jitInstall } from "../../env";
@@ -20,6 +20,7 @@ import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
 import { entryAt } from "./entries";
+import { ELSEWHERE, forgetHandover, forgetHandovers, handover, learn, remember } from "./handover";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
@@ -156,6 +157,7 @@ function forget(n: u32): void {
   jitDrop(jget(JitOff.table) + n, 1);
   for (let k: u32 = 0; k < entries; k++) {
     const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
+    forgetHandover(load<u64>(entryOff(e)) + load<u16>(head, BlockOff.off));
     store<u64>(entryOff(e), 1);
     if (load<u16>(head, RecOff.handler) != Handler.region || load<u32>(head, BlockOff.samples) != e) continue;
     store<u16>(head, Handler.head, RecOff.handler);
@@ -194,6 +196,7 @@ export function dropRegions(): void {
   const regions = jget(JitOff.regions);
   if (regions) jitDrop(jget(JitOff.table), regions);
   memory.fill(regionAt(0), 0, RegionOff.TABLES);
+  forgetHandovers();
   memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
   memory.fill(J + JitOff.restless, 0, 1024);
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
@@ -207,30 +210,52 @@ export function dropRegions(): void {
 /** Pages of region `r` that need no look. */
 @inline function knownPages(r: usize): u32 { return load<u32>(r, RegionOff.flushes) == jget(JitOff.flushes) ? load<u32>(r, RegionOff.pages) : 0; }
 
-/** Handler.region: runs the translation of the block at `u`, and those it hands over to; the next record. */
+/** Handler.region: runs the translation of the block at `u`, and those it hands over to; the next record. Exported so that it stays a function
+ *  of its own: within run() each call would have that function's many values to keep. */
 export function enterRegion(u: usize): usize {
   for (;;) {
-    const left = load<i32>(PCPU, PcpuOff.left), rest = left - <i32>load<u16>(u, BlockOff.count);
-    if (rest < 0) {
-      store<i32>(PCPU, rest, PcpuOff.left);
-      return endSlice(u);
+    let rip = load<u64>(PCPU, PcpuOff.rip);
+    if (u != ELSEWHERE) {
+      if (load<u16>(u, RecOff.handler) != Handler.region) return u;
+      rip = load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off);
     }
-    const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX;
-    if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
-      // the same bytes mapped elsewhere, or a region that is no more
-      store<i32>(PCPU, rest, PcpuOff.left);
-      return u + RecOff.SIZE;
+    let to = handover(rip);
+    if (!to) {
+      if (u == ELSEWHERE) {
+        u = jumpCached(rip);
+        if (load<u16>(u, RecOff.handler) != Handler.region) return u;
+      }
+      const left = load<i32>(PCPU, PcpuOff.left), rest = left - <i32>load<u16>(u, BlockOff.count);
+      if (rest < 0) {
+        store<i32>(PCPU, rest, PcpuOff.left);
+        return endSlice(u);
+      }
+      const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX, pages = load<u32>(at, EntryOff.page) | knownPages(regionAt(n));
+      if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
+        // the same bytes mapped elsewhere, or a region that is no more
+        store<i32>(PCPU, rest, PcpuOff.left);
+        return u + RecOff.SIZE;
+      }
+      if (checkPhase()) {
+        begin(n, e % EntryOff.MAX, pages, 0);
+        return enterChecked(u, n);
+      }
+      to = remember(u, e, pages);
     }
-    jset(JitOff.leave, 0);
-    jset(JitOff.entry, e % EntryOff.MAX);
-    jset(JitOff.running, n);
-    jset(JitOff.pages, load<u32>(at, EntryOff.page) | knownPages(regionAt(n)));
-    if (checkPhase()) return enterChecked(u, n);
-    u = <usize>call_indirect<u32>(jget(JitOff.table) + n);
+    begin(load<u16>(to, HandoverOff.region), load<u16>(to, HandoverOff.entry), load<u32>(to, HandoverOff.pages), to);
+    u = <usize>call_indirect<u32>(load<u32>(to, HandoverOff.slot));
     if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
-    if (load<u16>(u, RecOff.handler) != Handler.region) break;
   }
-  return u;
+  return 0;
+}
+
+/** What region `n` looks at where it is entered. */
+@inline function begin(n: u32, entry: u32, pages: u32, by: usize): void {
+  jset(JitOff.leave, 0);
+  jset(JitOff.entry, entry);
+  jset(JitOff.running, n);
+  jset(JitOff.pages, pages);
+  jset(JitOff.handover, <u32>by);
 }
 
 /* Called by emitted code. */
@@ -282,6 +307,7 @@ export function jitPage(rip: u64, head: usize, page: u32): usize {
   store<u32>(r, knownPages(r) | page, RegionOff.pages);
   store<u32>(r, jget(JitOff.flushes), RegionOff.flushes);
   jset(JitOff.pages, jget(JitOff.pages) | page);
+  learn(page);
   return head;
 }
 

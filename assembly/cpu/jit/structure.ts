@@ -18,7 +18,7 @@
  *  result
  *  ``` */
 import { JitBlock, JitBlockFlag, JitCarry, JitOff } from "../../abi/jit";
-import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { FlagsKind, Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { BlockOff } from "../code_cache";
 import { Handler } from "../handler";
@@ -31,6 +31,7 @@ import { Effect, EffectOff, Leave, effectAt, inSpan, snapshot } from "./effect";
 import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
 import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
 import { Import } from "./imports";
+import { ELSEWHERE } from "./handover";
 import { use } from "./node";
 import { Form } from "../semantics/alu";
 import { blockOf, headOf, ripOf, succ } from "./graph";
@@ -238,12 +239,11 @@ function keepExtended(off: u32, a: u32, b: i32, how: i32, wlog: u32): void {
 function leaveBy(n: u32, u: usize, field: usize): void {
   keepHere(n);
   const linked = load<i32>(u + field), to = field == RecOff.taken ? <i64>load<i32>(u, RecOff.imm) : <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len);
-  if (linked) {
-    i32const(linked);
-    localSet(Local.result);
-  } else if (<u64>to > 4095) {
-    i32const(<i32>u);
-    call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
+  const bits64 = (jget(JitOff.mode) & Mode.BITS) == Mode.bits64, narrow = !bits64 && field == RecOff.taken && (load<u16>(u, RecOff.desc) >> 3 & 3) == 1;
+  if ((linked || <u64>to > 4095) && !narrow) {
+    const rip = load<i64>(blockOf(n), JitBlock.ripBase) + to;
+    storeLong(PcpuOff.rip, bits64 ? rip : rip & 0xffffffff);
+    i32const(<i32>ELSEWHERE);
     localSet(Local.result);
   } else {
     // it may have been linked since
@@ -637,8 +637,8 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     else emitTargets(n, u, to, 0, successors);
     chooseWayOut(n);
     keepHere(n);
-    localGet(to);
-    call(Import.jump);
+    saveLong(PcpuOff.rip, to);
+    i32const(<i32>ELSEWHERE);
     localSet(Local.result);
     leave(0);
   }

@@ -345,10 +345,12 @@
           (br $label)
          )
         )
+        (i64.store offset=pcpu+0xc0 align=1
+         (i32.const 0)
+         (local.get $42)
+        )
         (local.set $29
-         (call $fimport$0
-          (local.get $42)
-         )
+         (i32.const 1)
         )
         (br $block)
        )
