@@ -306,6 +306,7 @@ export const enum PcpuOff {
   p2mLeaves = 0x4100, // 64 x 8 B: where tables of the p2m are (assembly/mmu/p2m)
   patched = 0x3e00, // 32 x 16 B: instructions whose immediates are read anew (cpu/patched)
   tlbTouched = 0x10000, // u8[3 * 256], not 0: something was filled in that 4 KiB of the TLB since all of it was empty
+  lines = 0x11000, // 2048 x 4 B, by hash of 512 bytes of code: slices that ended there lately (cpu/jit/lines)
   JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32 (0: invalid), record u32
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]

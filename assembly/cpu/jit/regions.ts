@@ -19,6 +19,7 @@ import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
+import { ageLines, clearLine, countLine } from "./lines";
 import { entryAt } from "./entries";
 import { ELSEWHERE, forgetHandover, forgetHandovers, handover, learn, remember } from "./handover";
 import { blockOf, headOf, ordered } from "./graph";
@@ -57,7 +58,9 @@ function forgive(): void {
 
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
-  jset(JitOff.slices, jget(JitOff.slices) + 1);
+  const slices = jget(JitOff.slices) + 1;
+  jset(JitOff.slices, slices);
+  ageLines(slices);
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
   if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
@@ -71,8 +74,11 @@ export function sample(head: usize): void {
   if (n > REFUSED) return;
   store<u32>(head, n, BlockOff.samples);
   // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
-  const threshold = jget(JitOff.threshold);
-  if (n < (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION ? threshold << 1 : threshold)) return;
+  const threshold = jget(JitOff.threshold), maddr = load<u32>(head, BlockOff.maddr);
+  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
+    if (n < threshold << 1) return;
+  } else if (n < threshold && !countLine(maddr, threshold)) return;
+  clearLine(maddr);
   translate(head, head == from ? load<u64>(J, JitOff.climbBase) : base);
   if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, REFUSED, BlockOff.samples);
 }

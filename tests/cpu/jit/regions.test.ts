@@ -162,4 +162,28 @@ for (const bits of [32, 64] as const)
     assert.ok(count > 0 && count < COUNT / 3, `${count} regions`);
   });
 
+/** Code in which no block is hot by itself, since 1001 blocks have an equal share of the time: it is translated if it stays, not if it has
+ *  had its moment. */
+for (const stays of [true, false])
+  regions(`blocks that share their time ${stays ? "are hot together" : "for a moment are not"}`, async () => {
+    if (nasmMissing()) return;
+    const BLOCKS = 1001;
+    const INSNS = 3; // of each
+    const SLICE = 50; // ends at every 17th block, and so at all of them in turn
+    const THRESHOLD = 100;
+    const STRETCH = 16384; // slices, assembly/cpu/jit/lines
+    const rounds = (slices: number) => Math.round((slices * 17) / BLOCKS);
+    const [spread, tight] = stays ? [rounds(3 * STRETCH), 1] : [rounds(STRETCH / 2), 4 * STRETCH * 17];
+    const pc = await TestPc.create({ jit: { threshold: THRESHOLD, slice: SLICE } });
+    const block = (k: number) => `add ebx, 1\ntest al, 1\njnz past${k}\npast${k}:`;
+    const source = `mov ebp, ${spread}\nspread:\n${Array.from({ length: BLOCKS - 1 }, (_, k) => block(k)).join("\n")}\nsub ebp, 1\ncmp ebp, 0\njnz near spread
+      mov ecx, ${tight}\ntight: add edx, 1\nsub ecx, 1\njnz tight\nhlt`;
+    const out = pc.run(assemble(source, 64), 64, {}, 10_000_000);
+    assert.is(out.regs.rbx, BigInt(spread * (BLOCKS - 1)));
+    assert.ok((spread * INSNS) / SLICE < THRESHOLD, "no block has as many samples");
+    const count = pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated);
+    if (stays) assert.ok(count > 1, `${count} regions`);
+    else assert.is(count, 1, "the tight loop");
+  });
+
 regions.run();
