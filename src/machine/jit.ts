@@ -63,6 +63,8 @@ export function jitStatistics(memory: MachineMemory, pcpus: number): JitStatisti
 
 export class Jit {
   private functions: unknown[] = [];
+  /** A module on its way to the host, which copies it again. */
+  private readonly bytes = new Uint8Array(JitOff.x87 - JitOff.module);
   private table: WebAssembly.Table | undefined;
   private costUs = THRESHOLD * SLICE_US * SPARED; // of one translation, by the quicker ones of late
   private adapts = false;
@@ -116,7 +118,8 @@ export class Jit {
   install(at: number, length: number, slot: number): boolean {
     const began = performance.now();
     try {
-      const module = new WebAssembly.Module(this.memory.u8.slice(at, at + length));
+      this.bytes.set(this.memory.u8.subarray(at, at + length)); // hosts do not take it from shared memory
+      const module = new WebAssembly.Module(this.bytes.subarray(0, length));
       // a table of its own: one shared by all would keep every instance alive that ever imported it
       const t = new WebAssembly.Table({ element: "anyfunc", initial: this.functions.length });
       this.functions.forEach((body, i) => t.set(i, body));
