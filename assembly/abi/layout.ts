@@ -45,6 +45,7 @@ export const enum MachineOff {
   control = 44, // i32, doorbell: bumped and notified when the control thread has work
   wallSec = 48, // u64, wallclock at system time 0
   wallNsec = 56, // u32
+  farthestDomain = 60, // i32, slots between a domain's own and the one it was put into, at most (src/hypervisor/domain_table)
   /** The hypervisor's own words (owned by src/hypervisor). */
   hv = 64,
   SIZE = 4096,

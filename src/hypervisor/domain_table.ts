@@ -9,6 +9,9 @@ import { type MachineMemory, PAGE_SHIFT } from "../machine/memory";
 import { p2mCreate, p2mDestroy } from "../machine/p2m";
 import { HvDomain, HvVcpu, NO_HANDLE, RunstateOff } from "./state";
 
+/** How far from its slot a domain's block has been at most. */
+const FARTHEST = Region.MACHINE + MachineOff.farthestDomain;
+
 export const CONTROL_DOMID = 0;
 export const MAX_VCPUS = 128;
 
@@ -54,9 +57,12 @@ function claimBlocks(mem: MachineMemory, shape: DomainShape): number {
   const domid = shape.domid ?? nextDomid(mem);
   if (domid < 0 || domid >= Xen.DOMID_FIRST_RESERVED || domainByDomid(mem, domid)) return -Errno.EEXIST;
   let domain = 0;
-  for (let n = 0; n < Region.MAX_DOMAINS && !domain; n++) {
-    const at = slotAddr(domid + n);
-    if (mem.load(at + DomainOff.state) === DomainState.free) domain = at;
+  let away = 0; // from its slot
+  for (; away < Region.MAX_DOMAINS; away++) {
+    const at = slotAddr(domid + away);
+    if (mem.load(at + DomainOff.state) !== DomainState.free) continue;
+    domain = at;
+    break;
   }
   const first = domain && shape.vcpus ? claimVcpus(mem, shape.vcpus) : 0;
   if (!domain || (shape.vcpus && !first)) return -Errno.ENOMEM;
@@ -81,6 +87,7 @@ function claimBlocks(mem: MachineMemory, shape: DomainShape): number {
     mem.set32(vcpu + VcpuOff.runstate + RunstateOff.state, Xen.RUNSTATE_offline);
     mem.store(vcpu + VcpuOff.domain, domain);
   }
+  if (away > mem.load(FARTHEST)) mem.store(FARTHEST, away); // before others can look for it
   mem.store(domain + DomainOff.state, DomainState.building);
   return domain;
 }
@@ -118,9 +125,10 @@ function slotAddr(n: number): number {
   return Region.DOMAINS + (n % Region.MAX_DOMAINS) * DomainOff.SIZE;
 }
 
-/** Address of the block of `domid`, 0 if there is no such domain. */
+/** Address of the block of `domid`, 0 if there is no such domain. Blocks farther away than any has been are memory that nobody has touched. */
 export function domainByDomid(mem: MachineMemory, domid: number): number {
-  for (let n = 0; n < Region.MAX_DOMAINS; n++) {
+  const farthest = mem.load(FARTHEST);
+  for (let n = 0; n <= farthest; n++) {
     const at = slotAddr(domid + n);
     if (mem.get32(at + DomainOff.domid) === domid && mem.load(at + DomainOff.state) !== DomainState.free) return at;
   }
