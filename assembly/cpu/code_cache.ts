@@ -319,11 +319,12 @@ export function linkFall(u: usize): usize {
   return link(u, <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len), RecOff.fall, mask);
 }
 
-/** Looks the instruction at page offset `off` up again. */
+/** Looks the instruction at page offset `off` up again. Links within a page to a block that was overwritten stay, so it may be done each time round. */
 function lookAgain(off: u32): usize {
   const rip = load<u64>(PCPU, PcpuOff.ripBase) + off;
-  const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS;
-  return enter(bits == Mode.bits64 ? rip : rip & 0xffffffff);
+  const bits = load<u32>(PCPU, PcpuOff.mode) & Mode.BITS, masked = bits == Mode.bits64 ? rip : rip & 0xffffffff;
+  const head = jumpCached(masked);
+  return head && load<u16>(head) == Handler.dead ? enter(masked) : head;
 }
 
 /** Handler.resync: the block was overwritten by the record before this one. Continues where that ends: between the two there
