@@ -152,7 +152,7 @@ export const enum JitBlock {
   allPreds = 48, // u32
   extra = 52, // u8, edges behind succCount that only an entry takes
   keys = 53, // u8[8], the entry of each
-  carry = 61, // u8 JitCarry: the least that the ways in bring; all ways into a loop bring what it wants
+  carry = 61, // u8 JitCarry: the least that the ways in bring, or what all of them have to
   carryOut = 62, // u8 JitCarry, where it ends
   page = 63, // u8, which of the region's pages it is on
   SIZE = 64,
@@ -164,6 +164,8 @@ export const enum JitCarry {
   none = 0,
   kept = 1, // bit 0 is CF, or it says that the flags in memory still have it
   here = 2, // bit 0 is CF
+  LEVEL = 3,
+  brought = 4, // in JitBlock.carry: every way in brings that
 }
 
 /** Where an indirect branch of the interpreter went. */

@@ -433,6 +433,13 @@ function insertTarget(b: usize, n: u8, rip: u64): void {
   store<u8>(b, <u8>(count + 1), JitBlock.succCount);
 }
 
+/** The template that performs record `u` goes to memory. */
+export function hasAccess(u: usize): bool {
+  const form = <i32>load<u16>(u, RecOff.desc) & 7, t = templateOf(u);
+  if (t == Template.lea || t == Template.jcc || t == Template.jmp || t == Template.nop) return false;
+  return (form != Form.rr && form != Form.ri) || t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave;
+}
+
 /** Behind the last record that block `b` has for itself. */
 export function endOf(b: usize): usize {
   const h = headOf(b);

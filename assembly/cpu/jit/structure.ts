@@ -33,9 +33,8 @@ import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
 import { Import } from "./imports";
 import { ELSEWHERE } from "./handover";
 import { use } from "./node";
-import { Form } from "../semantics/alu";
 import { blockOf, headOf, ripOf, succ } from "./graph";
-import { endOf, flagsLive, isTemplate, templateOf } from "./region";
+import { endOf, flagsLive, hasAccess, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
@@ -45,7 +44,7 @@ import { bringSpans, clearFlow, inheritSpans, leaveSpans } from "./span_flow";
 import { openLoopSpans } from "./span_loops";
 import { planBlock, planRest, summarize } from "./span_plan";
 import { carryRoots } from "./spans";
-import { chooseCarries } from "./carries";
+import { chooseCarries, wantedCarry } from "./carries";
 import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
 import { chooseWindows, emptyWindows } from "./windows";
 
@@ -279,7 +278,7 @@ function goOn(n: u32, to: u32, early: bool = false): void {
   const b = blockOf(n), d = blockOf(to);
   if (loopOf(n) != loopOf(to)) save(changing(n));
   bringSpans(n, to, early);
-  if (!wantedCarry(to)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
+  if (!(load<u8>(d, JitBlock.carry) & JitCarry.brought)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) brTo(Control.loop | to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
@@ -295,12 +294,6 @@ function emitDispatch(): void {
   for (let k = <u32>load<u8>(d, JitBlock.succCount) - 1; k > 0; k--) routeTo(JitBlock.DISPATCH, k, k, load<u8>(d + k, JitBlock.keys));
   if (wantedCarry(succ(d, 0)) == JitCarry.here) carryFromMemory();
   goOn(JitBlock.DISPATCH, succ(d, 0), true);
-}
-
-/** What every way into block `n` has to bring. */
-function wantedCarry(n: u32): u32 {
-  const b = blockOf(n);
-  return load<u8>(b, JitBlock.flags) & JitBlockFlag.loop ? load<u8>(b, JitBlock.carry) : JitCarry.none;
 }
 
 /** [] -> []: CF of the flags in memory goes to its local, too. */
@@ -324,7 +317,7 @@ function routeTo(n: u32, k: u32, key: u32, then: u32): void {
     i32const(<i32>then);
     localSet(Local.route);
   }
-  if (n == JitBlock.DISPATCH && wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
+  if (wantedCarry(succ(b, k)) == JitCarry.here) carryFromMemory();
   goOn(n, succ(b, k), true);
   leaveControl();
 }
@@ -470,12 +463,6 @@ export function nextPiece(): void {
   beginPiece(kind);
 }
 
-function hasAccess(u: usize): bool {
-  const form = <i32>load<u16>(u, RecOff.desc) & 7, t = templateOf(u);
-  if (t == Template.lea || t == Template.jcc || t == Template.jmp || t == Template.nop) return false;
-  return (form != Form.rr && form != Form.ri) || t == Template.push || t == Template.pop || t == Template.call || t == Template.callInd || t == Template.ret || t == Template.leave;
-}
-
 function emitBlock(n: u32): void {
   if (n == JitBlock.DISPATCH) {
     emitDispatch();
@@ -508,7 +495,7 @@ function emitBlock(n: u32): void {
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
-  setCarryLevel(load<u8>(b, JitBlock.carry));
+  setCarryLevel(load<u8>(b, JitBlock.carry) & JitCarry.LEVEL);
   jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
