@@ -91,10 +91,16 @@ export const enum JitOff {
   valid = 32064, // u32, bit per general register or segment base whose local is right, where code is being written
   missing = 32068, // u32, of those that are not: what the piece being translated asks for
   spill = 32072, // u32, 1 + the place on the control stack where code being written leaves to, 0: the common exit
+  strideCount = 32076, // u32, entries of `strides`, of the loop that is about to be written
+  limit = 32080, // u32, the wasm local that says how much of the slice may be left where that loop looks up its strides again
+  least = 32084, // u32, instructions of a round of it at least
+  pairCount = 32088, // u32, entries of `pairs`
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
   plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends
+  pairs = 32696, // u16[32]: sums of registers that addresses are made of (cpu/jit/spans)
   effects = 32768, // 1024 x 32 B
+  flow = 32768, // 62 x 96 B by block, while a loop is looked at: where its registers come from (cpu/jit/strides)
   nodes = 65536, // 2048 x 24 B
   body = 0x1c000, // 56 KiB: code of the function
   bodyEnd = 0x2a000,
@@ -115,6 +121,7 @@ export const enum JitOff {
   spans = 0x3c600, // 24 x 16 B: spans of the stretch (cpu/jit/spans)
   pinned = 0x3c780, // u64, bit for each of `spanHosts` that a loop keeps
   accesses = 0x3c800, // 64 x 16 B: accesses they are made of
+  strides = 0x3c800, // 24 B each, where a loop begins (cpu/jit/strides)
   roots = 0x3cc00, // u8[16], by general register
   newRoots = 0x3cc10,
   distances = 0x3cc20, // i64[16]

@@ -30,3 +30,10 @@ export function lastOf(h: u32, count: u32): i32 {
   }
   return -1;
 }
+
+/** No loop begins within that of header `h`. */
+export function isInnermost(h: u32): bool {
+  const count = jget(JitOff.order), last = lastOf(h, count);
+  for (let i = rpo(h) + 1; <i32>i <= last; i++) if (dominates(h, ordered(i)) && lastOf(ordered(i), count) >= 0) return false;
+  return true;
+}

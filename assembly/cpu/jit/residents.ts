@@ -39,8 +39,8 @@ export function chooseResidents(): void {
   jset(JitOff.pending, 0);
   for (let i: u32 = 0; i < count; i++) {
     const last = lastOf(ordered(i), count);
-    if (last < 0 || !isInnermost(i, last)) continue;
     const header = ordered(i);
+    if (last < 0 || loopOf(header)) continue;
     let slots: u64 = 0;
     for (let k = i; <i32>k <= last; k++) if (dominates(header, ordered(k))) slots |= slotsOf(ordered(k));
     for (let k = i; <i32>k <= last; k++) {
@@ -51,12 +51,6 @@ export function chooseResidents(): void {
       store<u8>(J + <usize>n, <u8>(header + 1), JitOff.innermost);
     }
   }
-}
-
-function isInnermost(at: u32, last: i32): bool {
-  const count = jget(JitOff.order), header = ordered(at);
-  for (let k = at + 1; <i32>k <= last; k++) if (dominates(header, ordered(k)) && lastOf(ordered(k), count) >= 0) return false;
-  return true;
 }
 
 /** Registers the instructions of block `n` name, and those that they change in the upper half. */

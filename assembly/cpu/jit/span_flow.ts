@@ -4,9 +4,9 @@
  *
  *  A list: count u8, 1 if some way has brought it u8, at 8 items of ItemOff's form. */
 import { JitBlock, JitOff } from "../../abi/jit";
-import { J, jget } from "./buffer";
+import { J, jget, jset } from "./buffer";
 import { cur } from "./slots";
-import { Root, SpanOff, addSpan, beginSpans, findRoot, spanAt } from "./spans";
+import { Root, SpanOff, addSpan, baseOf, beginSpans, findRoot, indexOf, isPair, shiftOf, spanAt } from "./spans";
 
 const enum ListOff { count = 0, brought = 1, entries = 8, SIZE = 128, MAX = 7 }
 const enum ItemOff { root = 0, write = 1, host = 2, len = 4, lo = 8, SIZE = 16 } // root: a register's, or the constant one
@@ -18,6 +18,7 @@ const enum ItemOff { root = 0, write = 1, host = 2, len = 4, lo = 8, SIZE = 16 }
 /** A region begins. */
 export function clearFlow(): void {
   store<u64>(J, 0, JitOff.pinned);
+  jset(JitOff.pairCount, 0);
   memory.fill(J + JitOff.spansOut, 0, 2 * JitBlock.DISPATCH * ListOff.SIZE + 2 * ListOff.SIZE);
 }
 
@@ -46,6 +47,26 @@ function listSpans(list: usize): void {
     const root = findRoot(cur(slot));
     if (root != Root.none && root != Root.constant) note(list, slot, root, load<i64>(J, JitOff.distance));
   }
+  for (let k: u32 = 0; k < spans; k++) if (isPair(load<u8>(spanAt(k))) && isFirst(k)) notePair(list, load<u8>(spanAt(k)));
+}
+
+/** No span before the `k`th is of the same root. */
+function isFirst(k: u32): bool {
+  const root = load<u8>(spanAt(k));
+  for (let i: u32 = 0; i < k; i++) if (load<u8>(spanAt(i)) == root) return false;
+  return true;
+}
+
+/** Open spans of a sum of registers that are still at a constant distance from what they were. */
+function notePair(list: usize, pair: u32): void {
+  const first = baseOf(pair), index = indexOf(pair);
+  if (findRoot(cur(index)) != index) return;
+  let distance = load<i64>(J, JitOff.distance) << shiftOf(pair);
+  if (first != Root.constant) {
+    if (findRoot(cur(first)) != first) return;
+    distance += load<i64>(J, JitOff.distance);
+  }
+  note(list, pair, pair, distance);
 }
 
 /** Open spans of `root`, from which `as` is so far now. */

@@ -12,9 +12,6 @@ import { AccessOff, MAX_ACCESSES, Root, SpanOff, accessAt, openSpans, pinHosts, 
 
 /** [] -> []: opens the spans of the loop whose header is block `n`. All state is in the locals, general registers in the pCPU block. */
 export function openLoopSpans(n: u32): void {
-  jset(JitOff.valid, 0);
-  jset(JitOff.pending, 0);
-  jset(JitOff.spill, 0);
   const last = lastOf(n, jget(JitOff.order)), kept = keptIn(n, last), u = headOf(blockOf(n)) + RecOff.SIZE;
   inheritSpans(n);
   dropOthers(kept);

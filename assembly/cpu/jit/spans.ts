@@ -30,7 +30,40 @@ export const enum Root {
   constant = 30, // an address without registers: its distance from 0
   loaded = 32, // and on: what the loads of the stretch gave
   MAX = 200,
+  pair = 200, // and on: the sum of two registers, one of them shifted
   none = 0xff,
+}
+
+/** Sums of registers that are roots: base, Root.constant for none; index; how far that is shifted. The same number in all of the region. */
+const MAX_PAIRS: u32 = 32;
+@inline function pairAt(root: u32): usize { return J + JitOff.pairs + (<usize>(root - Root.pair) << 1); }
+@inline export function isPair(root: u32): bool { return root >= <u32>Root.pair && root < <u32>Root.pair + MAX_PAIRS; }
+@inline export function baseOf(pair: u32): u32 { return <u32>load<u16>(pairAt(pair)) & 31; }
+@inline export function indexOf(pair: u32): u32 { return <u32>load<u16>(pairAt(pair)) >> 5 & 15; }
+@inline export function shiftOf(pair: u32): u32 { return <u32>load<u16>(pairAt(pair)) >> 9; }
+
+export function pairOf(first: u32, second: u32, shift: u32): u32 {
+  const swap = !shift && first < <u32>Root.segBase && second < first;
+  const key = (swap ? second : first) | (swap ? first : second) << 5 | shift << 9, count = jget(JitOff.pairCount);
+  for (let n: u32 = 0; n < count; n++) if (load<u16>(pairAt(Root.pair + n)) == <u16>key) return Root.pair + n;
+  if (count == MAX_PAIRS) return Root.none;
+  store<u16>(pairAt(Root.pair + count), <u16>key);
+  jset(JitOff.pairCount, count + 1);
+  return Root.pair + count;
+}
+
+/** The value of a root that is one register or several. */
+export function rootNode(root: u32): i32 {
+  if (!isPair(root)) {
+    want(root);
+    return local(root);
+  }
+  const index = indexOf(root), first = baseOf(root);
+  want(index);
+  const shifted = binary(Node.shl, local(index), constant(shiftOf(root)));
+  if (first == Root.constant) return shifted;
+  want(first);
+  return binary(Node.add, local(first), shifted);
 }
 
 /** One of JitOff.spans. */
@@ -66,7 +99,10 @@ export function findRoot(n: i32): u32 {
       distance += kind == Node.add ? imm(argB(n)) : -imm(argB(n));
       n = argA(n);
       more = true;
-    } else if (kind == Node.zext && width(n) == 4 && !is64()) {
+    } else if (kind == Node.add || kind == Node.shl) {
+      root = sumRoot(n);
+      distance += load<i64>(J, JitOff.distance);
+    } else if (isNarrow(n)) {
       n = argA(n);
       more = true;
     } else if (kind == Node.local || kind == Node.local32) {
@@ -80,6 +116,30 @@ export function findRoot(n: i32): u32 {
   }
   store<i64>(J, is64() ? distance : <i64>(<i32>distance), JitOff.distance);
   return root;
+}
+
+/** An extension that changes nothing of an address modulo 4 GiB. */
+@inline function isNarrow(n: i32): bool { return (op(n) == Node.zext || op(n) == Node.sext) && width(n) == 4 && !is64(); }
+
+/** Root of a sum of two registers, or of a shifted one: `n`. */
+function sumRoot(n: i32): u32 {
+  let first: u32 = Root.constant, at: i64 = 0, shift: u32 = 0;
+  if (op(n) == Node.add) {
+    first = findRoot(argA(n));
+    at = load<i64>(J, JitOff.distance);
+    if (first >= <u32>Root.segBase && first != Root.constant) return Root.none;
+    n = argB(n);
+    if (isNarrow(n)) n = argA(n);
+  }
+  if (op(n) == Node.shl) {
+    if (!isConst(argB(n)) || imm(argB(n)) > 3) return Root.none;
+    shift = <u32>imm(argB(n));
+    n = argA(n);
+  }
+  const second = findRoot(n);
+  if (second >= <u32>Root.segBase) return Root.none;
+  store<i64>(J, at + (load<i64>(J, JitOff.distance) << shift), JitOff.distance);
+  return first == Root.constant && !shift ? second : pairOf(first, second, shift);
 }
 
 /** The stretch of code from here on has no spans yet; registers are their own roots. */
@@ -160,7 +220,7 @@ export function noteAccess(lin: i32, w: i32, write: bool): void {
 @inline function hostLocal(n: u32): u32 { return load<u16>(spanAt(n), SpanOff.host); }
 
 /** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at. `loop`: see openSpans. */
-function open(n: u32, first: i32, u: usize, loop: u32): void {
+export function openSpan(n: u32, first: i32, u: usize, loop: u32): void {
   const s = spanAt(n), h = hostLocal(n);
   const a = is64() ? first : extend(Node.zext, first, 4);
   use(a);
@@ -178,11 +238,8 @@ export function openSpans(u: usize, loop: u32 = 0): void {
     const s = spanAt(n), root = <u32>load<u8>(s, SpanOff.root);
     if (root >= <u32>Root.loaded || load<u8>(s, SpanOff.open)) continue;
     const lo = constant(load<i64>(s, SpanOff.lo));
-    if (root == Root.constant) open(n, lo, u, loop);
-    else {
-      want(root);
-      open(n, binary(Node.add, local(root), lo), u, loop);
-    }
+    if (root == Root.constant) openSpan(n, lo, u, loop);
+    else openSpan(n, binary(Node.add, rootNode(root), lo), u, loop);
   }
 }
 
@@ -199,7 +256,7 @@ export function spanHost(lin: i32, w: i32, write: bool, u: usize): u32 {
         jset(JitOff.again, 1);
         return hostLocal(n) | Host.span;
       }
-      open(n, binary(Node.add, lin, constant(-at)), u, 0);
+      openSpan(n, binary(Node.add, lin, constant(-at)), u, 0);
     }
     return hostLocal(n) | Host.span | <u32>at << Host.DISPLACEMENT;
   }

@@ -40,18 +40,20 @@ import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } fro
 import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
 import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
-import { bringSpans, clearFlow, inheritSpans, leaveSpans } from "./span_flow";
+import { bringSpans, clearFlow, enterLoop, inheritSpans, leaveSpans } from "./span_flow";
 import { openLoopSpans } from "./span_loops";
 import { planBlock, planRest, summarize } from "./span_plan";
-import { carryRoots } from "./spans";
+import { carryRoots, pinHosts } from "./spans";
+import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
+import { isInnermost } from "./loops";
 import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
 import { chooseWindows, emptyWindows } from "./windows";
 
 const NONE: u32 = 0xff;
 
 /** Entries of the control stack: what a branch there continues with. */
-const enum Control { if_ = 0, block = 0x100, loop = 0x200, spill = 0x300 }
+const enum Control { if_ = 0, block = 0x100, loop = 0x200, spill = 0x300, again = 0x400 }
 
 function enterControl(entry: u32): void {
   const depth = jget(JitOff.depth);
@@ -131,6 +133,7 @@ export function emitRegion(): void {
   chooseCarries();
   chooseResidents();
   clearFlow();
+  jset(JitOff.strideCount, 0);
   summarize();
   loadState();
   emptyWindows();
@@ -152,15 +155,21 @@ export function emitRegion(): void {
 /** Block `n` and all it dominates. */
 function emitTree(n: u32): void {
   if (jget(JitOff.bad)) return;
-  const loop = load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop;
+  const loop = load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop, owner = loopOf(n) == n + 1;
   if (loop) {
+    chooseWayOut(n);
+    jset(JitOff.valid, owner ? 0 : residents(n));
     openLoopSpans(n);
-    if (residents(n)) {
+    if (owner) {
       fill(residents(n));
       byte(Wasm.block);
       byte(WasmType.void_);
       enterControl(Control.spill | n);
     }
+  }
+  const strides = loop && isInnermost(n) ? findStrides(n) : 0;
+  if (strides) beginStrides(n);
+  if (loop) {
     byte(Wasm.loop);
     byte(WasmType.void_);
     enterControl(Control.loop | n);
@@ -168,10 +177,39 @@ function emitTree(n: u32): void {
   emitWithin(n, jget(JitOff.order));
   if (!loop) return;
   leaveControl();
-  if (!residents(n)) return;
+  if (strides) leaveControl();
+  if (!owner) return;
   leaveControl();
   save(changing(n));
   br(jget(JitOff.depth));
+}
+
+/** [] -> []: the loop around that of header `n`, in which its strides are looked up. */
+function beginStrides(n: u32): void {
+  const head = headOf(blockOf(n)), count = <i32>load<u16>(head, BlockOff.count);
+  byte(Wasm.loop);
+  byte(WasmType.void_);
+  enterControl(Control.again | n);
+  chooseWayOut(n);
+  leaveAtEnd(head, count);
+  openStrides(n);
+  pinHosts();
+  beginPiece(0);
+  enterLoop(n);
+}
+
+/** [] -> []: out if the slice has no room for the `count` instructions of the block at `head`. */
+function leaveAtEnd(head: usize, count: i32): void {
+  localGet(Local.left);
+  i32const(count);
+  byte(Wasm.i32lt_s);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  i32const(<i32>head);
+  localSet(Local.result);
+  leave(1);
+  byte(Wasm.end);
 }
 
 /** Where code of block `n` leaves to. */
@@ -476,27 +514,29 @@ function emitBlock(n: u32): void {
   chooseWayOut(n);
   forgetSse();
   const short = load<u8>(b, JitBlock.flags) & JitBlockFlag.short;
-  if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) {
+  const strides = jget(JitOff.strideCount);
+  if (strides) {
     localGet(Local.left);
-    i32const(count);
-    byte(Wasm.i32lt_s);
+    localGet(jget(JitOff.limit));
+    byte(Wasm.i32le_s);
     hint(false);
     byte(Wasm.if_);
     byte(WasmType.void_);
-    i32const(<i32>head);
-    localSet(Local.result);
-    leave(1);
-    byte(Wasm.end);
-  }
+    enterControl(Control.if_);
+    brTo(Control.again | n);
+    leaveControl();
+  } else if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) leaveAtEnd(head, count);
   localGet(Local.left);
   i32const(count);
   byte(Wasm.i32sub);
   localSet(Local.left);
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
+  jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
+  if (strides) moveStrides();
+  jset(JitOff.strideCount, 0);
   beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
   setCarryLevel(load<u8>(b, JitBlock.carry) & JitCarry.LEVEL);
-  jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
   beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
 
   const end = endOf(b);

@@ -1,0 +1,232 @@
+/** Strides: accesses of an innermost loop through registers that every round moves by the same number of bytes. Where such a loop begins, each is
+ *  looked up once, and how many rounds stay on its page is worked out. The least of these numbers becomes a limit for what is left of the slice,
+ *  which the loop's header asks for in any case: so rounds have no look at any page, and where the limit is met, all strides are looked up again.
+ *
+ *  ```
+ *  loop                      ;; again
+ *    out if the slice is over
+ *    look up each stride: its addend; limit := left - rounds * instructions of a round
+ *    loop                    ;; the guest's
+ *      to the outer loop if left <= limit
+ *      host address of each stride := register + addend
+ *  ```
+ *  What holds for spans (spans.ts) holds for these, which are spans to the blocks of the loop: a stride that is not known to be memory makes the
+ *  region leave at the header, where nothing has been done yet.
+ *
+ *  The loop is looked at block by block: JitOff.flow has what registers are where one begins, and in its last entry where a round ends, as
+ *  distances from what they are where the round begins. */
+import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
+import { BlockOff } from "../code_cache";
+import { J, Wasm, WasmType, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { emit32, emitEffects } from "./codegen";
+import { NONE, blockOf, dominates, headOf, ordered, rpo, succ } from "./graph";
+import { lastOf } from "./loops";
+import { Node, binary, constant } from "./node";
+import { Local, beginPiece, fresh, temp32 } from "./slots";
+import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
+import { AccessOff, Root, SpanOff, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf, spanAt } from "./spans";
+
+/** Of one loop: each has two locals that are in use throughout it. */
+const MAX_STRIDES: u32 = 5;
+/** Bytes a round may move a register by: with more, pages are left too often. */
+const FARTHEST: i32 = 256;
+const PAGE: i32 = 4096;
+
+const enum StrideOff { root = 0, write = 1, len = 2, lo = 4, step = 8, addend = 12, host = 14, span = 16, SIZE = 24 }
+@inline function strideAt(k: u32): usize { return J + JitOff.strides + <usize>k * StrideOff.SIZE; }
+
+/** roots u8[16], distances i32[16], instructions u32 of the shortest way there, 1 if some way is known u32 */
+const enum FlowOff { distances = 16, insns = 80, known = 84, SIZE = 96 }
+const ROUND: u32 = JitBlock.DISPATCH;
+@inline function flowOf(n: u32): usize { return J + JitOff.flow + <usize>n * FlowOff.SIZE; }
+
+/** Finds the strides of the loop of header `n`, whose spans of other kinds are open; how many there are. */
+export function findStrides(n: u32): u32 {
+  jset(JitOff.strideCount, 0);
+  const u = headOf(blockOf(n)) + RecOff.SIZE, last = lastOf(n, jget(JitOff.order));
+  if (load<u8>(blockOf(n), JitBlock.extra) || !worthwhile(u, u + RecOff.SIZE) || !follow(n, last)) return 0;
+  for (let i = rpo(n); <i32>i <= last; i++) if (isWithin(n, ordered(i))) noteAccesses(ordered(i));
+  const count = jget(JitOff.strideCount);
+  for (let k: u32 = 0; k < count; k++) {
+    const s = strideAt(k);
+    store<u16>(s, <u16>freeHost(), StrideOff.host);
+    store<u8>(s, <u8>jget(JitOff.spanCount), StrideOff.span);
+    store<u16>(s, <u16>fresh(<u8>WasmType.i32), StrideOff.addend);
+    addSpan(load<u8>(s), load<u8>(s, StrideOff.write), load<i32>(s, StrideOff.lo), load<u16>(s, StrideOff.len), load<u16>(s, StrideOff.host), true);
+  }
+  if (!count) return 0;
+  jset(JitOff.limit, fresh(<u8>WasmType.i32));
+  jset(JitOff.least, load<u32>(flowOf(ROUND), FlowOff.insns));
+  return count;
+}
+
+@inline function isWithin(h: u32, n: u32): bool { return n != JitBlock.DISPATCH && dominates(h, n); }
+
+/** Where registers come from in each block of the loop; false if that does not help. */
+function follow(h: u32, last: i32): bool {
+  memory.fill(J + JitOff.flow, 0, <usize>(JitBlock.DISPATCH + 1) * FlowOff.SIZE);
+  const first = flowOf(h);
+  for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) store<u8>(first + slot, <u8>slot);
+  store<u32>(first, 1, FlowOff.known);
+  for (let i = rpo(h); <i32>i <= last; i++) {
+    const n = ordered(i), b = blockOf(n), s = summaryOf(n), from = flowOf(n);
+    if (!isWithin(h, n) || !load<u32>(from, FlowOff.known)) continue;
+    if (load<u8>(s, SummaryOff.stops)) return false;
+    let insns = load<u32>(from, FlowOff.insns) + load<u16>(headOf(b), BlockOff.count);
+    if (load<u8>(b, JitBlock.flags) & JitBlockFlag.short && succ(b, 0) != NONE) insns -= load<u16>(headOf(blockOf(succ(b, 0))), BlockOff.count);
+    for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) {
+      const to = <u32>succ(b, k);
+      if (to == NONE || (to != h && !isWithin(h, to))) continue;
+      bring(s, from, flowOf(to == h ? ROUND : to), insns);
+    }
+  }
+  return load<u32>(flowOf(ROUND), FlowOff.insns) != 0;
+}
+
+/** The way through the block with summary `s`, which begins as `from` says, leads to what `to` is about. */
+function bring(s: usize, from: usize, to: usize, insns: u32): void {
+  const known = load<u32>(to, FlowOff.known);
+  for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) {
+    const via = <usize>load<u8>(s + slot, SummaryOff.roots), at = slot << 2;
+    const root = via < <usize>Root.segBase ? load<u8>(from + via) : <u8>Root.none;
+    const distance = root == <u8>Root.none ? 0 : load<i32>(from + (via << 2), FlowOff.distances) + load<i32>(s + at, SummaryOff.distances);
+    if (!known) {
+      store<u8>(to + slot, root);
+      store<i32>(to + at, distance, FlowOff.distances);
+    } else if (load<u8>(to + slot) != root || load<i32>(to + at, FlowOff.distances) != distance) {
+      store<u8>(to + slot, <u8>Root.none);
+      store<i32>(to + at, 0, FlowOff.distances);
+    }
+  }
+  store<u32>(to, known ? min(insns, load<u32>(to, FlowOff.insns)) : insns, FlowOff.insns);
+  store<u32>(to, 1, FlowOff.known);
+}
+
+/** Register `slot` at the end of a round is itself, so far on. */
+@inline function moves(slot: u32): bool { return load<u8>(flowOf(ROUND) + slot) == <u8>slot; }
+@inline function stepOf(slot: u32): i32 { return load<i32>(flowOf(ROUND) + (<usize>slot << 2), FlowOff.distances); }
+@inline function distanceIn(f: usize, slot: u32): i32 { return load<i32>(f + (<usize>slot << 2), FlowOff.distances); }
+
+/** The accesses of block `n` that are strides. */
+function noteAccesses(n: u32): void {
+  const s = summaryOf(n), f = flowOf(n), accesses = <u32>load<u8>(s);
+  if (!load<u32>(f, FlowOff.known)) return;
+  jset(32112, load<u32>(flowOf(ROUND))); jset(32116, load<u32>(flowOf(ROUND), 16));  jset(32120, load<u32>(s + SummaryOff.accesses)); jset(32124, load<u32>(s + SummaryOff.accesses + 8));
+  for (let k: u32 = 0; k < accesses; k++) {
+    const a = s + SummaryOff.accesses + <usize>k * AccessOff.SIZE, root = <u32>load<u8>(a, AccessOff.root);
+    const off = load<i64>(a, AccessOff.off), w = <u32>load<u8>(a, AccessOff.w), write = load<u8>(a, AccessOff.write);
+    if (off != <i64>(<i32>off)) continue;
+    if (root < <u32>Root.segBase) {
+      const from = <u32>load<u8>(f + root);
+      if (from != Root.none && moves(from) && stepOf(from)) note(from, stepOf(from), <i32>off + distanceIn(f, root), w, write);
+    } else if (isPair(root)) {
+      const index = <u32>load<u8>(f + indexOf(root)), shift = shiftOf(root);
+      if (index == Root.none || !moves(index)) continue;
+      let first = baseOf(root), step = stepOf(index) << shift, at = <i32>off + (distanceIn(f, indexOf(root)) << shift);
+      if (first != Root.constant) {
+        at += distanceIn(f, first);
+        first = load<u8>(f + first);
+        if (first == Root.none || !moves(first)) continue;
+        step += stepOf(first);
+      }
+      const pair = pairOf(first, index, shift);
+      if (pair != Root.none) note(pair, step, at, w, write);
+    }
+  }
+}
+
+/** An access of `w` bytes, `at` from `root`. Those that lie within one step of each other share a stride. */
+function note(root: u32, step: i32, at: i32, w: u32, write: u8): void {
+  const far = step < 0 ? -step : step, count = jget(JitOff.strideCount);
+  if (far > FARTHEST) return;
+  for (let k: u32 = 0; k < count; k++) {
+    const s = strideAt(k), lo = load<i32>(s, StrideOff.lo), from = min(lo, at), to = max(lo + <i32>load<u16>(s, StrideOff.len), at + <i32>w);
+    if (load<u8>(s) != <u8>root || to - from > max(far, <i32>w)) continue;
+    store<i32>(s, from, StrideOff.lo);
+    store<u16>(s, <u16>(to - from), StrideOff.len);
+    store<u8>(s, load<u8>(s, StrideOff.write) | write, StrideOff.write);
+    return;
+  }
+  if (count == MAX_STRIDES) return;
+  const s = strideAt(count);
+  store<u32>(s, root | <u32>write << 8 | w << 16);
+  store<i32>(s, at, StrideOff.lo);
+  store<i32>(s, step, StrideOff.step);
+  jset(JitOff.strideCount, count + 1);
+}
+
+/** [] -> [i32]: low half of a stride's root. */
+function rootValue(s: usize): void { emit32(rootNode(load<u8>(s))); }
+
+/** [] -> []: looks up all strides, and sets the limit. All state is in the locals; the loop of header `n` is next. */
+export function openStrides(n: u32): void {
+  const head = headOf(blockOf(n)), u = head + RecOff.SIZE, insns = load<u16>(head, BlockOff.count);
+  const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = jget(JitOff.limit);
+  beginPiece(0);
+  for (let k: u32 = 0; k < count; k++) {
+    const s = strideAt(k);
+    openSpan(load<u8>(s, StrideOff.span), binary(Node.add, rootNode(load<u8>(s)), constant(load<i32>(s, StrideOff.lo))), u, n + 1);
+  }
+  emitEffects();
+  beginPiece(0);
+  i32const(PAGE);
+  localSet(rounds);
+  for (let k: u32 = 0; k < count; k++) {
+    const s = strideAt(k), step = load<i32>(s, StrideOff.step);
+    localGet(load<u16>(s, StrideOff.host));
+    rootValue(s);
+    byte(Wasm.i32sub);
+    localSet(load<u16>(s, StrideOff.addend));
+    if (!step) continue;
+    roundsOf(s, step);
+    const t = temp32();
+    localTee(t);
+    localGet(rounds);
+    localGet(t);
+    localGet(rounds);
+    byte(Wasm.i32lt_u);
+    byte(Wasm.select);
+    localSet(rounds);
+  }
+  // limit := max(left - rounds * least, insns - 1)
+  localGet(Local.left);
+  localGet(rounds);
+  i32const(jget(JitOff.least));
+  byte(Wasm.i32mul);
+  byte(Wasm.i32sub);
+  localTee(limit);
+  i32const(insns - 1);
+  localGet(limit);
+  i32const(insns);
+  byte(Wasm.i32ge_s);
+  byte(Wasm.select);
+  localSet(limit);
+}
+
+/** [] -> [i32]: rounds in which stride `s` stays on its page, the next one included. */
+function roundsOf(s: usize, step: i32): void {
+  if (step > 0) i32const(PAGE - <i32>load<u16>(s, StrideOff.len));
+  // frames begin where a page of the host's memory would, so both addresses have the same low bits
+  localGet(load<u16>(s, StrideOff.host));
+  i32const(PAGE - 1);
+  byte(Wasm.i32and);
+  if (step > 0) byte(Wasm.i32sub);
+  i32const(step > 0 ? step : -step);
+  byte(Wasm.i32div_u);
+  i32const(1);
+  byte(Wasm.i32add);
+}
+
+/** [] -> []: host addresses of the strides in this round. */
+export function moveStrides(): void {
+  const count = jget(JitOff.strideCount);
+  beginPiece(0);
+  for (let k: u32 = 0; k < count; k++) {
+    const s = strideAt(k);
+    rootValue(s);
+    localGet(load<u16>(s, StrideOff.addend));
+    byte(Wasm.i32add);
+    localSet(load<u16>(s, StrideOff.host));
+  }
+}
