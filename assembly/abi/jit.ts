@@ -25,7 +25,7 @@ export const enum JitOff {
   used = 80, // u32, bit per wasm local 0..21 the region reads
   written = 84, // u32, bit per general register the region may write
   mode = 88,
-  current = 92, // u32, number of the block being emitted
+  current = 92, // u32, number of the block being written
   insns = 96,
   order = 100, // u32, blocks in reverse postorder
   depth = 104, // u32, entries on the control stack
@@ -95,10 +95,18 @@ export const enum JitOff {
   limit = 32080, // u32, the wasm local that says how much of the slice may be left where that loop looks up its strides again
   least = 32084, // u32, instructions of a round of it at least
   pairCount = 32088, // u32, entries of `pairs`
+  /* What a block does with the flags it begins with (cpu/jit/rounds). */
+  flagsOld = 32092, // u32, of the block being written: 1 flags, 2 CF may still be those it began with
+  flagsSeen = 32096, // u64, bit per block that has been written: something in it looks at these flags
+  carrySeen = 32104, // u64, the same of CF
+  checked = 32112, // u64, bit per loop whose ways back ask whether the slice is over
+  deferred = 32120, // u16[5], locals of flags that only some of the ways out of a block take along
+  limits = 32130, // u16[62] by header: JitOff.limit of its loop, 0 if it has no strides
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
   plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends
   pairs = 32696, // u16[32]: sums of registers that addresses are made of (cpu/jit/spans)
+  pinnedLimit = 32760, // i32, written and read by emitted code
   effects = 32768, // 1024 x 32 B
   flow = 32768, // 62 x 96 B by block, while a loop is looked at: where its registers come from (cpu/jit/strides)
   nodes = 65536, // 2048 x 24 B

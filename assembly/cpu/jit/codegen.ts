@@ -15,6 +15,7 @@ import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, wid
 import { emitOrder, emitOrdered } from "./sse_order";
 import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
 import { assign, loadMissing, savePending } from "./residents";
+import { seeFlags, seeSlot } from "./rounds";
 import { hostLocal, tagLocal } from "./windows";
 import { Local, Slot, cur, isEntry, CURRENT_SLOTS, temp32, temp64 } from "./slots";
 
@@ -34,6 +35,12 @@ function keep32(n: i32): void {
   setT32(n, t);
 }
 
+/** [] -> [i32 or i64] */
+function getLocal(n: i32): void {
+  seeSlot(argA(n));
+  localGet(argA(n));
+}
+
 /** [] -> [i64]: node `n`. */
 export function emit64(n: i32): void {
   if (t64(n)) { localGet(t64(n)); return; }
@@ -41,8 +48,8 @@ export function emit64(n: i32): void {
   const kind = op(n);
   switch (kind) {
     case Node.const_: i64const(imm(n)); return;
-    case Node.local: localGet(argA(n)); return;
-    case Node.local32: localGet(argA(n)); byte(Wasm.i64extend_u); return;
+    case Node.local: getLocal(n); return;
+    case Node.local32: getLocal(n); byte(Wasm.i64extend_u); return;
     case Node.sext:
       if (width(n) == 4) { emit32(argA(n)); byte(Wasm.i64extend_s); }
       else { emit32(n); byte(Wasm.i64extend_s); return; }
@@ -96,8 +103,8 @@ export function emit32(n: i32): void {
   const kind = op(n);
   switch (kind) {
     case Node.const_: i32const(<i32>imm(n)); return;
-    case Node.local: localGet(argA(n)); byte(Wasm.i32wrap); return;
-    case Node.local32: localGet(argA(n)); return;
+    case Node.local: getLocal(n); byte(Wasm.i32wrap); return;
+    case Node.local32: getLocal(n); return;
     case Node.sext:
       emit32(argA(n));
       if (width(n) == 1) byte(Wasm.i32extend8);
@@ -302,7 +309,10 @@ export function leave(extra: u32): void {
 }
 
 /** Where leave() goes: within a loop that has residents, to where those are saved. */
-function wayOut(): u32 { return jget(JitOff.depth) - jget(JitOff.spill); }
+function wayOut(): u32 {
+  seeFlags();
+  return jget(JitOff.depth) - jget(JitOff.spill);
+}
 
 /** [i32] -> []: out if it is not 0. The state is in the locals, and Local.result is 0: a fault is pending. */
 function leaveIf(extra: u32): void {

@@ -16,13 +16,16 @@
  *  The loop is looked at block by block: JitOff.flow has what registers are where one begins, and in its last entry where a round ends, as
  *  distances from what they are where the round begins. */
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { BlockOff } from "../code_cache";
-import { J, Wasm, WasmType, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { PCPU } from "../pcpu";
+import { J, Wasm, WasmType, access, byte, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
 import { emit32, emitEffects } from "./codegen";
 import { NONE, blockOf, dominates, headOf, ordered, rpo, succ } from "./graph";
 import { lastOf } from "./loops";
 import { Node, binary, constant } from "./node";
+import { setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
 import { AccessOff, Root, SpanOff, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf, spanAt } from "./spans";
@@ -57,6 +60,7 @@ export function findStrides(n: u32): u32 {
   }
   if (!count) return 0;
   jset(JitOff.limit, fresh(<u8>WasmType.i32));
+  setLimit(n, jget(JitOff.limit));
   jset(JitOff.least, load<u32>(flowOf(ROUND), FlowOff.insns));
   return count;
 }
@@ -189,7 +193,8 @@ export function openStrides(n: u32): void {
     byte(Wasm.select);
     localSet(rounds);
   }
-  // limit := max(left - rounds * least, insns - 1)
+  // limit := max(left - rounds * least, insns - 1), by way of memory: the host's compiler would compute it where it is used, in each round
+  i32const(0);
   localGet(Local.left);
   localGet(rounds);
   i32const(jget(JitOff.least));
@@ -201,6 +206,8 @@ export function openStrides(n: u32): void {
   i32const(insns);
   byte(Wasm.i32ge_s);
   byte(Wasm.select);
+  access(Wasm.i32store, <u32>PCPU + PcpuOff.JIT + JitOff.pinnedLimit);
+  loadWord(PcpuOff.JIT + JitOff.pinnedLimit);
   localSet(limit);
 }
 

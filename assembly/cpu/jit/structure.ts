@@ -32,7 +32,7 @@ import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
 import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
 import { Import } from "./imports";
 import { ELSEWHERE } from "./handover";
-import { use } from "./node";
+import { Node, argA, op, use, uses } from "./node";
 import { blockOf, headOf, ripOf, succ } from "./graph";
 import { endOf, flagsLive, hasAccess, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
@@ -48,6 +48,8 @@ import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
 import { isInnermost } from "./loops";
 import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
+import { ageFlags, beginFlags, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, seeFlags, seeSlot } from "./rounds";
+import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
 import { chooseWindows, emptyWindows } from "./windows";
 
 const NONE: u32 = 0xff;
@@ -103,6 +105,7 @@ function loadPages(): void {
 function countHere(): void { storeWord(PcpuOff.left, 0); }
 
 function saveState(): void {
+  seeFlags();
   saveXmm();
   saveWord(PcpuOff.left, Local.left);
   localGet(Slot.flagsKind);
@@ -134,6 +137,7 @@ export function emitRegion(): void {
   chooseResidents();
   clearFlow();
   jset(JitOff.strideCount, 0);
+  clearRounds();
   summarize();
   loadState();
   emptyWindows();
@@ -168,8 +172,13 @@ function emitTree(n: u32): void {
     }
   }
   const strides = loop && isInnermost(n) ? findStrides(n) : 0;
+  const checked = loop && checkOnWaysBack(n);
   if (strides) beginStrides(n);
   if (loop) {
+    if (checked && !strides) {
+      chooseWayOut(n);
+      leaveAtEnd(headOf(blockOf(n)), <i32>load<u16>(headOf(blockOf(n)), BlockOff.count));
+    }
     byte(Wasm.loop);
     byte(WasmType.void_);
     enterControl(Control.loop | n);
@@ -196,6 +205,20 @@ function beginStrides(n: u32): void {
   pinHosts();
   beginPiece(0);
   enterLoop(n);
+}
+
+/** [] -> []: to where the strides of the loop of header `n` are looked up, if it is time for that. */
+function lookAgain(n: u32): void {
+  localGet(Local.left);
+  localGet(limitOf(n));
+  byte(Wasm.i32le_s);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  enterControl(Control.if_);
+  takeDeferred();
+  brTo(Control.again | n);
+  leaveControl();
 }
 
 /** [] -> []: out if the slice has no room for the `count` instructions of the block at `head`. */
@@ -304,8 +327,13 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
   const b = blockOf(n), to = <u32>succ(b, k);
   chooseWayOut(n);
   if (to == NONE) {
+    takeDeferred();
     leaveBy(n, u, field);
     return;
+  }
+  if (!dropsFlags(n, to) || leavesPage(b, to)) {
+    takeDeferred();
+    forgetDeferred();
   }
   if (leavesPage(b, to)) emitPageChange(blockOf(to));
   goOn(n, to);
@@ -318,9 +346,34 @@ function goOn(n: u32, to: u32, early: bool = false): void {
   bringSpans(n, to, early);
   if (!(load<u8>(d, JitBlock.carry) & JitCarry.brought)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
-  if (!forward) brTo(Control.loop | to);
+  if (!forward) goBack(n, to);
   else if (load<u32>(d, JitBlock.predCount) > 1) brTo(Control.block | to);
   else emitTree(to);
+}
+
+/** [] -> []: to the loop of header `to`, from the end of block `n`. */
+function goBack(n: u32, to: u32): void {
+  if (isChecked(to)) {
+    if (limitOf(to)) lookAgain(to);
+    else {
+      const head = headOf(blockOf(to));
+      localGet(Local.left);
+      i32const(load<u16>(head, BlockOff.count));
+      byte(Wasm.i32lt_s);
+      hint(false);
+      byte(Wasm.if_);
+      byte(WasmType.void_);
+      enterControl(Control.if_);
+      takeDeferred();
+      i32const(<i32>head);
+      localSet(Local.result);
+      leave(0);
+      leaveControl();
+    }
+  }
+  if (dropsFlags(n, to) && !dropsCarry(n, to)) takeDeferred(true);
+  forgetDeferred();
+  brTo(Control.loop | to);
 }
 
 /** The block that dispatches: to the entry that is meant, or to the loop it is in. The pCPU is on that page already. */
@@ -497,6 +550,7 @@ function translateRecord(u: usize): void {
 export function nextPiece(): void {
   const kind = knownKind();
   endPiece(true);
+  ageFlags();
   limitPending();
   beginPiece(kind);
 }
@@ -514,18 +568,12 @@ function emitBlock(n: u32): void {
   chooseWayOut(n);
   forgetSse();
   const short = load<u8>(b, JitBlock.flags) & JitBlockFlag.short;
+  beginFlags(n);
   const strides = jget(JitOff.strideCount);
-  if (strides) {
-    localGet(Local.left);
-    localGet(jget(JitOff.limit));
-    byte(Wasm.i32le_s);
-    hint(false);
-    byte(Wasm.if_);
-    byte(WasmType.void_);
-    enterControl(Control.if_);
-    brTo(Control.again | n);
-    leaveControl();
-  } else if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop) leaveAtEnd(head, count);
+  if (load<u8>(b, JitBlock.flags) & JitBlockFlag.loop && !isChecked(n)) {
+    if (limitOf(n)) lookAgain(n);
+    else leaveAtEnd(head, count);
+  }
   localGet(Local.left);
   i32const(count);
   byte(Wasm.i32sub);
@@ -582,7 +630,9 @@ function emitTail(n: u32, b: usize): void {
   emitEffects();
   rememberPlain(n);
   rememberKind(b, live);
+  forgetDeferred();
   settle(live);
+  endFlags();
   endBlock(n);
   if (to == NONE) {
     out(rest);
@@ -618,10 +668,18 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     }
     term = Term.goto;
   }
+  foreseeFlags();
   const successors = <u32>load<u8>(b, JitBlock.succCount);
-  let live = term == Term.indirect;
-  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE || leavesPage(b, succ(b, k)) || flagsLive(succ(b, k))) live = true;
-  for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) != NONE) wantCarry(wantedCarry(succ(b, k)));
+  let live = term == Term.indirect, dropped = false;
+  for (let k: u32 = 0; k < successors; k++) {
+    const to = <u32>succ(b, k);
+    if (drops(n, to, term)) dropped = true;
+    else if (to == NONE || leavesPage(b, to) || flagsLive(to)) live = true;
+  }
+  for (let k: u32 = 0; k < successors; k++) {
+    const to = <u32>succ(b, k);
+    if (to != NONE && !(drops(n, to, term) && dropsCarry(n, to))) wantCarry(wantedCarry(to));
+  }
   store<u8>(b, <u8>carryLevel(), JitBlock.carryOut);
   leaveSpans(n);
   useAll();
@@ -632,9 +690,8 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     const c = temp32();
     emitCond(node);
     localSet(c);
-    rememberKind(b, live);
-    settle(live);
-    endBlock(n);
+    settleEnd(n, b, live, dropped);
+    const deferred = deferredNow(), kind = kindNow();
     localGet(c);
     // code that stays is what the registers are for: the calls of a way out must not cost it any
     if (<u32>succ(b, 0) == NONE && <u32>succ(b, 1) != NONE) hint(false);
@@ -644,20 +701,17 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     enterControl(Control.if_);
     edge(n, 0, u, RecOff.taken);
     byte(Wasm.else_);
+    setDeferred(deferred, kind);
     edge(n, 1, u, RecOff.fall);
     leaveControl();
   } else if (term == Term.goto) {
-    rememberKind(b, live);
-    settle(live);
-    endBlock(n);
+    settleEnd(n, b, live, dropped);
     edge(n, 0, u, RecOff.taken);
   } else {
     const to = temp64();
     emit64(node);
     localSet(to);
-    rememberKind(b, true);
-    settle(true);
-    endBlock(n);
+    settleEnd(n, b, true, false);
     let whole = templateOf(u) != Template.ret;
     for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE) whole = false;
     if (whole && successors > 3) emitTable(n, u, to, successors);
@@ -669,6 +723,29 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     localSet(Local.result);
     leave(0);
   }
+}
+
+/** What the last piece of a block will look at, as far as it is not certain that it will not: its ways out are about to be decided on. */
+function foreseeFlags(): void {
+  const nodes = <i32>jget(JitOff.nodeCount), effects = jget(JitOff.effectCount);
+  for (let i = 1; i < nodes; i++) if (uses(i) && (op(i) == Node.local || op(i) == Node.local32)) seeSlot(argA(i));
+  for (let i: u32 = 0; i < effects; i++) {
+    const e = effectAt(i), kind = <i32>load<u8>(e, EffectOff.op);
+    if (kind != Effect.load && kind != Effect.place && !((kind == Effect.store || kind == Effect.atomic) && inSpan(e))) seeFlags();
+  }
+}
+
+/** Block `n`, which ends with `term`, goes to `to` without its flags. */
+function drops(n: u32, to: u32, term: Term): bool { return term != Term.indirect && dropsFlags(n, to) && !leavesPage(blockOf(n), to); }
+
+/** [] -> []: the values of block `n` to their locals; flags only if some way out wants them, and of their own if not all do. */
+function settleEnd(n: u32, b: usize, live: bool, dropped: bool): void {
+  rememberKind(b, live);
+  if (dropped) deferFlags();
+  else forgetDeferred();
+  settle(live && !dropped);
+  endFlags();
+  endBlock(n);
 }
 
 /** [] -> []: to the successor from `k` to `end` whose address is in local `to`, one after another. */
