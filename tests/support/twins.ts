@@ -13,8 +13,9 @@ export class Twins {
     readonly interpreted: TestPc,
   ) {}
 
-  static async create(options: Parameters<typeof TestPc.create>[0] = {}): Promise<Twins> {
-    return new Twins(await TestPc.create({ ...options, jit: EAGER }), await TestPc.create({ ...options, jit: false }));
+  /** `slice`: instructions of a slice, if not as few as usual. */
+  static async create(options: Parameters<typeof TestPc.create>[0] = {}, slice: number = EAGER.slice): Promise<Twins> {
+    return new Twins(await TestPc.create({ ...options, jit: { ...EAGER, slice } }), await TestPc.create({ ...options, jit: false }));
   }
 
   /** Runs NASM source or code on both, `prepare` before; compares outcome and the page of data; gives the outcome. */

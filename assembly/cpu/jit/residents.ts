@@ -2,8 +2,8 @@
  *  as somebody asks in locals too. So no way in has to load any, and a way out saves those that its own block has changed so far: *pending*.
  *
  *  A local is filled when a piece of code first asks for it, and good until control flow meets or something outside may have changed the
- *  register. Innermost loops are different: the locals of the registers they name are filled before they begin and saved when they are left, so
- *  these are *resident* in all blocks of the loop. */
+ *  register. Loops are different: the locals of the registers that a loop and those within it name are filled before the outermost begins and
+ *  saved when it is left, so these are *resident* in all of its blocks. */
 import { JitBlock, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";

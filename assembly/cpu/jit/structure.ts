@@ -9,7 +9,9 @@
  *      ... blocks of the region ...
  *      load residents
  *      block
- *        loop ... its blocks leave from here ... end
+ *        loop                      ; if the loop has strides
+ *          loop ... its blocks leave from here ... end
+ *        end
  *      end
  *      save residents, br exit
  *    end

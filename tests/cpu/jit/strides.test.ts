@@ -1,0 +1,81 @@
+/** Loops whose addresses move in steps look a page up once and then stay on it: they have to see where it ends, whatever the address is made of,
+ *  whichever way a round takes, and what is behind it. Frames of pages in a row lie apart. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Bits, LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { Twins } from "../../support/twins";
+
+const strides = suite("addresses that move in steps");
+const TABLE = 0x20000;
+const BASE = 0x400000;
+/** Linear pages from 4 MiB on: frames of the data pages, the code's, and nothing. */
+const FRAMES = [LAYOUT.data + 0x1000, LAYOUT.data + 0x2000, LAYOUT.data, LAYOUT.data + 0x4000, LAYOUT.data + 0x3000, LAYOUT.code] as const;
+
+function scattered(pc: TestPc): void {
+  for (let i = 0; i < 512; i++) pc.guest.set64(TABLE + i * 8, i < FRAMES.length ? BigInt(FRAMES[i]!) | 7n : 0n);
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 2 * 8, BigInt(TABLE) | 7n);
+  pc.guest.set32(0x30000, 0x31000 | 7);
+  for (let i = 0; i < 1024; i++) pc.guest.set32(0x31000 + i * 4, (i << 12) | 7);
+  pc.guest.set32(0x30004, 0x32000 | 7);
+  for (let i = 0; i < 1024; i++) pc.guest.set32(0x32000 + i * 4, i < FRAMES.length ? FRAMES[i]! | 7 : 0);
+}
+
+/** A round of a loop that counts ECX down; DX, SI and DI are free, BX is BASE. All run over the end of a page at least. */
+const ROUNDS: readonly (readonly [name: string, before: string, round: string])[] = [
+  ["base and index", "mov SI, 4000", "add eax, [BX + SI]\nmov [BX + SI + 8], eax\nadd SI, 4"],
+  ["base and scaled index", "mov SI, 990", "add eax, [BX + SI * 4]\nadd [BX + SI * 4 + 4], eax\ninc SI"],
+  ["index alone", "mov SI, BASE / 8 + 500", "add eax, [SI * 8]\nmov [SI * 8 + 4], ecx\ndec SI"],
+  ["a constant and an index", "mov SI, 12000", "mov dl, [SI + BASE]\nadd al, dl\nmov [SI + BASE - 1], al\nsub SI, 3"],
+  ["both move, apart", "mov SI, 4000\nmov DI, BASE + 4000", "add eax, [DI + SI * 2]\nmov [DI + SI * 2 - 2], ax\nadd SI, 3\nsub DI, 2"],
+  ["both move, against each other", "mov SI, 4094\nmov DI, BASE + 64", "add eax, [DI + SI]\nmov [DI + SI + 4], ecx\ninc SI\ndec DI"],
+  ["the index moves before", "mov SI, 1000", "inc SI\nmov edx, [BX + SI * 4]\nadd eax, edx\ninc SI\nmov [BX + SI * 4], eax"],
+  ["not aligned", "mov SI, BASE + 4001", "add eax, [SI]\nadd SI, 4\nmov [SI + 20], eax"],
+  ["across a page's end each time", "mov SI, BASE + 4094", "add eax, [SI]\nadd SI, 4096\nadd eax, [SI - 4096]\nsub SI, 4096"],
+  ["two ways, one step", "mov SI, BASE + 3900", "test cl, 3\njz .a\nadd eax, [SI]\njmp .b\n.a: xor eax, [SI + 2]\nmov [SI], ax\n.b: add SI, 2"],
+  ["two ways, two steps", "mov SI, BASE + 3900", "test cl, 5\njz .a\nadd eax, [SI]\nadd SI, 4\njmp .b\n.a: mov [SI], eax\nadd SI, 8\n.b: add eax, [SI]"],
+  ["a step that is a register's", "mov SI, BASE + 3000\nmov DI, 12", "add [SI], ecx\nadd SI, DI\nadd eax, [SI]"],
+  ["only sometimes", "mov SI, BASE + 3000", "test cl, 15\njnz .a\nadd [SI], ecx\n.a: add SI, 4"],
+  ["from elsewhere", "mov SI, BASE + 4000", "mov edx, [SI]\nand edx, 0xff8\nadd eax, [BX + DX]\nmov [BX + DX], ax\nadd SI, 4"],
+  ["on to the code", "mov SI, BASE + 5 * 4096 - 400", "cmp SI, BASE + 5 * 4096 + 600\njae .a\nmov dl, [SI]\nmov [SI], dl\n.a: add SI, 1"],
+  ["and the stack", "mov SI, BASE + 4000", "push AX\nadd eax, [SI]\nmov [SI + 4], eax\npop DX\nadd SI, 4"],
+];
+
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  for (const [name, before, round] of ROUNDS)
+    strides(`${name}, ${bits} bits`, async () => {
+      if (nasmMissing()) return;
+      const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+      // slices shorter and longer than what a page has; the last loops end where nothing is mapped any more, if they do not turn back
+      for (const slice of [40, 8000]) {
+        const twins = await Twins.create({}, slice);
+        for (const [count, flags] of [[700, "dec ecx\njnz again"], [2500, "sub ecx, 1\njnc again"], [40000, "cmp ecx, 1\nlea ecx, [CX - 1]\njne again"]] as const) {
+          const source = names(`mov BX, BASE\nmov ecx, ${count}\nmov eax, 0x1234567\n${before}\nagain:\n${round}\n${flags}\nhlt`);
+          twins.run(source, bits, bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {}, scattered);
+        }
+        assert.ok(twins.regions > 0);
+      }
+    });
+
+/** The inner loop asks first and the outer one last, so the inner one's body comes behind the outer one's way back. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  strides(`what an inner loop moves is not where it was in the outer one's next round, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+    for (const moved of ["add SI, 4", "cpuid\nmov ecx, edi\nadd SI, 4", "add SI, 4\nadd eax, [SI]\nmov [SI + 8], eax"]) {
+      const twins = await Twins.create({}, 300);
+      twins.run(
+        names(`mov SI, BASE\nmov ebp, 300
+        outer: mov edi, ebp\nand edi, 3\ninc edi\nadd eax, [SI + 4]\nmov [SI + 12], eax\nadd eax, ebp
+        inner: dec edi\njz done
+        ${moved}
+        jmp inner
+        done: add [SI + 4], eax\ndec ebp\njnz outer\nhlt`),
+        bits,
+        bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+        scattered,
+      );
+      assert.ok(twins.regions > 0);
+    }
+  });
+
+strides.run();
