@@ -93,20 +93,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 2)
-       )
-       (then
-        (local.set $29
-         (i32.const record+6)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 2)
       )
+      (then
+       (local.set $29
+        (i32.const record+6)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -342,6 +342,19 @@
           (i64.const 1048586)
          )
          (then
+          (@metadata.code.branch_hint "\00")
+          (if
+           (i32.lt_s
+            (local.get $27)
+            (i32.const 2)
+           )
+           (then
+            (local.set $29
+             (i32.const record+6)
+            )
+            (br $block)
+           )
+          )
           (br $label)
          )
         )

@@ -101,20 +101,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 1)
-       )
-       (then
-        (local.set $29
-         (i32.const record+7)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 1)
       )
+      (then
+       (local.set $29
+        (i32.const record+7)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -360,6 +360,19 @@
          (i32.const 8256)
         )
         (local.get $scratch_43)
+       )
+      )
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 1)
+       )
+       (then
+        (local.set $29
+         (i32.const record+7)
+        )
+        (br $block)
        )
       )
       (br $label)

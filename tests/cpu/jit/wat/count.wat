@@ -36,8 +36,7 @@
   (local $34 i64)
   (local $35 i32)
   (local $36 i32)
-  (local $scratch i64)
-  (local $scratch_38 i64)
+  (local $37 i32)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -66,20 +65,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 2)
-       )
-       (then
-        (local.set $29
-         (i32.const record+4)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 2)
       )
+      (then
+       (local.set $29
+        (i32.const record+4)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -99,36 +98,51 @@
         (i32.const 0)
        )
       )
+      (local.set $34
+       (i64.extend_i32_u
+        (local.get $36)
+       )
+      )
+      (local.set $37
+       (i32.const 4613)
+      )
       (local.set $1
-       (block (result i64)
-        (local.set $scratch_38
-         (i64.extend_i32_u
-          (local.get $36)
-         )
-        )
-        (local.set $22
-         (block (result i64)
-          (local.set $scratch
-           (i64.extend_i32_u
-            (local.get $36)
-           )
-          )
-          (local.set $26
-           (i32.const 4613)
-          )
-          (local.get $scratch)
-         )
-        )
-        (local.get $scratch_38)
+       (i64.extend_i32_u
+        (local.get $36)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
        (local.get $35)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 2)
+         )
+         (then
+          (local.set $22
+           (local.get $34)
+          )
+          (local.set $26
+           (local.get $37)
+          )
+          (local.set $29
+           (i32.const record+4)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $34)
+        )
+        (local.set $26
+         (local.get $37)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz

@@ -36,8 +36,8 @@
   (local $34 i64)
   (local $35 i32)
   (local $36 i32)
+  (local $37 i32)
   (local $scratch i64)
-  (local $scratch_38 i64)
   (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
@@ -78,21 +78,21 @@
      )
     )
     (block $block
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 2)
+      )
+      (then
+       (local.set $29
+        (i32.const record+8)
+       )
+       (br $block)
+      )
+     )
      (loop $label
       (block $block1
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.lt_s
-         (local.get $27)
-         (i32.const 2)
-        )
-        (then
-         (local.set $29
-          (i32.const record+8)
-         )
-         (br $block)
-        )
-       )
        (local.set $27
         (i32.sub
          (local.get $27)
@@ -126,7 +126,7 @@
          )
          (local.set $0
           (block (result i64)
-           (local.set $scratch_39
+           (local.set $scratch_41
             (i64.sub
              (local.get $0)
              (local.get $1)
@@ -134,24 +134,40 @@
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_38
+             (local.set $scratch_40
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch
+               (local.set $scratch_39
                 (local.get $1)
                )
-               (local.set $26
-                (i32.const 4866)
+               (local.set $25
+                (block (result i64)
+                 (local.set $scratch
+                  (i64.and
+                   (i64.extend_i32_u
+                    (i64.lt_u
+                     (local.get $0)
+                     (local.get $1)
+                    )
+                   )
+                   (i64.const 1)
+                  )
+                 )
+                 (local.set $26
+                  (i32.const 13058)
+                 )
+                 (local.get $scratch)
+                )
                )
-               (local.get $scratch)
+               (local.get $scratch_39)
               )
              )
-             (local.get $scratch_38)
+             (local.get $scratch_40)
             )
            )
-           (local.get $scratch_39)
+           (local.get $scratch_41)
           )
          )
          (local.set $27
@@ -171,7 +187,7 @@
          )
          (local.set $0
           (block (result i64)
-           (local.set $scratch_42
+           (local.set $scratch_45
             (i64.add
              (local.get $0)
              (local.get $1)
@@ -179,24 +195,43 @@
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_41
+             (local.set $scratch_44
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_40
+               (local.set $scratch_43
                 (local.get $1)
                )
-               (local.set $26
-                (i32.const 4865)
+               (local.set $25
+                (block (result i64)
+                 (local.set $scratch_42
+                  (i64.and
+                   (i64.extend_i32_u
+                    (i64.lt_u
+                     (i64.add
+                      (local.get $0)
+                      (local.get $1)
+                     )
+                     (local.get $0)
+                    )
+                   )
+                   (i64.const 1)
+                  )
+                 )
+                 (local.set $26
+                  (i32.const 13057)
+                 )
+                 (local.get $scratch_42)
+                )
                )
-               (local.get $scratch_40)
+               (local.get $scratch_43)
               )
              )
-             (local.get $scratch_41)
+             (local.get $scratch_44)
             )
            )
-           (local.get $scratch_42)
+           (local.get $scratch_45)
           )
          )
          (br $block1)
@@ -207,16 +242,6 @@
        (i32.sub
         (local.get $27)
         (i32.const 2)
-       )
-      )
-      (local.set $34
-       (call_indirect (type $2)
-        (local.get $26)
-        (local.get $22)
-        (local.get $23)
-        (local.get $24)
-        (local.get $25)
-        (i32.const 9)
        )
       )
       (local.set $35
@@ -232,44 +257,51 @@
         (i32.const 0)
        )
       )
+      (local.set $34
+       (i64.extend_i32_u
+        (local.get $36)
+       )
+      )
+      (local.set $37
+       (i32.const 4613)
+      )
       (local.set $1
-       (block (result i64)
-        (local.set $scratch_45
-         (i64.extend_i32_u
-          (local.get $36)
-         )
-        )
-        (local.set $22
-         (block (result i64)
-          (local.set $scratch_44
-           (i64.extend_i32_u
-            (local.get $36)
-           )
-          )
-          (local.set $25
-           (block (result i64)
-            (local.set $scratch_43
-             (local.get $34)
-            )
-            (local.set $26
-             (i32.const 4613)
-            )
-            (local.get $scratch_43)
-           )
-          )
-          (local.get $scratch_44)
-         )
-        )
-        (local.get $scratch_45)
+       (i64.extend_i32_u
+        (local.get $36)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
        (local.get $35)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 2)
+         )
+         (then
+          (local.set $22
+           (local.get $34)
+          )
+          (local.set $26
+           (local.get $37)
+          )
+          (local.set $29
+           (i32.const record+8)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $34)
+        )
+        (local.set $26
+         (local.get $37)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz
@@ -281,7 +313,7 @@
          )
          (then
           (local.set $29
-           (call_indirect (type $3)
+           (call_indirect (type $2)
             (i32.const record+16)
             (i32.const 5)
            )
@@ -313,7 +345,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -204,20 +204,20 @@
      )
     )
     (block $block1
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 2)
-       )
-       (then
-        (local.set $29
-         (i32.const record+13)
-        )
-        (br $block1)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 2)
       )
+      (then
+       (local.set $29
+        (i32.const record+13)
+       )
+       (br $block1)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -540,6 +540,19 @@
           (i64.const 1048586)
          )
          (then
+          (@metadata.code.branch_hint "\00")
+          (if
+           (i32.lt_s
+            (local.get $27)
+            (i32.const 2)
+           )
+           (then
+            (local.set $29
+             (i32.const record+13)
+            )
+            (br $block1)
+           )
+          )
           (br $label)
          )
         )

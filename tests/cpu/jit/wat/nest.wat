@@ -35,10 +35,10 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i32)
   (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -72,20 +72,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 3)
-       )
-       (then
-        (local.set $29
-         (i32.const record+6)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 3)
       )
+      (then
+       (local.set $29
+        (i32.const record+6)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -105,63 +105,79 @@
         (i32.const 0)
        )
       )
+      (local.set $36
+       (i64.extend_i32_u
+        (local.get $35)
+       )
+      )
+      (local.set $37
+       (i64.extend_i32_u
+        (i64.lt_u
+         (i64.add
+          (local.get $0)
+          (local.get $1)
+         )
+         (local.get $0)
+        )
+       )
+      )
+      (local.set $38
+       (i32.const 4613)
+      )
       (local.set $0
        (block (result i64)
-        (local.set $scratch_39
+        (local.set $scratch
          (i64.add
           (local.get $0)
           (local.get $1)
          )
         )
         (local.set $1
-         (block (result i64)
-          (local.set $scratch_38
-           (i64.extend_i32_u
-            (local.get $35)
-           )
-          )
-          (local.set $22
-           (block (result i64)
-            (local.set $scratch_37
-             (i64.extend_i32_u
-              (local.get $35)
-             )
-            )
-            (local.set $25
-             (block (result i64)
-              (local.set $scratch
-               (i64.extend_i32_u
-                (i64.lt_u
-                 (i64.add
-                  (local.get $0)
-                  (local.get $1)
-                 )
-                 (local.get $0)
-                )
-               )
-              )
-              (local.set $26
-               (i32.const 4613)
-              )
-              (local.get $scratch)
-             )
-            )
-            (local.get $scratch_37)
-           )
-          )
-          (local.get $scratch_38)
+         (i64.extend_i32_u
+          (local.get $35)
          )
         )
-        (local.get $scratch_39)
+        (local.get $scratch)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
        (local.get $34)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 3)
+         )
+         (then
+          (local.set $22
+           (local.get $36)
+          )
+          (local.set $25
+           (local.get $37)
+          )
+          (local.set $26
+           (local.get $38)
+          )
+          (local.set $29
+           (i32.const record+6)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $36)
+        )
+        (local.set $25
+         (local.get $37)
+        )
+        (local.set $26
+         (local.get $38)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz
@@ -257,10 +273,10 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i32)
   (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local $scratch_41 i64)
   (local.set $27
@@ -284,8 +300,23 @@
    (i32.const 0)
   )
   (block
-   (block $block
-    (loop $label1
+   (block $block1
+    (local.set $0
+     (i64.load offset=pcpu+0x0 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $1
+     (i64.load offset=pcpu+0x8 align=1
+      (i32.const 0)
+     )
+    )
+    (local.set $3
+     (i64.load offset=pcpu+0x18 align=1
+      (i32.const 0)
+     )
+    )
+    (block $block
      (@metadata.code.branch_hint "\00")
      (if
       (i32.lt_s
@@ -299,63 +330,49 @@
        (br $block)
       )
      )
-     (local.set $27
-      (i32.sub
-       (local.get $27)
-       (i32.const 4)
-      )
-     )
-     (local.set $1
-      (i64.const 30)
-     )
-     (i64.store offset=pcpu+0x8 align=1
-      (i32.const 0)
-      (local.get $1)
-     )
-     (@metadata.code.branch_hint "\00")
-     (if
-      (i32.lt_s
-       (local.get $27)
-       (i32.const 0)
-      )
-      (then
-       (local.set $29
-        (i32.const record+15)
+     (loop $label1
+      (local.set $27
+       (i32.sub
+        (local.get $27)
+        (i32.const 4)
        )
-       (br $block)
       )
-     )
-     (local.set $27
-      (i32.add
-       (local.get $27)
-       (i32.const 3)
+      (local.set $1
+       (i64.const 30)
       )
-     )
-     (local.set $0
-      (i64.load offset=pcpu+0x0 align=1
-       (i32.const 0)
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 0)
+       )
+       (then
+        (local.set $29
+         (i32.const record+15)
+        )
+        (br $block)
+       )
       )
-     )
-     (local.set $1
-      (i64.load offset=pcpu+0x8 align=1
-       (i32.const 0)
+      (local.set $27
+       (i32.add
+        (local.get $27)
+        (i32.const 3)
+       )
       )
-     )
-     (block $block1
+      (@metadata.code.branch_hint "\00")
+      (if
+       (i32.lt_s
+        (local.get $27)
+        (i32.const 3)
+       )
+       (then
+        (local.set $29
+         (i32.const record+6)
+        )
+        (br $block)
+       )
+      )
       (loop $label
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.lt_s
-         (local.get $27)
-         (i32.const 3)
-        )
-        (then
-         (local.set $29
-          (i32.const record+6)
-         )
-         (br $block1)
-        )
-       )
        (local.set $27
         (i32.sub
          (local.get $27)
@@ -375,79 +392,82 @@
          (i32.const 0)
         )
        )
+       (local.set $36
+        (i64.extend_i32_u
+         (local.get $35)
+        )
+       )
+       (local.set $37
+        (i64.extend_i32_u
+         (i64.lt_u
+          (i64.add
+           (local.get $0)
+           (local.get $1)
+          )
+          (local.get $0)
+         )
+        )
+       )
+       (local.set $38
+        (i32.const 4613)
+       )
        (local.set $0
         (block (result i64)
-         (local.set $scratch_39
+         (local.set $scratch
           (i64.add
            (local.get $0)
            (local.get $1)
           )
          )
          (local.set $1
-          (block (result i64)
-           (local.set $scratch_38
-            (i64.extend_i32_u
-             (local.get $35)
-            )
-           )
-           (local.set $22
-            (block (result i64)
-             (local.set $scratch_37
-              (i64.extend_i32_u
-               (local.get $35)
-              )
-             )
-             (local.set $25
-              (block (result i64)
-               (local.set $scratch
-                (i64.extend_i32_u
-                 (i64.lt_u
-                  (i64.add
-                   (local.get $0)
-                   (local.get $1)
-                  )
-                  (local.get $0)
-                 )
-                )
-               )
-               (local.set $26
-                (i32.const 4613)
-               )
-               (local.get $scratch)
-              )
-             )
-             (local.get $scratch_37)
-            )
-           )
-           (local.get $scratch_38)
+          (i64.extend_i32_u
+           (local.get $35)
           )
          )
-         (local.get $scratch_39)
+         (local.get $scratch)
         )
        )
        (if
         (local.get $34)
         (then
+         (@metadata.code.branch_hint "\00")
+         (if
+          (i32.lt_s
+           (local.get $27)
+           (i32.const 3)
+          )
+          (then
+           (local.set $22
+            (local.get $36)
+           )
+           (local.set $25
+            (local.get $37)
+           )
+           (local.set $26
+            (local.get $38)
+           )
+           (local.set $29
+            (i32.const record+6)
+           )
+           (br $block)
+          )
+         )
          (br $label)
         )
         (else
-         (i64.store offset=pcpu+0x0 align=1
-          (i32.const 0)
-          (local.get $0)
+         (local.set $22
+          (local.get $36)
          )
-         (i64.store offset=pcpu+0x8 align=1
-          (i32.const 0)
-          (local.get $1)
+         (local.set $25
+          (local.get $37)
+         )
+         (local.set $26
+          (local.get $38)
          )
          (local.set $27
           (i32.sub
            (local.get $27)
            (i32.const 2)
-          )
-         )
-         (local.set $3
-          (i64.load offset=pcpu+0x18 align=1
-           (i32.const 0)
           )
          )
          (local.set $34
@@ -486,14 +506,23 @@
            (local.get $scratch_41)
           )
          )
-         (i64.store offset=pcpu+0x18 align=1
-          (i32.const 0)
-          (local.get $3)
-         )
          (@metadata.code.branch_hint "\01")
          (if
           (local.get $34)
           (then
+           (@metadata.code.branch_hint "\00")
+           (if
+            (i32.lt_s
+             (local.get $27)
+             (i32.const 4)
+            )
+            (then
+             (local.set $29
+              (i32.const record+13)
+             )
+             (br $block)
+            )
+           )
            (br $label1)
           )
           (else
@@ -522,16 +551,20 @@
        )
       )
      )
-     (i64.store offset=pcpu+0x0 align=1
-      (i32.const 0)
-      (local.get $0)
-     )
-     (i64.store offset=pcpu+0x8 align=1
-      (i32.const 0)
-      (local.get $1)
-     )
-     (br $block)
     )
+    (i64.store offset=pcpu+0x0 align=1
+     (i32.const 0)
+     (local.get $0)
+    )
+    (i64.store offset=pcpu+0x8 align=1
+     (i32.const 0)
+     (local.get $1)
+    )
+    (i64.store offset=pcpu+0x18 align=1
+     (i32.const 0)
+     (local.get $3)
+    )
+    (br $block1)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)

@@ -35,10 +35,10 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i32)
   (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
   (local $scratch_40 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -78,20 +78,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 5)
-       )
-       (then
-        (local.set $29
-         (i32.const record+7)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 5)
       )
+      (then
+       (local.set $29
+        (i32.const record+7)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -110,6 +110,26 @@
         )
         (i32.const 0)
        )
+      )
+      (local.set $36
+       (i64.extend_i32_u
+        (local.get $35)
+       )
+      )
+      (local.set $37
+       (i64.extend_i32_u
+        (i32.lt_u
+         (i32.wrap_i64
+          (local.get $0)
+         )
+         (i32.wrap_i64
+          (local.get $1)
+         )
+        )
+       )
+      )
+      (local.set $38
+       (i32.const 4613)
       )
       (local.set $0
        (block (result i64)
@@ -135,68 +155,33 @@
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_39
+          (local.set $scratch
            (i64.extend_i32_u
             (local.get $35)
            )
           )
           (local.set $2
-           (block (result i64)
-            (local.set $scratch_38
-             (i64.or
-              (i64.and
-               (local.get $2)
-               (i64.const -256)
-              )
-              (i64.extend_i32_u
-               (i32.and
-                (i32.lt_u
-                 (i32.wrap_i64
-                  (local.get $0)
-                 )
-                 (i32.wrap_i64
-                  (local.get $1)
-                 )
-                )
-                (i32.const 255)
+           (i64.or
+            (i64.and
+             (local.get $2)
+             (i64.const -256)
+            )
+            (i64.extend_i32_u
+             (i32.and
+              (i32.lt_u
+               (i32.wrap_i64
+                (local.get $0)
+               )
+               (i32.wrap_i64
+                (local.get $1)
                )
               )
+              (i32.const 255)
              )
             )
-            (local.set $22
-             (block (result i64)
-              (local.set $scratch_37
-               (i64.extend_i32_u
-                (local.get $35)
-               )
-              )
-              (local.set $25
-               (block (result i64)
-                (local.set $scratch
-                 (i64.extend_i32_u
-                  (i32.lt_u
-                   (i32.wrap_i64
-                    (local.get $0)
-                   )
-                   (i32.wrap_i64
-                    (local.get $1)
-                   )
-                  )
-                 )
-                )
-                (local.set $26
-                 (i32.const 4613)
-                )
-                (local.get $scratch)
-               )
-              )
-              (local.get $scratch_37)
-             )
-            )
-            (local.get $scratch_38)
            )
           )
-          (local.get $scratch_39)
+          (local.get $scratch)
          )
         )
         (local.get $scratch_40)
@@ -206,9 +191,40 @@
       (if
        (local.get $34)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 5)
+         )
+         (then
+          (local.set $22
+           (local.get $36)
+          )
+          (local.set $25
+           (local.get $37)
+          )
+          (local.set $26
+           (local.get $38)
+          )
+          (local.set $29
+           (i32.const record+7)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $36)
+        )
+        (local.set $25
+         (local.get $37)
+        )
+        (local.set $26
+         (local.get $38)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz

@@ -35,13 +35,13 @@
   (local $33 i32)
   (local $34 i32)
   (local $35 i32)
-  (local $36 i32)
-  (local $37 i32)
+  (local $36 i64)
+  (local $37 i64)
   (local $38 i32)
+  (local $39 i32)
+  (local $40 i32)
+  (local $41 i32)
   (local $scratch i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
-  (local $scratch_42 i64)
   (local $scratch_43 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -81,20 +81,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 6)
-       )
-       (then
-        (local.set $29
-         (i32.const record+8)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 6)
       )
+      (then
+       (local.set $29
+        (i32.const record+8)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -114,16 +114,30 @@
         (i32.const 0)
        )
       )
+      (local.set $36
+       (i64.extend_i32_u
+        (local.get $35)
+       )
+      )
+      (local.set $37
+       (i64.and
+        (local.get $2)
+        (i64.const 1)
+       )
+      )
+      (local.set $38
+       (i32.const 4613)
+      )
       (local.set $0
        (block (result i64)
         (local.set $scratch_43
          (i64.extend_i32_u
-          (local.tee $38
+          (local.tee $41
            (i32.or
             (i32.shl
-             (local.tee $37
+             (local.tee $40
               (i32.xor
-               (local.tee $36
+               (local.tee $39
                 (i32.shl
                  (i32.wrap_i64
                   (local.get $0)
@@ -139,7 +153,7 @@
              (i32.const 7)
             )
             (i32.shr_u
-             (local.get $37)
+             (local.get $40)
              (i32.const 25)
             )
            )
@@ -148,47 +162,18 @@
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_42
+          (local.set $scratch
            (i64.extend_i32_u
             (local.get $35)
            )
           )
           (local.set $2
-           (block (result i64)
-            (local.set $scratch_41
-             (i64.shr_s
-              (local.get $2)
-              (i64.const 1)
-             )
-            )
-            (local.set $22
-             (block (result i64)
-              (local.set $scratch_40
-               (i64.extend_i32_u
-                (local.get $35)
-               )
-              )
-              (local.set $25
-               (block (result i64)
-                (local.set $scratch
-                 (i64.and
-                  (local.get $2)
-                  (i64.const 1)
-                 )
-                )
-                (local.set $26
-                 (i32.const 4613)
-                )
-                (local.get $scratch)
-               )
-              )
-              (local.get $scratch_40)
-             )
-            )
-            (local.get $scratch_41)
+           (i64.shr_s
+            (local.get $2)
+            (i64.const 1)
            )
           )
-          (local.get $scratch_42)
+          (local.get $scratch)
          )
         )
         (local.get $scratch_43)
@@ -198,9 +183,43 @@
       (if
        (local.get $34)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 6)
+         )
+         (then
+          (local.set $22
+           (local.get $36)
+          )
+          (local.set $25
+           (local.get $37)
+          )
+          (local.set $26
+           (local.get $38)
+          )
+          (local.set $29
+           (i32.const record+8)
+          )
+          (br $block)
+         )
+        )
+        (local.set $25
+         (local.get $37)
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $36)
+        )
+        (local.set $25
+         (local.get $37)
+        )
+        (local.set $26
+         (local.get $38)
+        )
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz

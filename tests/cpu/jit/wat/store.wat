@@ -82,20 +82,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 3)
-       )
-       (then
-        (local.set $29
-         (i32.const record+5)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 3)
       )
+      (then
+       (local.set $29
+        (i32.const record+5)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -254,6 +254,19 @@
       (if
        (local.get $38)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 3)
+         )
+         (then
+          (local.set $29
+           (i32.const record+5)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else

@@ -77,20 +77,20 @@
      )
     )
     (block $block
-     (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 5)
-       )
-       (then
-        (local.set $29
-         (i32.const record+7)
-        )
-        (br $block)
-       )
+     (@metadata.code.branch_hint "\00")
+     (if
+      (i32.lt_s
+       (local.get $27)
+       (i32.const 5)
       )
+      (then
+       (local.set $29
+        (i32.const record+7)
+       )
+       (br $block)
+      )
+     )
+     (loop $label
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -262,6 +262,19 @@
       (if
        (local.get $34)
        (then
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.lt_s
+          (local.get $27)
+          (i32.const 5)
+         )
+         (then
+          (local.set $29
+           (i32.const record+7)
+          )
+          (br $block)
+         )
+        )
         (br $label)
        )
        (else

@@ -40,10 +40,13 @@
   (local $38 i32)
   (local $39 i32)
   (local $40 i32)
+  (local $41 i32)
+  (local $42 i32)
+  (local $43 i64)
+  (local $44 i64)
+  (local $45 i32)
+  (local $46 i32)
   (local $scratch i64)
-  (local $scratch_42 i64)
-  (local $scratch_43 i64)
-  (local $scratch_44 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -99,226 +102,289 @@
         (br $block)
        )
       )
-      (local.set $27
-       (i32.sub
-        (local.get $27)
-        (i32.const 4)
-       )
-      )
       (local.set $31
        (i32.wrap_i64
         (local.get $7)
        )
       )
-      (local.set $36
+      (local.set $38
        (@metadata.code.branch_hint "\01")
        (if (result i32)
-        (i64.eq
-         (i64.and
-          (i64.extend_i32_u
-           (local.get $31)
+        (i64.lt_u
+         (i64.xor
+          (i64.load align=1
+           (local.tee $30
+            (i32.add
+             (i32.and
+              (i32.shr_u
+               (local.get $31)
+               (i32.const 8)
+              )
+              (i32.const 1048560)
+             )
+             (local.get $28)
+            )
+           )
           )
-          (i64.const -4093)
+          (i64.add
+           (i64.extend_i32_u
+            (local.get $31)
+           )
+           (i64.const 3)
+          )
          )
-         (local.get $34)
+         (i64.const 4096)
         )
         (then
          (i32.add
           (local.get $31)
-          (local.get $35)
+          (i32.load offset=8 align=1
+           (local.get $30)
+          )
          )
         )
         (else
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.lt_u
-           (i64.xor
-            (i64.load align=1
-             (local.tee $30
-              (i32.add
-               (i32.and
-                (i32.shr_u
-                 (local.get $31)
-                 (i32.const 8)
-                )
-                (i32.const 1048560)
-               )
-               (local.get $28)
-              )
-             )
-            )
-            (i64.add
+         (@metadata.code.branch_hint "\00")
+         (if
+          (i32.eqz
+           (local.tee $38
+            (call_indirect (type $2)
              (i64.extend_i32_u
               (local.get $31)
              )
-             (i64.const 3)
+             (i32.const 4)
+             (i32.const record+7)
+             (i32.const 36)
             )
            )
-           (i64.const 4096)
           )
           (then
-           (local.set $34
-            (i64.and
-             (i64.extend_i32_u
-              (local.get $31)
-             )
-             (i64.const -4096)
+           (local.set $29
+            (i32.const record+7)
+           )
+           (local.set $27
+            (i32.sub
+             (local.get $27)
+             (i32.const 4)
             )
            )
-           (local.set $35
-            (i32.load offset=8 align=1
-             (local.get $30)
-            )
-           )
-           (i32.add
-            (local.get $31)
-            (local.get $35)
-           )
-          )
-          (else
-           (@metadata.code.branch_hint "\00")
-           (br_if $block
-            (i32.eqz
-             (local.tee $36
-              (call_indirect (type $2)
-               (i64.extend_i32_u
-                (local.get $31)
-               )
-               (i32.const 4)
-               (i32.const record+7)
-               (i32.const 0)
-              )
-             )
-            )
-           )
-           (local.get $36)
+           (br $block)
           )
          )
+         (local.get $38)
         )
        )
       )
-      (local.set $37
-       (i32.load align=1
-        (local.get $36)
-       )
+      (local.set $41
+       (i32.const 4096)
       )
-      (local.set $38
-       (i32.ne
-        (local.tee $39
-         (i32.add
-          (i32.wrap_i64
-           (local.get $7)
-          )
-          (i32.const 4)
-         )
-        )
+      (local.set $39
+       (i32.sub
+        (local.get $38)
         (i32.wrap_i64
-         (local.get $6)
+         (local.get $7)
         )
        )
       )
-      (local.set $0
-       (block (result i64)
-        (local.set $scratch_44
-         (i64.extend_i32_u
-          (local.tee $40
-           (i32.add
-            (i32.wrap_i64
-             (local.get $0)
+      (local.set $41
+       (select
+        (local.tee $36
+         (i32.add
+          (i32.div_u
+           (i32.sub
+            (i32.const 4092)
+            (i32.and
+             (local.get $38)
+             (i32.const 4095)
             )
-            (local.get $37)
            )
+           (i32.const 4)
           )
+          (i32.const 1)
          )
         )
-        (local.set $7
-         (block (result i64)
-          (local.set $scratch_43
-           (i64.extend_i32_u
-            (local.get $39)
-           )
-          )
-          (local.set $23
-           (block (result i64)
-            (local.set $scratch_42
-             (i64.extend_i32_u
-              (local.get $39)
-             )
-            )
-            (local.set $24
-             (block (result i64)
-              (local.set $scratch
-               (local.get $6)
-              )
-              (local.set $26
-               (i32.const 4610)
-              )
-              (local.get $scratch)
-             )
-            )
-            (local.get $scratch_42)
-           )
-          )
-          (local.get $scratch_43)
-         )
+        (local.get $41)
+        (i32.lt_u
+         (local.get $36)
+         (local.get $41)
         )
-        (local.get $scratch_44)
        )
       )
-      (@metadata.code.branch_hint "\01")
-      (if
-       (local.get $38)
-       (then
-        (br $label)
+      (i32.store offset=pcpu+0xcaff8 align=1
+       (i32.const 0)
+       (select
+        (local.tee $40
+         (i32.sub
+          (local.get $27)
+          (i32.mul
+           (local.get $41)
+           (i32.const 4)
+          )
+         )
+        )
+        (i32.const 3)
+        (i32.ge_s
+         (local.get $40)
+         (i32.const 4)
+        )
        )
-       (else
-        (i64.store offset=pcpu+0xd8 align=1
-         (i32.const 0)
-         (i64.extend32_s
-          (i64.sub
+      )
+      (local.set $40
+       (i32.load offset=pcpu+0xcaff8 align=1
+        (i32.const 0)
+       )
+      )
+      (loop $label1
+       (local.set $27
+        (i32.sub
+         (local.get $27)
+         (i32.const 4)
+        )
+       )
+       (local.set $38
+        (i32.add
+         (i32.wrap_i64
+          (local.get $7)
+         )
+         (local.get $39)
+        )
+       )
+       (local.set $36
+        (i32.load align=1
+         (local.get $38)
+        )
+       )
+       (local.set $37
+        (i32.ne
+         (local.tee $42
+          (i32.add
+           (i32.wrap_i64
+            (local.get $7)
+           )
+           (i32.const 4)
+          )
+         )
+         (i32.wrap_i64
+          (local.get $6)
+         )
+        )
+       )
+       (local.set $43
+        (i64.extend_i32_u
+         (local.get $42)
+        )
+       )
+       (local.set $44
+        (local.get $6)
+       )
+       (local.set $45
+        (i32.const 4610)
+       )
+       (local.set $0
+        (block (result i64)
+         (local.set $scratch
+          (i64.extend_i32_u
+           (local.tee $46
+            (i32.add
+             (i32.wrap_i64
+              (local.get $0)
+             )
+             (local.get $36)
+            )
+           )
+          )
+         )
+         (local.set $7
+          (i64.extend_i32_u
+           (local.get $42)
+          )
+         )
+         (local.get $scratch)
+        )
+       )
+       (@metadata.code.branch_hint "\01")
+       (if
+        (local.get $37)
+        (then
+         (@metadata.code.branch_hint "\00")
+         (if
+          (i32.le_s
+           (local.get $27)
+           (local.get $40)
+          )
+          (then
+           (local.set $23
+            (local.get $43)
+           )
+           (local.set $24
+            (local.get $44)
+           )
+           (local.set $26
+            (local.get $45)
+           )
+           (br $label)
+          )
+         )
+         (br $label1)
+        )
+        (else
+         (local.set $23
+          (local.get $43)
+         )
+         (local.set $24
+          (local.get $44)
+         )
+         (local.set $26
+          (local.get $45)
+         )
+         (i64.store offset=pcpu+0xd8 align=1
+          (i32.const 0)
+          (i64.extend32_s
+           (i64.sub
+            (local.get $23)
+            (local.get $24)
+           )
+          )
+         )
+         (i64.store offset=pcpu+0xe0 align=1
+          (i32.const 0)
+          (i64.extend32_s
            (local.get $23)
+          )
+         )
+         (i64.store offset=pcpu+0xe8 align=1
+          (i32.const 0)
+          (i64.extend32_s
            (local.get $24)
           )
          )
-        )
-        (i64.store offset=pcpu+0xe0 align=1
-         (i32.const 0)
-         (i64.extend32_s
-          (local.get $23)
+         (i32.store offset=pcpu+0xd0 align=1
+          (i32.const 0)
+          (i32.const 2)
          )
-        )
-        (i64.store offset=pcpu+0xe8 align=1
-         (i32.const 0)
-         (i64.extend32_s
-          (local.get $24)
+         (local.set $26
+          (i32.const 64)
          )
-        )
-        (i32.store offset=pcpu+0xd0 align=1
-         (i32.const 0)
-         (i32.const 2)
-        )
-        (local.set $26
-         (i32.const 64)
-        )
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+10)
+         (@metadata.code.branch_hint "\00")
+         (if
+          (i32.eqz
+           (local.tee $29
+            (i32.load offset=28 align=1
+             (i32.const record+10)
+            )
+           )
+          )
+          (then
+           (local.set $29
+            (call_indirect (type $3)
+             (i32.const record+10)
+             (i32.const 5)
+            )
            )
           )
          )
-         (then
-          (local.set $29
-           (call_indirect (type $3)
-            (i32.const record+10)
-            (i32.const 5)
-           )
-          )
-         )
+         (br $block)
         )
-        (br $block)
        )
       )
      )
