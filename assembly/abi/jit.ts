@@ -121,6 +121,7 @@ export const enum JitOff {
   climbed = 0x35b44, // u32, blocks since
   climbBase = 0x35b48, // u64, PcpuOff.ripBase there
   others = 0x35b50, // u32, instructions of the region that are calls of helpers
+  steady = 0x35b58, // u64, bit per block of loops that are only entered if DF is what it was when they were translated
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken

@@ -508,7 +508,7 @@ function translateSpan(e: usize): void {
 }
 
 /** Leaves before the loop with header `n`, to the block that comes next: one in the loop's middle if that entry is meant. */
-function leaveBefore(n: u32, extra: u32): void {
+export function leaveBefore(n: u32, extra: u32): void {
   const b = blockOf(n), first = <u32>load<u8>(b, JitBlock.succCount), routes = <u32>load<u8>(b, JitBlock.extra);
   for (let i: u32 = 0; i < routes; i++) {
     localGet(Local.route);

@@ -40,9 +40,50 @@ function lastBack(h: u32, count: u32): i32 {
   return -1;
 }
 
-/** No loop begins within that of header `h`. */
-export function isInnermost(h: u32): bool {
-  const count = jget(JitOff.order), last = lastOf(h, count);
-  for (let i = rpo(h) + 1; <i32>i <= last; i++) if (dominates(h, ordered(i)) && lastOf(ordered(i), count) >= 0) return false;
-  return true;
+/** The blocks, as bits, of the innermost loop with header `h`: two loops, one in the other, may begin with the same block, and then a way back of the
+ *  outer one is reached through all of the inner one. Where ways back only come from different arms there is one loop. */
+export function innerLoop(h: u32): u64 {
+  const count = jget(JitOff.order);
+  let inner: u64 = 0, all: u64 = 0, nested = true;
+  for (let i = rpo(h); i < count; i++) {
+    if (!leadsTo(ordered(i), h)) continue;
+    const body = bodyOf(h, ordered(i));
+    if (!inner || (body & inner) == body) inner = body;
+    all |= body;
+  }
+  for (let i = rpo(h); i < count; i++) if (leadsTo(ordered(i), h) && (bodyOf(h, ordered(i)) & inner) != inner) nested = false;
+  return nested ? inner : all;
+}
+
+/** Some block of `loop` other than `h` is itself a loop's header. */
+export function hasInner(h: u32, loop: u64): bool {
+  for (let left = loop & ~(<u64>1 << h); left; left &= left - 1) if (load<u8>(blockOf(<u32>ctz(left)), JitBlock.flags) & JitBlockFlag.loop) return true;
+  return false;
+}
+
+function leadsTo(n: u32, to: u32): bool {
+  const b = blockOf(n);
+  for (let k: u32 = 0; k < edges(b); k++) if (<u32>succ(b, k) == to) return true;
+  return false;
+}
+
+/** What is between header `h` and `way`, which leads back to it. */
+function bodyOf(h: u32, way: u32): u64 {
+  const count = jget(JitOff.order);
+  let body: u64 = <u64>1 << h | <u64>1 << way;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = count; i > rpo(h); i--) {
+      const n = ordered(i - 1), b = blockOf(n);
+      if (body >> n & 1 || !dominates(h, n)) continue;
+      for (let k: u32 = 0; k < edges(b); k++) {
+        const to = <u32>succ(b, k);
+        if (to >= 64 || to == h || !(body >> to & 1)) continue;
+        body |= <u64>1 << n;
+        changed = true;
+        break;
+      }
+    }
+  }
+  return body;
 }

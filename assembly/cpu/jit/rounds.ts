@@ -5,6 +5,7 @@
 import { JitBlock, JitOff } from "../../abi/jit";
 import { J, jget, jset } from "./buffer";
 import { NONE, blockOf, ordered, rpo, succ } from "./graph";
+import { innerLoop } from "./loops";
 import { Slot, isEntry } from "./slots";
 
 /** More ways back would make more code than the question is worth. */
@@ -20,18 +21,19 @@ export function clearRounds(): void {
   store<u64>(J, 0, JitOff.flagsSeen);
   store<u64>(J, 0, JitOff.carrySeen);
   store<u64>(J, 0, JitOff.checked);
+  store<u64>(J, 0, JitOff.steady);
   memory.fill(J + JitOff.limits, 0, 62 * 2);
   jset(JitOff.flagsOld, 0);
 }
 
 /** Decides for the loop of header `n`. */
 export function checkOnWaysBack(n: u32): bool {
-  const count = jget(JitOff.order);
+  const count = jget(JitOff.order), loop = limitOf(n) ? innerLoop(n) : ~(<u64>0);
   let ways: u32 = 0;
   if (load<u8>(blockOf(n), JitBlock.extra)) return false;
   for (let i = rpo(n); i < count; i++) {
     const b = blockOf(ordered(i));
-    for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) if (<u32>succ(b, k) == n) ways++;
+    for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) if (<u32>succ(b, k) == n && loop >> ordered(i) & 1) ways++;
   }
   if (ways > MAX_WAYS) return false;
   add(JitOff.checked, n);
@@ -82,7 +84,10 @@ export function seeSlot(slot: u32): void {
 
 /** The way from block `n` to block `to` is one back to a loop that has no use for flags. */
 export function dropsFlags(n: u32, to: u32): bool {
-  return to != NONE && rpo(to) <= rpo(n) && isChecked(to) && !has(JitOff.flagsSeen, to);
+  return to != NONE && rpo(to) <= rpo(n) && isChecked(to) && !has(JitOff.flagsSeen, to) && !beginsAnew(n, to);
 }
+
+/** The way from block `n` back to `to` is one of a loop around that whose strides are looked up. */
+export function beginsAnew(n: u32, to: u32): bool { return limitOf(to) && !(innerLoop(to) >> n & 1); }
 
 export function dropsCarry(n: u32, to: u32): bool { return dropsFlags(n, to) && !has(JitOff.carrySeen, to); }

@@ -18,13 +18,16 @@
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
+import { Flag } from "../../abi/x86";
 import { BlockOff } from "../code_cache";
+import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, byte, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
-import { emit32, emitEffects } from "./codegen";
-import { NONE, blockOf, dominates, headOf, ordered, rpo, succ } from "./graph";
-import { lastOf } from "./loops";
+import { J, Wasm, WasmType, access, byte, hint, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
+import { emit32, emitEffects, leaveBefore } from "./codegen";
+import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
+import { hasInner, innerLoop } from "./loops";
 import { Node, binary, constant } from "./node";
+import { endOf, isTemplate, templateOf } from "./region";
 import { setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
@@ -47,9 +50,10 @@ const ROUND: u32 = JitBlock.DISPATCH;
 /** Finds the strides of the loop of header `n`, whose spans of other kinds are open; how many there are. */
 export function findStrides(n: u32): u32 {
   jset(JitOff.strideCount, 0);
-  const u = headOf(blockOf(n)) + RecOff.SIZE, last = lastOf(n, jget(JitOff.order));
-  if (load<u8>(blockOf(n), JitBlock.extra) || !worthwhile(u, u + RecOff.SIZE) || !follow(n, last)) return 0;
-  for (let i = rpo(n); <i32>i <= last; i++) if (isWithin(n, ordered(i))) noteAccesses(ordered(i));
+  const u = headOf(blockOf(n)) + RecOff.SIZE, loop = innerLoop(n), strings = templatesIn(loop, Template.movs, Template.lods);
+  if (load<u8>(blockOf(n), JitBlock.extra) || hasInner(n, loop) || !worthwhile(u, u + RecOff.SIZE) || !follow(n, loop)) return 0;
+  if (strings && templatesIn(loop, Template.flag, Template.flag)) return 0; // CLD and STD are among these
+  for (let left = loop; left; left &= left - 1) noteAccesses(<u32>ctz(left));
   const count = jget(JitOff.strideCount);
   for (let k: u32 = 0; k < count; k++) {
     const s = strideAt(k);
@@ -59,29 +63,37 @@ export function findStrides(n: u32): u32 {
     addSpan(load<u8>(s), load<u8>(s, StrideOff.write), load<i32>(s, StrideOff.lo), load<u16>(s, StrideOff.len), load<u16>(s, StrideOff.host), true);
   }
   if (!count) return 0;
+  if (strings) store<u64>(J, load<u64>(J, JitOff.steady) | loop, JitOff.steady);
   jset(JitOff.limit, fresh(<u8>WasmType.i32));
   setLimit(n, jget(JitOff.limit));
   jset(JitOff.least, load<u32>(flowOf(ROUND), FlowOff.insns));
   return count;
 }
 
-@inline function isWithin(h: u32, n: u32): bool { return n != JitBlock.DISPATCH && dominates(h, n); }
+/** Some instruction of the blocks of `loop` is of a template from `first` to `last`. */
+function templatesIn(loop: u64, first: i32, last: i32): bool {
+  for (; loop; loop &= loop - 1) {
+    const b = blockOf(<u32>ctz(loop)), end = endOf(b);
+    for (let u = headOf(b) + RecOff.SIZE; u < end; u += RecOff.SIZE) if (isTemplate(u) && templateOf(u) >= first && templateOf(u) <= last) return true;
+  }
+  return false;
+}
 
 /** Where registers come from in each block of the loop; false if that does not help. */
-function follow(h: u32, last: i32): bool {
+function follow(h: u32, loop: u64): bool {
   memory.fill(J + JitOff.flow, 0, <usize>(JitBlock.DISPATCH + 1) * FlowOff.SIZE);
-  const first = flowOf(h);
+  const first = flowOf(h), count = jget(JitOff.order);
   for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) store<u8>(first + slot, <u8>slot);
   store<u32>(first, 1, FlowOff.known);
-  for (let i = rpo(h); <i32>i <= last; i++) {
+  for (let i = rpo(h); i < count; i++) {
     const n = ordered(i), b = blockOf(n), s = summaryOf(n), from = flowOf(n);
-    if (!isWithin(h, n) || !load<u32>(from, FlowOff.known)) continue;
+    if (!(loop >> n & 1) || !load<u32>(from, FlowOff.known)) continue;
     if (load<u8>(s, SummaryOff.stops)) return false;
     let insns = load<u32>(from, FlowOff.insns) + load<u16>(headOf(b), BlockOff.count);
     if (load<u8>(b, JitBlock.flags) & JitBlockFlag.short && succ(b, 0) != NONE) insns -= load<u16>(headOf(blockOf(succ(b, 0))), BlockOff.count);
     for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) {
       const to = <u32>succ(b, k);
-      if (to == NONE || (to != h && !isWithin(h, to))) continue;
+      if (to == NONE || !(loop >> to & 1)) continue;
       bring(s, from, flowOf(to == h ? ROUND : to), insns);
     }
   }
@@ -167,6 +179,18 @@ function rootValue(s: usize): void { emit32(rootNode(load<u8>(s))); }
 export function openStrides(n: u32): void {
   const head = headOf(blockOf(n)), u = head + RecOff.SIZE, insns = load<u16>(head, BlockOff.count);
   const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = jget(JitOff.limit);
+  if (load<u64>(J, JitOff.steady) >> n & 1) {
+    loadWord(PcpuOff.rflags);
+    i32const(Flag.DF);
+    byte(Wasm.i32and);
+    i32const(load<u32>(PCPU, PcpuOff.rflags) & Flag.DF);
+    byte(Wasm.i32ne);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    leaveBefore(n, 1);
+    byte(Wasm.end);
+  }
   beginPiece(0);
   for (let k: u32 = 0; k < count; k++) {
     const s = strideAt(k);

@@ -48,9 +48,8 @@ import { planBlock, planRest, summarize } from "./span_plan";
 import { carryRoots, pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
-import { isInnermost } from "./loops";
 import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
-import { ageFlags, beginFlags, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, seeFlags, seeSlot } from "./rounds";
+import { ageFlags, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, seeFlags, seeSlot } from "./rounds";
 import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
 import { chooseWindows, emptyWindows } from "./windows";
 
@@ -173,7 +172,7 @@ function emitTree(n: u32): void {
       enterControl(Control.spill | n);
     }
   }
-  const strides = loop && isInnermost(n) ? findStrides(n) : 0;
+  const strides = loop ? findStrides(n) : 0;
   const checked = loop && checkOnWaysBack(n);
   if (strides) beginStrides(n);
   if (loop) {
@@ -355,6 +354,10 @@ function goOn(n: u32, to: u32, early: bool = false): void {
 
 /** [] -> []: to the loop of header `to`, from the end of block `n`. */
 function goBack(n: u32, to: u32): void {
+  if (beginsAnew(n, to)) {
+    brTo(Control.again | to);
+    return;
+  }
   if (isChecked(to)) {
     if (limitOf(to)) lookAgain(to);
     else {

@@ -37,6 +37,10 @@ const ROUNDS: readonly (readonly [name: string, before: string, round: string])[
   ["only sometimes", "mov SI, BASE + 3000", "test cl, 15\njnz .a\nadd [SI], ecx\n.a: add SI, 4"],
   ["from elsewhere", "mov SI, BASE + 4000", "mov edx, [SI]\nand edx, 0xff8\nadd eax, [BX + DX]\nmov [BX + DX], ax\nadd SI, 4"],
   ["on to the code", "mov SI, BASE + 5 * 4096 - 400", "cmp SI, BASE + 5 * 4096 + 600\njae .a\nmov dl, [SI]\nmov [SI], dl\n.a: add SI, 1"],
+  ["string instructions", "mov SI, BASE + 4000\nmov DI, BASE + 9000", "lodsd\nadd eax, ecx\nstosw\nmovsb"],
+  ["string instructions that go down", "std\nmov SI, BASE + 12000\nmov DI, BASE + 9000", "lodsd\nadd eax, ecx\nstosd"],
+  ["string instructions that turn", "mov SI, BASE + 4000\nmov DI, BASE + 9000", "cmp ecx, 300\njne .a\nstd\n.a: lodsd\nadd eax, ecx\nstosd"],
+  ["a loop that begins where another does", "mov SI, BASE + 3900", ".a: add eax, [SI]\nadd SI, 4\nmov [SI + 8], ax\ntest eax, 6\njnz .a\ntest eax, 0x70\njnz .b\nadd SI, 40\ndec ecx\n.b: xor eax, ecx"],
   ["and the stack", "mov SI, BASE + 4000", "push AX\nadd eax, [SI]\nmov [SI + 4], eax\npop DX\nadd SI, 4"],
 ];
 
@@ -55,6 +59,29 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
         assert.ok(twins.regions > 0);
       }
     });
+
+/** What is translated with one direction runs with the other. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  strides(`the direction flag is what it is, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+    for (const slice of [40, 2000]) {
+      const twins = await Twins.create({}, slice);
+      twins.run(
+        names(`mov SI, BASE + 4000\nmov DI, BASE + 9000\nmov ebp, 30
+        next: mov ecx, 40
+        again: lodsd\nadd eax, ecx\nstosd\nmovsb\ndec ecx\njnz again
+        test ebp, 3\njz down
+        cld\njmp on
+        down: std
+        on: dec ebp\njnz next\nhlt`),
+        bits,
+        bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+        scattered,
+      );
+      assert.ok(twins.regions > 0);
+    }
+  });
 
 /** The inner loop asks first and the outer one last, so the inner one's body comes behind the outer one's way back. */
 for (const bits of [64, 32] as const satisfies readonly Bits[])
