@@ -6,7 +6,7 @@ import { Check, EntryOff, JitBlock, JitMemory, JitOff, HandoverOff, RegionOff } 
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitDrop, jitInstall } from "../../env";
-import { BlockOff, jumpCached } from "../code_cache";
+import { BlockOff, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
 import { missS } from "../../mmu/access";
@@ -47,11 +47,8 @@ const LOOKS: u32 = 64;
 function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
 export function isRestless(maddr: u32, times: u8): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= times; }
 
-/** Code that was rewritten often may stay as it is now: about once a second of interpretation all counts are halved. */
+/** Code that was rewritten often may stay as it is now: about once a second all counts are halved. */
 function forgive(): void {
-  const samples = jget(JitOff.samples) + 1;
-  jset(JitOff.samples, samples);
-  if (samples & 0xffff) return;
   for (let i: usize = 0; i < 1024; i++) store<u8>(J + i, load<u8>(J + i, JitOff.restless) >> 1, JitOff.restless);
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
 }
@@ -61,6 +58,7 @@ export function sample(head: usize): void {
   const slices = jget(JitOff.slices) + 1;
   jset(JitOff.slices, slices);
   ageLines(slices);
+  if (!(slices & 0xffff)) forgive();
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
   if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
@@ -69,7 +67,7 @@ export function sample(head: usize): void {
   if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
   if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
-  forgive();
+  jset(JitOff.samples, jget(JitOff.samples) + 1);
   const n = load<u32>(head, BlockOff.samples) + 1;
   if (n > REFUSED) return;
   store<u32>(head, n, BlockOff.samples);
@@ -80,7 +78,8 @@ export function sample(head: usize): void {
   } else if (n < threshold && !countLine(maddr, threshold)) return;
   clearLine(maddr);
   translate(head, head == from ? load<u64>(J, JitOff.climbBase) : base);
-  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, REFUSED, BlockOff.samples);
+  // what is rewritten too often now, or shares its count with such code, may be had later
+  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, isRestless(maddr, RESTLESS) ? 0 : REFUSED, BlockOff.samples);
 }
 
 /** Whose the sample is that a slice ended at `head` gives. The time of a short function is its callers': translated with them it costs nothing to
@@ -128,8 +127,8 @@ function translate(head: usize, ripBase: u64): void {
   for (let i = first; i < count; i++) {
     const h = headOf(blockOf(ordered(i)));
     store<u32>(r + (<usize>(i - first) << 2), <u32>h, RegionOff.list);
-    store<u8>(h, load<u8>(h, BlockOff.records) | BlockOff.IN_REGION, BlockOff.records);
   }
+  markBlocks(r);
   for (let k: u32 = 0; k < entries; k++) {
     const b = blockOf(entryAt(k)), h = headOf(b), e = n * EntryOff.MAX + k;
     store<u64>(entryOff(e), load<u64>(b, JitBlock.ripBase));
@@ -171,13 +170,35 @@ function forget(n: u32): void {
   }
 }
 
+/** Blocks of region `n`, which is no more, are no longer shared, but those that others have, too. */
+function unmark(n: u32): void {
+  const r = regionAt(n);
+  for (let i: u32 = 0; i < load<u32>(r, RegionOff.blocks); i++) store<u8>(blockIn(r, i), <u8>recordsOf(blockIn(r, i)), BlockOff.records);
+  for (let k: u32 = 0; k < jget(JitOff.regions); k++) if (load<u32>(regionAt(k), RegionOff.entries)) markBlocks(regionAt(k));
+}
+
+@inline function blockIn(r: usize, i: u32): usize { return <usize>load<u32>(r + (<usize>i << 2), RegionOff.list); }
+
+/** Some region contains the blocks of `r`. */
+function markBlocks(r: usize): void {
+  for (let i: u32 = 0; i < load<u32>(r, RegionOff.blocks); i++) {
+    const h = blockIn(r, i);
+    store<u8>(h, load<u8>(h, BlockOff.records) | BlockOff.IN_REGION, BlockOff.records);
+  }
+}
+
 /** The region that is entered at `head` is to be made anew, now that more is known. */
 export function retranslate(head: usize): void {
-  if (load<u16>(head, RecOff.handler) == Handler.region) forget(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
+  if (load<u16>(head, RecOff.handler) == Handler.region) makeAnew(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
 }
 
 /** The region that runs is to be made anew. */
-export function retire(): void { forget(jget(JitOff.running)); }
+export function retire(): void { makeAnew(jget(JitOff.running)); }
+
+function makeAnew(n: u32): void {
+  forget(n);
+  unmark(n);
+}
 
 /** A block that belongs to regions is overwritten. */
 export function dropRegionsOf(head: usize): void {
@@ -189,7 +210,7 @@ export function dropRegionsOf(head: usize): void {
     if (!load<u32>(r, RegionOff.entries)) continue;
     const count = load<u32>(r, RegionOff.blocks);
     for (let i: u32 = 0; i < count; i++) {
-      if (<usize>load<u32>(r + (<usize>i << 2), RegionOff.list) != head) continue;
+      if (blockIn(r, i) != head) continue;
       forget(n);
       break;
     }
