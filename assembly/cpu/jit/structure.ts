@@ -270,8 +270,11 @@ function out(u: usize): void {
 }
 
 /** [] -> []: the flags where block `n` ends to where the interpreter keeps them, if that is a few stores. */
-function keepHere(n: u32): void {
-  const kind = load<i32>(blockOf(n), JitBlock.outKind), k = base(kind), wlog = (kind >> WLOG_SHIFT) & 3;
+function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKind)); }
+
+/** [] -> []: the same of flags of which `kind` is known. */
+function keepKind(kind: i32): void {
+  const k = base(kind), wlog = (kind >> WLOG_SHIFT) & 3;
   if ((kind & ~(31 | 3 << WLOG_SHIFT)) != RawKind.raw || k > FlagsKind.logic || k == FlagsKind.none) return;
   if (k == FlagsKind.logic) keepExtended(PcpuOff.flagsRes, Slot.flagsRes, -1, 0, wlog);
   else {
@@ -481,10 +484,11 @@ function useAll(): void {
   for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) if (!isEntry(slot)) use(cur(slot));
 }
 
-/** An instruction that its helper performs: everything in its place, call, everything anew. */
-function emitCold(n: u32, u: usize): void {
+/** An instruction that its helper performs: everything in its place, call, everything anew. `kind`: of the flags before it. */
+function emitCold(n: u32, u: usize, kind: i32): void {
   flushPending();
   save(changing(n));
+  keepKind(kind);
   saveState();
   i32const(<i32>u);
   call(Import.cold);
@@ -609,7 +613,7 @@ function emitBlock(n: u32): void {
     const kind = knownKind();
     endPiece(true);
     if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
-      emitCold(n, u);
+      emitCold(n, u, kind);
       forgetSse();
       setCarryLevel(JitCarry.kept);
     } else if (!inline) {

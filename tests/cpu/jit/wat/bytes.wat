@@ -262,6 +262,34 @@
      (i32.const 0)
      (local.get $0)
     )
+    (i64.store offset=pcpu+0xd8 align=1
+     (i32.const 0)
+     (i64.extend8_s
+      (i64.add
+       (local.get $23)
+       (local.get $24)
+      )
+     )
+    )
+    (i64.store offset=pcpu+0xe0 align=1
+     (i32.const 0)
+     (i64.extend8_s
+      (local.get $23)
+     )
+    )
+    (i64.store offset=pcpu+0xe8 align=1
+     (i32.const 0)
+     (i64.extend8_s
+      (local.get $24)
+     )
+    )
+    (i32.store offset=pcpu+0xd0 align=1
+     (i32.const 0)
+     (i32.const 1)
+    )
+    (local.set $26
+     (i32.const 64)
+    )
     (i32.store offset=pcpu+0x1018 align=1
      (i32.const 0)
      (local.get $27)
