@@ -128,7 +128,6 @@ function bring(s: usize, from: usize, to: usize, insns: u32): void {
 function noteAccesses(n: u32): void {
   const s = summaryOf(n), f = flowOf(n), accesses = <u32>load<u8>(s);
   if (!load<u32>(f, FlowOff.known)) return;
-  jset(32112, load<u32>(flowOf(ROUND))); jset(32116, load<u32>(flowOf(ROUND), 16));  jset(32120, load<u32>(s + SummaryOff.accesses)); jset(32124, load<u32>(s + SummaryOff.accesses + 8));
   for (let k: u32 = 0; k < accesses; k++) {
     const a = s + SummaryOff.accesses + <usize>k * AccessOff.SIZE, root = <u32>load<u8>(a, AccessOff.root);
     const off = load<i64>(a, AccessOff.off), w = <u32>load<u8>(a, AccessOff.w), write = load<u8>(a, AccessOff.write);
