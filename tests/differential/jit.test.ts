@@ -48,6 +48,7 @@ for (const [{ name, programs, jit, forgetful }, [bits, env]] of WAYS.flatMap((wa
     }
     const words = (pc: BatchPc, word: number) => pc.memory.get32(Region.PCPUS + PcpuOff.JIT + word);
     assert.ok(words(translated, JitOff.translated) > programs, "programs were translated");
+    assert.is(words(translated, JitOff.failures), 0, "modules the host refused");
     assert.is(words(interpreted, JitOff.translated), 0);
   });
 

@@ -17,12 +17,18 @@ import { fresh } from "./slots";
 import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned } from "./x87_pieces";
 import { Hand, Held, Rounded, State, heldAs, stateNow } from "./x87_runtime";
 
-export function noX87(): void { jset(X.on, 0); }
+export function noX87(): void {
+  jset(X.on, Held.not);
+  jset(X.asked, 0);
+}
 
 /** Whether record `u` of the region that begins at `head` is an x87 instruction; the first one decides how registers are held. */
 export function takesX87(u: usize, head: usize): bool {
   if (!isX87(u) || opOf(u) > Op.fcomip) return false;
-  if (!jget(X.on)) jset(X.on, heldAs(head));
+  if (!jget(X.asked)) {
+    jset(X.asked, 1); // once: what is found for other blocks may differ
+    jset(X.on, heldAs(head));
+  }
   return true;
 }
 

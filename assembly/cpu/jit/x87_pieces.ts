@@ -25,6 +25,7 @@ export const enum X {
   rounded = JitOff.x87 + 16, // Rounded, UNKNOWN
   control = JitOff.x87 + 20, // 1 between two FLDCW: the program wants something else for a moment
   expect = JitOff.x87 + 24, // the state to ask for
+  asked = JitOff.x87 + 28, // 1: `on` is what it will be
   wanted = JitOff.x87 + 32, // u16[64], state each block expects
   out = JitOff.x87 + 160, // u16[64], state at the end of each block
 }
