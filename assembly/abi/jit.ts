@@ -92,7 +92,6 @@ export const enum JitOff {
   missing = 32068, // u32, of those that are not: what the piece being translated asks for
   spill = 32072, // u32, 1 + the place on the control stack where code being written leaves to, 0: the common exit
   strideCount = 32076, // u32, entries of `strides`, of the loop that is about to be written
-  limit = 32080, // u32, the wasm local that says how much of the slice may be left where that loop looks up its strides again
   least = 32084, // u32, instructions of a round of it at least
   pairCount = 32088, // u32, entries of `pairs`
   /* What a block does with the flags it begins with (cpu/jit/rounds). */
@@ -101,7 +100,7 @@ export const enum JitOff {
   carrySeen = 32104, // u64, the same of CF
   checked = 32112, // u64, bit per loop whose ways back ask whether the slice is over
   deferred = 32120, // u16[5], locals of flags that only some of the ways out of a block take along
-  limits = 32130, // u16[62] by header: JitOff.limit of its loop, 0 if it has no strides
+  limits = 32130, // u16[62] by header: the wasm local that says how much of the slice may be left where its loop looks up its strides again, 0 if it has none
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
   plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends
@@ -121,6 +120,7 @@ export const enum JitOff {
   climbed = 0x35b44, // u32, blocks since
   climbBase = 0x35b48, // u64, PcpuOff.ripBase there
   others = 0x35b50, // u32, instructions of the region that are calls of helpers
+  handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   steady = 0x35b58, // u64, bit per block of loops that are only entered if DF is what it was when they were translated
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
@@ -139,7 +139,6 @@ export const enum JitOff {
   spanHosts = 0x3cda0, // u16[48], locals
   spanFailures = 0x3ce00, // 16 x 16 B: record, slice, times
   spanless = 0x3cf00, // u8[256], bits by hash of a record
-  handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   SIZE = 0x3d000,
 }
 

@@ -28,7 +28,7 @@ import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { hasInner, innerLoop } from "./loops";
 import { Node, binary, constant } from "./node";
 import { endOf, isTemplate, templateOf } from "./region";
-import { setLimit } from "./rounds";
+import { limitOf, setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
 import { AccessOff, Root, SpanOff, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf, spanAt } from "./spans";
@@ -64,8 +64,7 @@ export function findStrides(n: u32): u32 {
   }
   if (!count) return 0;
   if (strings) store<u64>(J, load<u64>(J, JitOff.steady) | loop, JitOff.steady);
-  jset(JitOff.limit, fresh(<u8>WasmType.i32));
-  setLimit(n, jget(JitOff.limit));
+  setLimit(n, fresh(<u8>WasmType.i32));
   jset(JitOff.least, load<u32>(flowOf(ROUND), FlowOff.insns));
   return count;
 }
@@ -177,7 +176,7 @@ function rootValue(s: usize): void { emit32(rootNode(load<u8>(s))); }
 /** [] -> []: looks up all strides, and sets the limit. All state is in the locals; the loop of header `n` is next. */
 export function openStrides(n: u32): void {
   const head = headOf(blockOf(n)), u = head + RecOff.SIZE, insns = load<u16>(head, BlockOff.count);
-  const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = jget(JitOff.limit);
+  const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = limitOf(n);
   if (load<u64>(J, JitOff.steady) >> n & 1) {
     loadWord(PcpuOff.rflags);
     i32const(Flag.DF);

@@ -222,15 +222,15 @@ function lookAgain(n: u32): void {
   leaveControl();
 }
 
-/** [] -> []: out if the slice has no room for the `count` instructions of the block at `head`. */
-function leaveAtEnd(head: usize, count: i32): void {
+/** [] -> []: out to record `u` if the slice has no room for `count` instructions. */
+function leaveAtEnd(u: usize, count: i32): void {
   localGet(Local.left);
   i32const(count);
   byte(Wasm.i32lt_s);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  i32const(<i32>head);
+  i32const(<i32>u);
   localSet(Local.result);
   leave(1);
   byte(Wasm.end);
@@ -647,18 +647,7 @@ function emitTail(n: u32, b: usize): void {
     out(rest);
     return;
   }
-  if (load<u8>(blockOf(to), JitBlock.flags) & JitBlockFlag.loop) {
-    localGet(Local.left);
-    i32const(0);
-    byte(Wasm.i32lt_s);
-    hint(false);
-    byte(Wasm.if_);
-    byte(WasmType.void_);
-    i32const(<i32>rest);
-    localSet(Local.result);
-    leave(1);
-    byte(Wasm.end);
-  }
+  if (load<u8>(blockOf(to), JitBlock.flags) & JitBlockFlag.loop) leaveAtEnd(rest, 0);
   localGet(Local.left);
   i32const(load<u16>(headOf(blockOf(to)), BlockOff.count));
   byte(Wasm.i32add);
