@@ -22,7 +22,7 @@ import { Group } from "../opcodes.gen";
 import { PCPU, endLook } from "../pcpu";
 import { performFlat } from "../perform";
 import { performChecked, performCold } from "../runtime";
-import { J, jget, jset } from "./buffer";
+import { jget, jset } from "./buffer";
 import { ELSEWHERE } from "./handover";
 
 /** Whether the helper of record `u` may be called: what leads out of the processor is not repeated. */

@@ -1,7 +1,7 @@
 /** Flags that only some of the ways out of a block take along: the others go where nobody looks at them (rounds.ts). */
 import { JitOff } from "../../abi/jit";
 import { J, localGet, localSet } from "./buffer";
-import { emit32, emit64 } from "./codegen";
+import { emit32, emit64 } from "./values";
 import { Slot, cur, isEntry, temp32, temp64 } from "./slots";
 
 @inline function deferredAt(slot: u32): usize { return J + JitOff.deferred + (<usize>(slot - Slot.flagsRes) << 1); }

@@ -9,7 +9,7 @@ import { PCPU } from "../pcpu";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base, known } from "./flags";
-import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
+import { Node, binary, constant, extend, imm, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";

@@ -2,7 +2,7 @@
  *  that is called often, go in; "f" comes out. For every type of function imported by itself the host makes a wrapper, whether or not
  *  JavaScript is ever called; each takes three times as long as the rest of the module (docs/adr/0008). */
 import { JitMemory, JitOff } from "../../abi/jit";
-import { J, WasmType, Wasm, byte, jget, jset, unsigned } from "./buffer";
+import { J, WasmType, byte, jget, jset, unsigned } from "./buffer";
 import { Import, typeOf } from "./imports";
 import { Slot } from "./slots";
 

@@ -12,7 +12,7 @@ import { J, jget, jset, loadLong, localSet, saveLong } from "./buffer";
 import { blockOf, dominates, headOf, ordered } from "./graph";
 import { lastOf } from "./loops";
 import { registersOf } from "./region";
-import { Slot, cur, isEntry } from "./slots";
+import { Slot, isEntry } from "./slots";
 
 const MAX_PENDING: u32 = 6;
 

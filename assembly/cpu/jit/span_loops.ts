@@ -1,7 +1,7 @@
 /** Spans of loops: what is accessed through registers that a loop leaves alone is looked up once, before it. */
 import { JitBlock, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
-import { J, jget, jset } from "./buffer";
+import { jget, jset } from "./buffer";
 import { emitEffects } from "./codegen";
 import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
 import { lastOf } from "./loops";

@@ -2,7 +2,7 @@
 import { Op } from "../opcodes.gen";
 import { opSize } from "../operand";
 import { Wasm, WasmType, access, byte, giveUp, hint, i64const, localGet, localSet, localTee } from "./buffer";
-import { emit32, emit64 } from "./codegen";
+import { emit32, emit64 } from "./values";
 import { Float, Simd, f64const, simd, vector } from "./simd";
 import { getW, leaveToHelperIf, setV } from "./sse_emit";
 import { beginExact, endExact, lowW, notNormal, notZero, setLow, slotR, unsafe } from "./sse_plain";

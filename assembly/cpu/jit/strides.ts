@@ -23,7 +23,9 @@ import { BlockOff } from "../code_cache";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, hint, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
-import { emit32, emitEffects, leaveBefore } from "./codegen";
+import { emit32 } from "./values";
+import { emitEffects } from "./codegen";
+import { leaveBefore } from "./leaving";
 import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { hasInner, innerLoop } from "./loops";
 import { Node, binary, constant } from "./node";
@@ -31,7 +33,7 @@ import { endOf, isTemplate, templateOf } from "./region";
 import { limitOf, setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
-import { AccessOff, Root, SpanOff, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf, spanAt } from "./spans";
+import { AccessOff, Root, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
 
 /** Of one loop: each has two locals that are in use throughout it. */
 const MAX_STRIDES: u32 = 5;

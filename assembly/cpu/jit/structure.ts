@@ -19,107 +19,44 @@
  *  end
  *  result
  *  ``` */
-import { JitBlock, JitBlockFlag, JitCarry, JitOff } from "../../abi/jit";
-import { FlagsKind, Mode, PcpuOff } from "../../abi/layout";
+import { PcpuOff, Mode } from "../../abi/layout";
+import { JitBlock, JitOff, JitBlockFlag, JitCarry } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { BlockOff } from "../code_cache";
+import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned, saveLong, storeLong } from "./buffer";
+import { NONE, blockOf, headOf, succ, ripOf } from "./graph";
+import { Effect, EffectOff, effectAt, inSpan } from "./effect";
+import { Import } from "./imports";
+import { Node, argA, op, uses } from "./node";
+import { changing, chooseResidents, fill, flushPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
+import { seeFlags, seeSlot, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf } from "./rounds";
+import { chooseWindows, emptyWindows } from "./windows";
+import { Local, temp32, temp64, beginPiece, fresh, knownKind, unsettled } from "./slots";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
-import { PCPU } from "../pcpu";
-import { performAny } from "../perform";
-import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadLong, loadWord, localGet, localSet, localTee, saveLong, saveWord, storeLong, storeWord, unsigned } from "./buffer";
-import { emit64, emitCond, emitEffects, leave, settle } from "./codegen";
-import { Effect, EffectOff, Leave, effectAt, inSpan, snapshot } from "./effect";
-import { carryLevel, Emit, setCarryLevel, Term, wantCarry } from "./emit";
-import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
-import { Import } from "./imports";
+import { emitEffects } from "./codegen";
+import { carryLevel, setCarryLevel, Term, wantCarry } from "./emit";
+import { RawKind } from "./flags";
 import { ELSEWHERE } from "./handover";
-import { Node, argA, op, use, uses } from "./node";
-import { blockOf, headOf, ripOf, succ } from "./graph";
-import { endOf, flagsLive, hasAccess, isTemplate, templateOf } from "./region";
+import { endOf, flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
-import { beginXmm, forgetSse, loadXmm, recallPlain, rememberPlain, saveXmm } from "./xmm";
-import { CURRENT_SLOTS, Local, Slot, beginPiece, cur, fresh, isEntry, knownKind, temp32, temp64, unsettled } from "./slots";
-import { afterColdX87, beginBlockX87, beginX87, endBlockX87, loadX87, saveX87 } from "./x87";
+import { beginXmm, forgetSse, recallPlain, rememberPlain } from "./xmm";
+import { beginBlockX87, beginX87, endBlockX87, loadX87 } from "./x87";
 import { translateX87 } from "./x87_insns";
 import { bringSpans, clearFlow, enterLoop, inheritSpans, leaveSpans } from "./span_flow";
 import { openLoopSpans } from "./span_loops";
 import { planBlock, planRest, summarize } from "./span_plan";
-import { carryRoots, pinHosts } from "./spans";
+import { pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
-import { changing, chooseResidents, fill, flushPending, limitPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
-import { ageFlags, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, seeFlags, seeSlot } from "./rounds";
 import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
-import { chooseWindows, emptyWindows } from "./windows";
-
-const NONE: u32 = 0xff;
-
-/** Entries of the control stack: what a branch there continues with. */
-const enum Control { if_ = 0, block = 0x100, loop = 0x200, spill = 0x300, again = 0x400 }
-
-function enterControl(entry: u32): void {
-  const depth = jget(JitOff.depth);
-  if (depth >= 127) { giveUp(); return; }
-  store<u32>(J + (<usize>depth << 2), entry, JitOff.control);
-  jset(JitOff.depth, depth + 1);
-}
-
-function leaveControl(): void {
-  byte(Wasm.end);
-  jset(JitOff.depth, jget(JitOff.depth) - 1);
-}
-
-function brTo(entry: u32): void {
-  const depth = jget(JitOff.depth);
-  for (let i = depth; i > 0; i--) {
-    if (load<u32>(J + (<usize>(i - 1) << 2), JitOff.control) != entry) continue;
-    byte(Wasm.br);
-    byte(depth - i);
-    return;
-  }
-  giveUp();
-}
-
-/** [] -> []: what is kept in locals only, from and to the pCPU block. */
-function loadState(): void {
-  loadWord(PcpuOff.left);
-  localSet(Local.left);
-  loadWord(PcpuOff.tlbBase);
-  localSet(Local.tlb);
-  i32const(RawKind.memory);
-  localSet(Slot.flagsKind);
-  i64const(CARRY_IN_MEMORY);
-  localSet(Slot.flagsCarry);
-  loadPages();
-  loadXmm();
-}
-
-/** [] -> []: which mappings need no look. */
-function loadPages(): void {
-  if (jget(JitOff.pageCount) == 1) return;
-  loadWord(PcpuOff.JIT + JitOff.pages);
-  localSet(jget(JitOff.pagesLocal));
-}
-
-/** [] -> []: from now on the local says what is left of the slice; attention() must not take what it was for what it is. */
-function countHere(): void { storeWord(PcpuOff.left, 0); }
-
-function saveState(): void {
-  seeFlags();
-  saveXmm();
-  saveWord(PcpuOff.left, Local.left);
-  localGet(Slot.flagsKind);
-  i32const(RawKind.memory);
-  byte(Wasm.i32ne);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  localGet(Slot.flagsKind);
-  for (let slot: u32 = Slot.flagsRes; slot < <u32>Slot.flagsKind; slot++) localGet(slot);
-  call(Import.keep);
-  byte(Wasm.end);
-  saveX87();
-}
+import { emit64, emitCond } from "./values";
+import { settle } from "./snapshots";
+import { Control, enterControl, leaveControl, brTo } from "./control";
+import { leave, leaveAtEnd, out, chooseWayOut } from "./leaving";
+import { loadState, loadPages, countHere, carryFromMemory, saveState, keepKind } from "./state";
+import { translateRecord, nextPiece, endPiece, useAll } from "./pieces";
+import { emitCold } from "./cold";
 
 /** The function's code without its declarations. */
 export function emitRegion(): void {
@@ -222,29 +159,6 @@ function lookAgain(n: u32): void {
   leaveControl();
 }
 
-/** [] -> []: out to record `u` if the slice has no room for `count` instructions. */
-function leaveAtEnd(u: usize, count: i32): void {
-  localGet(Local.left);
-  i32const(count);
-  byte(Wasm.i32lt_s);
-  hint(false);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  i32const(<i32>u);
-  localSet(Local.result);
-  leave(1);
-  byte(Wasm.end);
-}
-
-/** Where code of block `n` leaves to. */
-function chooseWayOut(n: u32): void {
-  const loop = loopOf(n);
-  let at = loop ? jget(JitOff.depth) : 0;
-  while (at > 0 && load<u32>(J + (<usize>(at - 1) << 2), JitOff.control) != <u32>(Control.spill | (loop - 1))) at--;
-  jset(JitOff.spill, at);
-  jset(JitOff.pending, 0);
-}
-
 /** Opens a wasm block for each child in the dominator tree that several edges lead to, the last in order outermost; then
  *  the guest block itself. `below`: positions in the order that are still to be looked at. */
 function emitWithin(n: u32, below: u32): void {
@@ -262,42 +176,8 @@ function emitWithin(n: u32, below: u32): void {
   emitBlock(n);
 }
 
-/** Out to the record in Local.result. */
-function out(u: usize): void {
-  i32const(<i32>u);
-  localSet(Local.result);
-  leave(0);
-}
-
 /** [] -> []: the flags where block `n` ends to where the interpreter keeps them, if that is a few stores. */
 function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKind)); }
-
-/** [] -> []: the same of flags of which `kind` is known. */
-function keepKind(kind: i32): void {
-  const k = base(kind), wlog = (kind >> WLOG_SHIFT) & 3;
-  if ((kind & ~(31 | 3 << WLOG_SHIFT)) != RawKind.raw || k > FlagsKind.logic || k == FlagsKind.none) return;
-  if (k == FlagsKind.logic) keepExtended(PcpuOff.flagsRes, Slot.flagsRes, -1, 0, wlog);
-  else {
-    keepExtended(PcpuOff.flagsRes, Slot.flagsA, Slot.flagsB, k == FlagsKind.add ? Wasm.i64add : Wasm.i64sub, wlog);
-    keepExtended(PcpuOff.flagsA, Slot.flagsA, -1, 0, wlog);
-    keepExtended(PcpuOff.flagsB, Slot.flagsB, -1, 0, wlog);
-  }
-  storeWord(PcpuOff.flagsKind, k);
-  i32const(RawKind.memory);
-  localSet(Slot.flagsKind);
-}
-
-/** [] -> []: one slot, or two combined, sign-extended, to the pCPU block. */
-function keepExtended(off: u32, a: u32, b: i32, how: i32, wlog: u32): void {
-  i32const(0);
-  localGet(a);
-  if (b >= 0) {
-    localGet(b);
-    byte(how);
-  }
-  if (wlog < 3) byte(wlog == 0 ? Wasm.i64extend8 : wlog == 1 ? Wasm.i64extend16 : Wasm.i64extend32);
-  access(Wasm.i64store, <u32>PCPU + off);
-}
 
 /** Out of block `n` to where the branch record `u` goes. */
 function leaveBy(n: u32, u: usize, field: usize): void {
@@ -395,14 +275,6 @@ function emitDispatch(): void {
   goOn(JitBlock.DISPATCH, succ(d, 0), true);
 }
 
-/** [] -> []: CF of the flags in memory goes to its local, too. */
-function carryFromMemory(): void {
-  i32const(RawKind.memory);
-  for (let i = 0; i < 4; i++) i64const(0);
-  call(Import.carry);
-  localSet(Slot.flagsCarry);
-}
-
 /** [] -> []: to successor `k` of block `n` if entry `key` is meant; `then` is what the loop there looks for. */
 function routeTo(n: u32, k: u32, key: u32, then: u32): void {
   const b = blockOf(n);
@@ -466,102 +338,10 @@ function emitPageChange(d: usize): void {
   storeLong(PcpuOff.ripBase, ripBase);
 }
 
-/** Ends a piece: effects, then all values to their locals. */
-function endPiece(flags: bool): void {
-  carryRoots();
-  useAll();
-  emitEffects();
-  settle(flags);
-}
-
 /** [] -> []: all that block `n` did is in the locals. */
 function endBlock(n: u32): void {
   flushPending();
   rememberValid(n);
-}
-
-function useAll(): void {
-  for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) if (!isEntry(slot)) use(cur(slot));
-}
-
-/** An instruction that its helper performs: everything in its place, call, everything anew. `kind`: of the flags before it. */
-function emitCold(n: u32, u: usize, kind: i32): void {
-  flushPending();
-  save(changing(n));
-  keepKind(kind);
-  saveState();
-  i32const(<i32>u);
-  call(Import.cold);
-  localTee(Local.next);
-  loadState();
-  jset(JitOff.valid, 0);
-  fill(residents(n));
-  emptyWindows();
-  afterColdX87(u);
-  i32const(<i32>(u + RecOff.SIZE));
-  byte(Wasm.i32ne);
-  loadWord(PcpuOff.JIT + JitOff.leave);
-  byte(Wasm.i32or);
-  localGet(Local.left);
-  i32const(0);
-  byte(Wasm.i32le_s);
-  byte(Wasm.i32or);
-  hint(false);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  localGet(Local.next);
-  localSet(Local.result);
-  br(jget(JitOff.depth) + 2); // raw
-  byte(Wasm.end);
-  countHere();
-}
-
-/** The stores of an instruction know now how its end looks. */
-function completeStores(first: u32, u: usize): void {
-  const count = jget(JitOff.effectCount);
-  let snap: u32 = 0, taken = false;
-  for (let i = first; i < count; i++) {
-    const e = effectAt(i);
-    if ((load<u8>(e, EffectOff.op) != Effect.store && load<u8>(e, EffectOff.op) != Effect.atomic) || inSpan(e)) continue;
-    if (!taken) snap = snapshot();
-    taken = true;
-    store<u32>(e, snap, EffectOff.snap);
-    const term = jget(JitOff.term);
-    store<u8>(e, <u8>(term == Term.goto ? Leave.taken : term == Term.indirect ? Leave.indirect : Leave.next), EffectOff.leave);
-    store<u32>(e, <u32>(term ? u : u + RecOff.SIZE), EffectOff.u);
-  }
-}
-
-/** An instruction that may fault begins a piece. Most can be told; of the others what they left is taken back. */
-function translateRecord(u: usize): void {
-  if (hasAccess(u) && !jget(JitOff.spanCount) && unsettled()) nextPiece();
-  const nodes = jget(JitOff.nodeCount), loads = jget(JitOff.loads);
-  let first = jget(JitOff.effectCount);
-  memory.copy(J + JitOff.saved, J + JitOff.cur, CURRENT_SLOTS * 4);
-  const level = carryLevel();
-  jset(JitOff.insnStart, <u32>u);
-  jset(JitOff.again, 0);
-  performAny<Emit, i32>(changetype<Emit>(J), u);
-  if (jget(JitOff.again)) {
-    memory.copy(J + JitOff.cur, J + JitOff.saved, CURRENT_SLOTS * 4);
-    jset(JitOff.nodeCount, nodes);
-    jset(JitOff.effectCount, first);
-    jset(JitOff.term, Term.none);
-    setCarryLevel(level);
-    jset(JitOff.loads, loads);
-    nextPiece();
-    first = 0;
-    performAny<Emit, i32>(changetype<Emit>(J), u);
-  }
-  completeStores(first, u);
-}
-
-export function nextPiece(): void {
-  const kind = knownKind();
-  endPiece(true);
-  ageFlags();
-  limitPending();
-  beginPiece(kind);
 }
 
 function emitBlock(n: u32): void {

@@ -3,10 +3,10 @@
 import { RecFlag, RecOff } from "../../abi/record";
 import { Op } from "../opcodes.gen";
 import { Wasm, WasmType, byte, call, hint, i32const, localGet, localSet, localTee } from "./buffer";
-import { hitHost, leave, probe } from "./codegen";
+import { hitHost, probe } from "./addresses";
+import { leave } from "./leaving";
 import { Import } from "./imports";
 import { Local, temp32 } from "./slots";
-import { PcpuOff } from "../../abi/layout";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf } from "./x87_forms";
 import { address, begin, interpret, opOf, openIf, widthOf } from "./x87_pieces";
 

@@ -7,13 +7,15 @@ import { Handler } from "../handler";
 import { Group, Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, loadWord } from "./buffer";
-import { emitEffects, hitHost, leave, missHost, probe } from "./codegen";
+import { emitEffects } from "./codegen";
+import { hitHost, missHost, probe } from "./addresses";
+import { leave } from "./leaving";
 import { Emit } from "./emit";
 import { Import } from "./imports";
 import { blockOf, headOf } from "./graph";
 import { Local, temp32, temp64, unsettled } from "./slots";
 import { loadMissing } from "./residents";
-import { nextPiece } from "./structure";
+import { nextPiece } from "./pieces";
 import { Hand, Held, Rounded, State } from "./x87_runtime";
 
 /** Words at JitOff.x87. */

@@ -1,0 +1,189 @@
+/** Where the memory of an access is in the host's: by its window or the TLB, else by the page walker. */
+import { TlbOff } from "../../abi/layout";
+import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, localGet, localSet, localTee } from "./buffer";
+import { EffectOff, displacementOf, hostOf } from "./effect";
+import { Import } from "./imports";
+import { Node, op, width } from "./node";
+import { hostLocal, tagLocal } from "./windows";
+import { Local, temp64 } from "./slots";
+import { emit64, emit32 } from "./values";
+import { leave, leaveIf, leaveBefore } from "./leaving";
+
+/** [] -> []: linear address `a` to Local.lin, its low half, and to the i64 local returned; 0: it is no more than that half. */
+function address(a: i32): u32 {
+  if ((op(a) == Node.zext && width(a) <= 4) || op(a) == Node.local32) {
+    emit32(a);
+    localSet(Local.lin);
+    return 0;
+  }
+  const lin = temp64();
+  emit64(a);
+  localTee(lin);
+  byte(Wasm.i32wrap);
+  localSet(Local.lin);
+  return lin;
+}
+
+/** [] -> [i64]: what address() found. */
+function wholeAddress(lin: u32): void {
+  if (lin) localGet(lin);
+  else { localGet(Local.lin); byte(Wasm.i64extend_u); }
+}
+
+/** [] -> [i64]: address of the last byte of an access of `w` bytes. One that wraps at 4 GiB does not wrap here: it is on no page of its first. */
+function lastByte(lin: u32, w: i32): void {
+  wholeAddress(lin);
+  if (w > 1) { i64const(w - 1); byte(Wasm.i64add); }
+}
+
+/** [] -> [i32]: 1 if the access at address() hits the TLB, whose entry is then in Local.entry. */
+function compareEntry(lin: u32, w: i32, write: bool): void {
+  localGet(Local.lin);
+  i32const(8);
+  byte(Wasm.i32shr_u);
+  i32const(TlbOff.INDEX);
+  byte(Wasm.i32and);
+  localGet(Local.tlb);
+  byte(Wasm.i32add);
+  localTee(Local.entry);
+  access(Wasm.i64load, 0);
+  lastByte(lin, w);
+  if (write) {
+    i64const(~0xfff);
+    byte(Wasm.i64and);
+    byte(Wasm.i64eq);
+  } else {
+    byte(Wasm.i64xor);
+    i64const(4096);
+    byte(Wasm.i64lt_u);
+  }
+}
+
+/** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. Returns what address() does. */
+export function probe(a: i32, w: i32, write: bool): u32 {
+  const lin = address(a);
+  compareEntry(lin, w, write);
+  return lin;
+}
+
+/** [] -> [i32]: 1 if the access at address() stays on the page of `window`. One that is not aligned might reach into the next page, and
+ *  is not on any window's. */
+function compareWindow(lin: u32, w: i32, window: u32): void {
+  if (w & (w - 1)) giveUp();
+  wholeAddress(lin);
+  i64const(~0xfff | (w - 1));
+  byte(Wasm.i64and);
+  localGet(tagLocal(window));
+  byte(Wasm.i64eq);
+}
+
+/** [] -> []: moves `window` to the page of a TLB entry that was hit. */
+function moveWindow(lin: u32, window: u32): void {
+  wholeAddress(lin);
+  i64const(~0xfff);
+  byte(Wasm.i64and);
+  localSet(tagLocal(window));
+  localGet(Local.entry);
+  access(Wasm.i32load, TlbOff.addend);
+  localSet(hostLocal(window));
+}
+
+/** [] -> [i32]: host address on the page of `window`. */
+function windowHost(window: u32): void {
+  localGet(Local.lin);
+  localGet(hostLocal(window));
+  byte(Wasm.i32add);
+}
+
+/** [] -> [i32]: host address of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
+ *  to leave. Returns what address() does. */
+export function openAddress(e: usize, write: bool): u32 {
+  const w = <i32>load<u8>(e, EffectOff.w), window = <u32>load<u8>(e, EffectOff.cc), lin = address(load<i32>(e, EffectOff.a));
+  if (window) {
+    compareWindow(lin, w, window);
+    hint(true);
+    byte(Wasm.if_);
+    byte(WasmType.i32);
+    windowHost(window);
+    byte(Wasm.else_);
+  }
+  compareEntry(lin, w, write);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.i32);
+  if (window) {
+    moveWindow(lin, window);
+    windowHost(window);
+  } else hitHost();
+  byte(Wasm.else_);
+  return lin;
+}
+
+/** wasm blocks openAddress() has opened. */
+@inline export function opened(e: usize): u32 { return load<u8>(e, EffectOff.cc) ? 2 : 1; }
+
+/** [] -> [i32]: host address after a hit. */
+export function hitHost(): void {
+  localGet(Local.lin);
+  localGet(Local.entry);
+  access(Wasm.i32load, TlbOff.addend);
+  byte(Wasm.i32add);
+}
+
+/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. `extra`: as of leave(). */
+export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u32 = 1): void {
+  wholeAddress(lin);
+  i32const(w);
+  i32const(<i32>u);
+  call(write ? Import.missW : Import.missR);
+  localTee(h);
+  byte(Wasm.i32eqz);
+  leaveIf(extra);
+}
+
+export function translateAddress(e: usize, write: bool): void {
+  const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), extra = opened(e);
+  const lin = openAddress(e, write);
+  missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
+  localGet(h);
+  for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  localSet(h);
+}
+
+/** [] -> [i32]: host address of effect `e`. */
+export function hostAddress(e: usize): void {
+  localGet(hostOf(e));
+  if (!displacementOf(e)) return;
+  i32const(displacementOf(e));
+  byte(Wasm.i32add);
+}
+
+export function translateSpan(e: usize): void {
+  const write = load<u8>(e, EffectOff.cc) != 0, len = load<i32>(e, EffectOff.t), u = load<i32>(e, EffectOff.u);
+  const lin = probe(load<i32>(e, EffectOff.a), len, write);
+  hint(true);
+  byte(Wasm.if_);
+  byte(WasmType.i32);
+  hitHost();
+  byte(Wasm.else_);
+  wholeAddress(lin);
+  i32const(len);
+  i32const(u);
+  call(write ? Import.spanW : Import.spanR);
+  localTee(hostOf(e));
+  byte(Wasm.i32eqz);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  const loop = load<u32>(e, EffectOff.flags);
+  if (loop) leaveBefore(loop - 1, 2);
+  else {
+    i32const(u);
+    localSet(Local.result);
+    leave(2);
+  }
+  byte(Wasm.end);
+  localGet(hostOf(e));
+  byte(Wasm.end);
+  localSet(hostOf(e));
+}
