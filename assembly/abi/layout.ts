@@ -277,7 +277,7 @@ export const enum PcpuOff {
   codeBase = 4220, // u32, record cache
   codeNext = 4224, // u32, bump pointer
   codeEnd = 4228, // u32
-  codeEpoch = 4232, // u32, counts whole-cache flushes
+  codeEpoch = 4232, // u32, counts whole-cache flushes and blocks that took the place of others
   tlbLogCount = 4236, // u32, entries in the fill log
   jcLogCount = 4240, // u32
   sliceLength = 4248, // u32, instructions the current slice was opened with (cpu/runtime)
@@ -308,6 +308,8 @@ export const enum PcpuOff {
   patched = 0x3e00, // 32 x 16 B: instructions whose immediates are read anew (cpu/patched)
   tlbTouched = 0x10000, // u8[3 * 256], not 0: something was filled in that 4 KiB of the TLB since all of it was empty
   lines = 0x11000, // 2048 x 4 B, by hash of 512 bytes of code: slices that ended there lately (cpu/jit/lines)
+  rewritten = 0x13000, // u8[1024], by hash of 128 bytes of code: how often it was overwritten between two executions lately (cpu/rewritten)
+  rewrittenAged = 0x13400, // u32, JitOff.slices when half of that was forgotten
   JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32 (0: invalid), record u32
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
   JC_LOG = 0xb8000, // u32[8192]

@@ -8,7 +8,7 @@ import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
 import { failError } from "../fault";
-import { commitWrite, hostSpanR, hostSpanW, missR, missS, missW, readIn, writeIn } from "../mmu/access";
+import { besideCode, commitWrite, hostSpanR, hostSpanW, missR, missS, missW, readIn, writeIn } from "../mmu/access";
 import { tableOf } from "../mmu/tlb";
 import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
@@ -51,8 +51,13 @@ const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
   return missAt(lin, size, u);
 }
 
-/** A device may want the run loop to look after this instruction, so its record is noted. */
 export function missAt(lin: u64, size: i32, u: usize): usize {
+  const host = besideCode(lin, size);
+  return host ? host : missedAt(lin, size, u);
+}
+
+/** A device may want the run loop to look after this instruction, so its record is noted. */
+export function missedAt(lin: u64, size: i32, u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
   const template = load<u16>(u, RecOff.desc) >> 9;
   const pure = template == Template.mov || template == Template.setcc || template == Template.movs || template == Template.stos

@@ -97,23 +97,54 @@ function markCode(mfn: usize, from: u32, to: u32): void {
   if (old == 0) evictWritable(<u32>mfn);
 }
 
-/** The decoder finished the block at `head`: enters it into hash and frame chains. */
-export function addBlock(head: usize): void {
-  const maddr = load<u32>(head, BlockOff.maddr), mode = <u32>load<u16>(head, BlockOff.mode);
-  const at = bucket(maddr, mode);
-  store<u32>(head, load<u32>(at), BlockOff.hashNext);
-  store<u32>(at, <u32>head);
-  const mfn = <usize>maddr >> 12, chain = heads() + (mfn << 2);
-  store<u32>(head, load<u32>(chain), BlockOff.frameNext);
-  store<u32>(chain, <u32>head);
+/** The decoder finished the block at `head`, which ends at `end`: enters it into hash and frame chains. `old`: one of the same address and mode
+ *  that was overwritten, or 0. Where the block is now. */
+export function addBlock(head: usize, end: usize, old: usize): usize {
+  const to = old ? takePlace(head, end, old) : head;
+  if (to == head) {
+    store<u32>(PCPU, <u32>end, PcpuOff.codeNext);
+    const at = bucket(load<u32>(head, BlockOff.maddr), <u32>load<u16>(head, BlockOff.mode));
+    store<u32>(head, load<u32>(at), BlockOff.hashNext);
+    store<u32>(at, <u32>head);
+  }
+  chain(to);
+  return to;
+}
+
+/** Moves the block at `head` to where `old` was, if it fits: its new place. Between records and the next head there are only what belongs to
+ *  nobody any more and looks like the rest of an overwritten block. */
+function takePlace(head: usize, end: usize, old: usize): usize {
+  const size = end - head, limit = <usize>load<u32>(PCPU, PcpuOff.codeNext);
+  let free = old + RecOff.SIZE;
+  for (const wanted = old + size; free < wanted; free += RecOff.SIZE) if (free == limit || load<u16>(free, RecOff.handler) != Handler.resync) break;
+  if (free < old + size || checkPhase() > Check.idle) {
+    unhash(old);
+    return head;
+  }
+  store<u32>(head, load<u32>(old, BlockOff.hashNext), BlockOff.hashNext);
+  for (let i: usize = 0; i < size; i += RecOff.SIZE) {
+    v128.store(old + i, v128.load(head + i));
+    v128.store(old + i, v128.load(head + i, 16), 16);
+  }
+  // whoever holds a record of it meanwhile must not link it, and its bytes are news
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
+  store<u32>(PCPU, 0, PcpuOff.patchedAt);
+  return old;
+}
+
+function chain(head: usize): void {
+  const maddr = load<u32>(head, BlockOff.maddr);
+  const mfn = <usize>maddr >> 12, first = heads() + (mfn << 2);
+  store<u32>(head, load<u32>(first), BlockOff.frameNext);
+  store<u32>(first, <u32>head);
   const end = <u32>load<u16>(head, BlockOff.end);
   markCode(mfn, maddr & 0xfff, min<u32>(end, 4096));
   const second = load<u32>(head, BlockOff.second);
   if (!second) return;
   if (second >> 12 != <u32>mfn) {
-    const chain2 = heads() + (<usize>second >> 12 << 2);
-    store<u32>(head, load<u32>(chain2), BlockOff.secondNext);
-    store<u32>(chain2, <u32>head);
+    const other = heads() + (<usize>second >> 12 << 2);
+    store<u32>(head, load<u32>(other), BlockOff.secondNext);
+    store<u32>(other, <u32>head);
   }
   markCode(<usize>second >> 12, 0, end - 4096);
 }
@@ -129,12 +160,15 @@ function unchain(head: usize, mfn: u32): void {
   store<u32>(at, load<u32>(nextField(head, mfn)));
 }
 
+function unhash(head: usize): void {
+  let at = bucket(load<u32>(head, BlockOff.maddr), <u32>load<u16>(head, BlockOff.mode));
+  while (<usize>load<u32>(at) != head) at = <usize>load<u32>(at) + BlockOff.hashNext;
+  store<u32>(at, load<u32>(head, BlockOff.hashNext));
+}
+
 function killBlock(head: usize): void {
   if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) dropRegionsOf(head);
   const maddr = load<u32>(head, BlockOff.maddr);
-  let at = bucket(maddr, <u32>load<u16>(head, BlockOff.mode));
-  while (<usize>load<u32>(at) != head) at = <usize>load<u32>(at) + BlockOff.hashNext;
-  store<u32>(at, load<u32>(head, BlockOff.hashNext));
   unchain(head, maddr >> 12);
   const second = load<u32>(head, BlockOff.second);
   if (second && (second ^ maddr) >> 12) unchain(head, second >> 12);
@@ -147,10 +181,15 @@ function killBlock(head: usize): void {
   }
 }
 
-/** Bytes [maddr, maddr + len) of one page are about to change: no record decoded from them may run again. */
-export function invalidateCode(maddr: u32, len: u32): void {
-  if (maddr == load<u32>(PCPU, PcpuOff.patchedAt) && len == load<u32>(PCPU, PcpuOff.patchedLen)
-    && load<u32>(PCPU, PcpuOff.codeNext) == load<u32>(PCPU, PcpuOff.patchedNext)) return;
+/** Whether these bytes, which were found to be in immediates that are read anew, are in nothing else now. */
+@inline export function isPatchedAgain(maddr: u32, len: u32): bool {
+  return maddr == load<u32>(PCPU, PcpuOff.patchedAt) && len == load<u32>(PCPU, PcpuOff.patchedLen)
+    && load<u32>(PCPU, PcpuOff.codeNext) == load<u32>(PCPU, PcpuOff.patchedNext);
+}
+
+/** Bytes [maddr, maddr + len) of one page are about to change: no record decoded from them may run again. True if there were any. */
+export function invalidateCode(maddr: u32, len: u32): bool {
+  if (isPatchedAgain(maddr, len)) return false;
   const mfn = maddr >> 12, from = maddr & 0xfff, to = from + len;
   const chain = heads() + (<usize>mfn << 2);
   let mask: u32 = 0, left = FRAME_MAX, killed = false;
@@ -174,11 +213,15 @@ export function invalidateCode(maddr: u32, len: u32): void {
     } else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
     head = next;
   }
-  if (killed) return shrinkMask(<usize>mfn, mask);
+  if (killed) {
+    shrinkMask(<usize>mfn, mask);
+    return true;
+  }
   // the same bytes again, with no block decoded since, are no news
   store<u32>(PCPU, maddr, PcpuOff.patchedAt);
   store<u32>(PCPU, len, PcpuOff.patchedLen);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeNext), PcpuOff.patchedNext);
+  return false;
 }
 
 /** True if the block at `head` stays: what changes is an immediate, which is read anew from now on. */
@@ -191,6 +234,7 @@ function patchBlock(head: usize, from: u32, to: u32): bool {
   return true;
 }
 
+/** Block of that address and mode, which may be dead, or 0. */
 function find(maddr: u32, mode: u32): usize {
   let head = <usize>load<u32>(bucket(maddr, mode)), left = BUCKET_MAX;
   while (head && (load<u32>(head, BlockOff.maddr) != maddr || <u32>load<u16>(head, BlockOff.mode) != mode)) {
@@ -207,7 +251,7 @@ function find(maddr: u32, mode: u32): usize {
 export function decodedAt(maddr: u32, mode: u32): usize {
   let head = <usize>load<u32>(bucket(maddr, mode));
   for (let left = BUCKET_MAX; head && left > 0; left--) {
-    if (load<u32>(head, BlockOff.maddr) == maddr && <u32>load<u16>(head, BlockOff.mode) == mode) return head;
+    if (load<u32>(head, BlockOff.maddr) == maddr && <u32>load<u16>(head, BlockOff.mode) == mode) return load<u16>(head, BlockOff.handler) == Handler.dead ? 0 : head;
     head = <usize>load<u32>(head, BlockOff.hashNext);
   }
   return 0;
@@ -237,15 +281,22 @@ function blockAt(rip: u64): usize {
   if (!maddr) return 0;
   const global = fetchGlobal();
   store<u64>(PCPU, rip - (lin & 0xfff), PcpuOff.ripBase);
-  let head = find(maddr, mode);
-  if (head && !(mode & Mode.flat) && rip + load<u16>(head, BlockOff.end) - (lin & 0xfff) - 1 > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) {
+  let head = find(maddr, mode), old: usize = 0;
+  if (head && load<u16>(head, BlockOff.handler) == Handler.dead) {
+    old = head;
+    head = 0;
+  } else if (head && !(mode & Mode.flat) && rip + load<u16>(head, BlockOff.end) - (lin & 0xfff) - 1 > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) {
     // decoded under a wider CS limit
     killBlock(head);
+    old = head;
     head = 0;
   }
   if (!head) {
-    if (load<u32>(PCPU, PcpuOff.codeNext) + (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) dropAllCode();
-    head = decodeBlock(lin, maddr, mode);
+    if (load<u32>(PCPU, PcpuOff.codeNext) + (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) {
+      dropAllCode();
+      old = 0;
+    }
+    head = decodeBlock(lin, maddr, mode, old);
     if (!head) return 0;
   }
   if (mode & Mode.flat) {

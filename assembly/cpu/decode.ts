@@ -457,8 +457,8 @@ function fuse(previous: usize, branch: usize): void {
 }
 
 /** Decodes the block at linear address `lin`, machine address `maddr`; returns its head, or 0 with a fault pending if even
- *  the first instruction could not be fetched whole. */
-export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
+ *  the first instruction could not be fetched whole. `old`: as for addBlock(). */
+export function decodeBlock(lin: u64, maddr: u32, mode: u32, old: usize): usize {
   const head = <usize>load<u32>(PCPU, PcpuOff.codeNext);
   let u = head + RecOff.SIZE, off = <i32>(maddr & 0xfff), count = 0, previous: usize = 0, second: u32 = 0;
   const page: usize = <usize>(maddr & ~0xfff), single = (mode & Mode.step) != 0;
@@ -535,9 +535,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32): usize {
   store<u16>(head, <u16>off, BlockOff.end);
   store<u32>(head, maddr, BlockOff.maddr);
   store<u32>(head, second, BlockOff.second);
-  store<u32>(PCPU, <u32>u, PcpuOff.codeNext);
-  addBlock(head);
-  return head;
+  return addBlock(head, u, old);
 }
 
 /** A NOP behind STI has a record of its own: it is under the shadow, and the interrupt comes right behind it. */

@@ -10,10 +10,12 @@
 import { Check } from "../abi/jit";
 import { Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
+import { isPatchedAgain } from "../cpu/code_cache";
 import { recheckAfter } from "../cpu/helpers/events";
 import { PCPU } from "../cpu/pcpu";
+import { noteRewritten } from "../cpu/rewritten";
 import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
-import { beforeStore, hasCode } from "./code_pages";
+import { beforeStore, hasCode, isBesideCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
 import { isWritable, ramEntry } from "./p2m";
@@ -30,6 +32,8 @@ export const DISCARD: usize = 2; // read-only memory at WalkOff.gpa: writes vani
 const SCRATCH_R: usize = PCPU + PcpuOff.scratchR;
 const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
 const PAGE: u64 = 4096;
+/** Of one instruction that is not repeated. Whoever replaces more of a page at once loads code, and does not rewrite it. */
+const MAX_STORE: u32 = 64;
 
 @inline function accessOf(base: usize): u32 {
   const which = classOf(base);
@@ -76,8 +80,17 @@ export function writePage(lin: u64, base: usize, len: u32): usize {
   const host = writableHost(lin, base);
   if (host <= DISCARD) return host;
   if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
-  beforeStore(host, len);
+  if (beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
   return host;
+}
+
+/** Host address for writing `size` bytes at `lin` if their page holds decoded code, but none that would have to be dropped; else 0. Code and data are
+ *  neighbours where programs are generated. */
+export function besideCode(lin: u64, size: u32): usize {
+  const entry = entryFor(inForce(), lin);
+  if (load<u64>(entry) != ((lin + size - 1 & ~(PAGE - 1)) | Mark.code) || checkPhase()) return 0;
+  const host = <usize>lin + load<u32>(entry, TlbOff.addend);
+  return isBesideCode(host, size) || isPatchedAgain(<u32>host, size) ? host : 0;
 }
 
 function writableHost(lin: u64, base: usize): usize {

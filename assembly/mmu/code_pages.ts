@@ -11,14 +11,20 @@ import { frameOf } from "./p2m";
   return ((<u32>2 << count) - 1) << first;
 }
 
-/** To be called before `len` bytes at `maddr`, within one page, change. */
-export function beforeStore(maddr: usize, len: u32): void {
+/** To be called before `len` bytes at `maddr`, within one page, change. True if code was decoded from them. */
+export function beforeStore(maddr: usize, len: u32): bool {
   const mask = load<u32>(frameOf(maddr), FrameOff.code);
-  if (mask && mask & blockMask(<u32>maddr & 0xfff, len)) invalidateCode(<u32>maddr, len);
+  return (mask & blockMask(<u32>maddr & 0xfff, len)) != 0 && invalidateCode(<u32>maddr, len);
 }
 
 /** Whether the frame of `maddr` holds decoded code at all. */
 @inline export function hasCode(maddr: usize): bool { return load<u32>(frameOf(maddr), FrameOff.code) != 0; }
+
+/** Whether that frame holds code, but none in the blocks that `len` bytes at `maddr` touch. Where there is none at all others want to know. */
+@inline export function isBesideCode(maddr: usize, len: u32): bool {
+  const mask = load<u32>(frameOf(maddr), FrameOff.code);
+  return mask != 0 && !(mask & blockMask(<u32>maddr & 0xfff, len));
+}
 
 /** Host-side writers (backends, hypercalls) say which bytes of a frame they changed. */
 export function hostWroteFrame(mfn: u32, offset: u32, len: u32): void {

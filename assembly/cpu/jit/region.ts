@@ -8,6 +8,7 @@ import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Op, Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
+import { isRewritten } from "../rewritten";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
 import { Locked } from "../semantics/locked";
@@ -85,7 +86,7 @@ function add(head: usize, ripBase: u64): u8 {
   }
   if (page == MAX_PAGES) return NONE;
   const insns = jget(JitOff.insns) + recordsOf(head), leaf = jget(JitOff.inLeaf) != 0 || size <= MAX_LEAF;
-  if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
+  if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;

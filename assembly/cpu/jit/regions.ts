@@ -9,12 +9,13 @@ import { jitDrop, jitInstall } from "../../env";
 import { BlockOff, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
-import { missS } from "../../mmu/access";
+import { besideCode, missS } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
-import { commitWrite, missAt, missR } from "../access";
+import { commitWrite, missR, missedAt } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU, attention } from "../pcpu";
+import { ageRewritten, isRewritten } from "../rewritten";
 import { endSlice, performChecked, performCold } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
@@ -58,6 +59,7 @@ export function sample(head: usize): void {
   const slices = jget(JitOff.slices) + 1;
   jset(JitOff.slices, slices);
   ageLines(slices);
+  ageRewritten(slices, jget(JitOff.threshold));
   if (!(slices & 0xffff)) forgive();
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
@@ -79,7 +81,7 @@ export function sample(head: usize): void {
   clearLine(maddr);
   translate(head, head == from ? load<u64>(J, JitOff.climbBase) : base);
   // what is rewritten too often now, or shares its count with such code, may be had later
-  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, isRestless(maddr, RESTLESS) ? 0 : REFUSED, BlockOff.samples);
+  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, isRestless(maddr, RESTLESS) || isRewritten(maddr) ? 0 : REFUSED, BlockOff.samples);
 }
 
 /** Whose the sample is that a slice ended at `head` gives. The time of a short function is its callers': translated with them it costs nothing to
@@ -295,10 +297,12 @@ export function jitMissR(lin: u64, size: i32, u: usize): usize {
 }
 
 export function jitMissW(lin: u64, size: i32, u: usize): usize {
+  const beside = besideCode(lin, size);
+  if (beside) return beside;
   // a call has no record after it, where the run loop might look at what a device did
   if (load<u16>(u, RecOff.handler) == Handler.cold) return jitMissStore(lin, size, u);
   const t = <i32>load<u16>(u, RecOff.desc) >> 9;
-  const host = missAt(lin, size, t == Template.call || t == Template.callInd ? 0 : u);
+  const host = missedAt(lin, size, t == Template.call || t == Template.callInd ? 0 : u);
   if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
   return host;
 }

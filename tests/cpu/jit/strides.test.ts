@@ -33,7 +33,7 @@ const ROUNDS: readonly (readonly [name: string, before: string, round: string])[
   ["across a page's end each time", "mov SI, BASE + 4094", "add eax, [SI]\nadd SI, 4096\nadd eax, [SI - 4096]\nsub SI, 4096"],
   ["two ways, one step", "mov SI, BASE + 3900", "test cl, 3\njz .a\nadd eax, [SI]\njmp .b\n.a: xor eax, [SI + 2]\nmov [SI], ax\n.b: add SI, 2"],
   ["two ways, two steps", "mov SI, BASE + 3900", "test cl, 5\njz .a\nadd eax, [SI]\nadd SI, 4\njmp .b\n.a: mov [SI], eax\nadd SI, 8\n.b: add eax, [SI]"],
-  ["a step that is a register's", "mov SI, BASE + 3000\nmov DI, 12", "add [SI], ecx\nadd SI, DI\nadd eax, [SI]"],
+  ["a step that is a register's", "mov SI, BASE + 3000\nmov DI, 8", "add [SI], ecx\nadd SI, DI\nadd eax, [SI]"],
   ["only sometimes", "mov SI, BASE + 3000", "test cl, 15\njnz .a\nadd [SI], ecx\n.a: add SI, 4"],
   ["from elsewhere", "mov SI, BASE + 4000", "mov edx, [SI]\nand edx, 0xff8\nadd eax, [BX + DX]\nmov [BX + DX], ax\nadd SI, 4"],
   ["on to the code", "mov SI, BASE + 5 * 4096 - 400", "cmp SI, BASE + 5 * 4096 + 600\njae .a\nmov dl, [SI]\nmov [SI], dl\n.a: add SI, 1"],

@@ -24,14 +24,14 @@ decoding.before(async () => {
   });
   const memory = fixtureMemory();
   const { decodeBlock } = (await WebAssembly.instantiate(module, env(memory))).exports as {
-    decodeBlock(lin: bigint, maddr: number, mode: number): number;
+    decodeBlock(lin: bigint, maddr: number, mode: number, old: number): number;
   };
   const bytes = new Uint8Array(memory.buffer);
   decode = (code, mode = Mode.bits64 | Mode.flat) => {
     bytes.fill(0xf4, CODE, CODE + 32);
     bytes.set(code, CODE);
     new DataView(memory.buffer).setUint32(Region.PCPUS + PcpuOff.codeNext, RECORDS, true);
-    const head = decodeBlock(BigInt(CODE), CODE, mode);
+    const head = decodeBlock(BigInt(CODE), CODE, mode, 0);
     return new DataView(memory.buffer, head + RecOff.SIZE, RecOff.SIZE);
   };
 });
