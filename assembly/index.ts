@@ -21,7 +21,7 @@ export {
 } from "./cpu/jit/x87_extended_runtime";
 export { jitX87, jitX87Enter, jitX87Leave, jitX87Memory } from "./cpu/jit/x87_runtime";
 export { jumpCached, linkFall, linkTaken } from "./cpu/code_cache";
-export { jitSpanR, jitSpanW } from "./cpu/jit/span_runtime";
+export { jitDoubt, jitSpanR, jitSpanW } from "./cpu/jit/span_runtime";
 export { missR } from "./mmu/access";
 export { missAt } from "./cpu/access";
 export { copyFromGuest, copyToGuest, translate } from "./mmu/guest_copy";

@@ -56,7 +56,7 @@ export const enum JitOff {
   xmmWritten = 228, // u32
   sseKnown = 232, // u32 Known: what the block has asked already
   plain64 = 236, // u32, bit per f64 element that is neither denormal nor NaN
-  plain32 = 240, // u32, the same of the low f32
+  plain32 = 240, // u32, bit per low f32, and from 16 on per register all of whose f32 are
   mostInsns = 244, // u32, instructions a region may have
   check = 248, // u32 Check: whether translated code is checked against the interpreter, and what of that goes on
   checkAt = 252, // u32, address of the checker's memory (CheckOff)
@@ -103,7 +103,7 @@ export const enum JitOff {
   limits = 32130, // u16[62] by header: the wasm local that says how much of the slice may be left where its loop looks up its strides again, 0 if it has none
   saved = 32256, // u32[32], copy of `cur`
   xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
-  plainAtEnd = 32448, // u32[62] by block: what is known of elements where it ends
+  ranges = 32448, // 16 x 12 B by XMM register: bounds of the low f64, of the low f32 (cpu/jit/sse_range)
   pairs = 32696, // u16[32]: sums of registers that addresses are made of (cpu/jit/spans)
   pinnedLimit = 32760, // i32, written and read by emitted code
   effects = 32768, // 1024 x 32 B
@@ -113,6 +113,7 @@ export const enum JitOff {
   bodyEnd = 0x2a000,
   module = 0x2a000, // 46 KiB: the finished module; while its function is written, what spans of blocks have to do with each other
   summaries = 0x2a000, // 62 x 512 B by block: accesses (cpu/jit/span_plan)
+  plainAtEnd = 0x2a004, // 8 B of each summary: what is known of XMM elements where it ends
   spansOut = 0x31c00, // 62 x 128 B by block: spans where it ends (cpu/jit/span_flow)
   spansIn = 0x33b00, // 62 x 128 B: what the ways to it that are written already have in common
   x87 = 0x35a00, // 320 B: x87 instructions of the region (cpu/jit/x87)
@@ -122,6 +123,7 @@ export const enum JitOff {
   others = 0x35b50, // u32, instructions of the region that are calls of helpers
   handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   steady = 0x35b58, // u64, bit per block of loops that are only entered if DF is what it was when they were translated
+  sseMode = 0x35b60, // u32 SseMode of the region
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
@@ -129,6 +131,9 @@ export const enum JitOff {
   windows = 0x3c000, // 96 x 16 B: pages that accesses stay on (cpu/jit/windows)
   spans = 0x3c600, // 24 x 16 B: spans of the stretch (cpu/jit/spans)
   pinned = 0x3c780, // u64, bit for each of `spanHosts` that a loop keeps
+  lows = 0x3c788, // u16[16], locals of low elements that are kept apart from their XMM registers (cpu/jit/xmm)
+  lows64 = 0x3c7a8, // u32, bit per register of which that is the f64
+  lows32 = 0x3c7ac, // u32, the f32
   accesses = 0x3c800, // 64 x 16 B: accesses they are made of
   strides = 0x3c800, // 24 B each, where a loop begins (cpu/jit/strides)
   roots = 0x3cc00, // u8[16], by general register

@@ -30,7 +30,8 @@ export const enum Import {
   x87Control = 35, // [i32 value] -> [i32]
   spanR = 36, // [i64 lin, i32 len, i32 record] -> [i32 host]
   spanW = 37,
-  COUNT = 38,
+  doubt = 38, // [i32 record and what] -> [i32 record]
+  COUNT = 39,
 }
 
 /** Which of the module's types each has. */

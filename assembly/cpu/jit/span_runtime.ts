@@ -1,10 +1,12 @@
-/** What emitted code asks where a span misses the TLB, and which code is better off without spans. */
+/** What emitted code asks where a span misses the TLB, and which code is better off without spans. The same is learned of other things that are
+ *  quick unless code leaves for them often: what it is about is in the low bits of a record's address, which are 0 for spans. */
 import { JitOff } from "../../abi/jit";
+import { RecOff } from "../../abi/record";
 import { spanOf } from "../../mmu/access";
 import { J, jget } from "./buffer";
 import { retire } from "./regions";
 
-/** Times a span may not be found within PERIOD slices: leaving costs about as much as a hundred accesses. */
+/** Times code may leave at one place within PERIOD slices: leaving costs about as much as a hundred accesses. */
 const FAILURES: u32 = 64;
 const PERIOD: u32 = 32;
 
@@ -13,11 +15,18 @@ const PERIOD: u32 = 32;
 @inline function bitOf(u: usize): u32 { return <u32>1 << (<u32>u >> 5 & 7); }
 
 /** Code with record `u` may have spans. */
-export function mayHaveSpans(u: usize): bool { return !(<u32>load<u8>(bitsAt(u)) & bitOf(u)); }
+export function mayHaveSpans(u: usize): bool { return !isDoubtful(u); }
+export function isDoubtful(u: usize): bool { return (<u32>load<u8>(bitsAt(u)) & bitOf(u)) != 0; }
 
 /** Host address of `len` bytes at `lin` on one page of memory, or 0: leave at record `u`. */
 export function jitSpanR(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, false), u); }
 export function jitSpanW(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, true), u); }
+
+/** The region leaves at a record for the reason in its address's low bits: the record. */
+export function jitDoubt(u: usize): usize {
+  failed(u);
+  return u & ~(<usize>RecOff.SIZE - 1);
+}
 
 function found(host: usize, u: usize): usize {
   if (!host) failed(u);

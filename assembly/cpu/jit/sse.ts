@@ -13,6 +13,7 @@ import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
 import { VectorType } from "./simd";
 import { fresh, temp32, temp64 } from "./slots";
+import { isSettled } from "./sse_mode";
 import { orderNode } from "./sse_order";
 import { Known } from "./xmm";
 
@@ -137,7 +138,7 @@ function slotBit(offset: u32): u32 {
   return offset >= <u32>PcpuOff.segBase ? 1 << (16 + ((offset - PcpuOff.segBase) >> 3)) : 0;
 }
 
-@inline function wanted(p: u32): u32 { return p & Sse.SETTLED ? Known.usable | Known.settled : Known.usable; }
+@inline function wanted(p: u32): u32 { return p & Sse.SETTLED || (p & Sse.EXACT && isSettled()) ? Known.usable | Known.settled : Known.usable; }
 
 /** The instruction may leave before it changes anything: then all state has to be in the locals. */
 export function sseMayLeave(u: usize, p: u32): bool {

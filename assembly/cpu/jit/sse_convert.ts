@@ -4,8 +4,9 @@ import { opSize } from "../operand";
 import { Wasm, WasmType, access, byte, giveUp, hint, i64const, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64 } from "./values";
 import { Float, Simd, f64const, simd, vector } from "./simd";
-import { getW, leaveToHelperIf, setV } from "./sse_emit";
+import { getW, leaveToHelperIf, rmOf, setV } from "./sse_emit";
 import { beginExact, endExact, lowW, notNormal, notZero, setLow, slotR, unsafe } from "./sse_plain";
+import { boundsOf, convertedBounds, integerBounds, isSafe, plainBounds, plainLow } from "./sse_range";
 import { magnitude, notAll, zeroes } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
@@ -20,14 +21,15 @@ function fromInteger(u: usize, h: u32, source: i32, wide: bool): void {
   localTee(x);
   byte((wide ? Float.f64convert_i32 : Float.f32convert_i32) + 2);
   localSet(r);
-  beginExact();
-  localGet(x);
-  i64const((<i64>1) << (wide ? 53 : 24));
-  byte(Wasm.i64add);
-  i64const((<i64>2) << (wide ? 53 : 24));
-  byte(Wasm.i64gt_u);
-  endExact(u);
-  setLow(u, r, wide);
+  if (beginExact()) {
+    localGet(x);
+    i64const((<i64>1) << (wide ? 53 : 24));
+    byte(Wasm.i64add);
+    i64const((<i64>2) << (wide ? 53 : 24));
+    byte(Wasm.i64gt_u);
+    endExact(u);
+  }
+  setLow(u, r, wide, integerBounds(long ? 63 : 31));
 }
 
 /** [] -> []: the low element of W, as an integer, to `t`; leaves if it does not fit. */
@@ -49,8 +51,7 @@ function toInteger(u: usize, h: u32, t: u32, wide: bool, truncate: bool): void {
   byte(0xfc);
   byte(long ? 6 : 2); // saturating, which it does not
   localSet(t);
-  if (!wide || !truncate) return;
-  beginExact();
+  if (!wide || !truncate || !beginExact()) return;
   localGet(t);
   byte(Float.f64convert_i32 + (long ? 2 : 0));
   localGet(x);
@@ -76,25 +77,28 @@ function toIntegers(u: usize, h: u32, wide: bool, truncate: bool): void {
 
 /** CVTSD2SS: whatever is wrong with the operand shows in the result, except that it is zero. */
 function demote(u: usize, h: u32): void {
-  const x = scratch(Scratch.f64a), r = slotR(false);
+  const x = scratch(Scratch.f64a), r = slotR(false), safe = !h && plainLow(rmOf(u), true) && isSafe(boundsOf(rmOf(u), true), false);
   lowW(u, h, true);
   localTee(x);
   byte(Float.f32demote);
   localSet(r);
-  unsafe(r, false);
-  hint(false);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  notZero(x, true);
-  leaveToHelperIf(u, 1);
-  byte(Wasm.end);
-  beginExact();
-  localGet(r);
-  byte(Float.f64promote);
-  localGet(x);
-  byte(Float.f64ne);
-  endExact(u);
-  setLow(u, r, false);
+  if (!safe) {
+    unsafe(r, false);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    notZero(x, true);
+    leaveToHelperIf(u, 1);
+    byte(Wasm.end);
+  }
+  if (beginExact()) {
+    localGet(r);
+    byte(Float.f64promote);
+    localGet(x);
+    byte(Float.f64ne);
+    endExact(u);
+  }
+  setLow(u, r, false, safe ? convertedBounds(boundsOf(rmOf(u), true), false) : plainBounds(false));
 }
 
 /** CVTPD2PS: zeros, and what is above the smallest normal number of f32 and not rounded to infinity. */
@@ -120,19 +124,21 @@ function demoteTwo(u: usize, h: u32): void {
 
 /** CVTSS2SD: exact, unless the operand is none of the plain numbers. */
 function promote(u: usize, h: u32): void {
-  const x = scratch(Scratch.f32a), r = slotR(true);
+  const x = scratch(Scratch.f32a), r = slotR(true), known = !h && plainLow(rmOf(u), false);
   lowW(u, h, false);
   localTee(x);
   byte(Float.f64promote);
   localSet(r);
-  notNormal(x, false);
-  hint(false);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  notZero(x, false);
-  leaveToHelperIf(u, 1);
-  byte(Wasm.end);
-  setLow(u, r, true);
+  if (!known) {
+    notNormal(x, false);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    notZero(x, false);
+    leaveToHelperIf(u, 1);
+    byte(Wasm.end);
+  }
+  setLow(u, r, true, convertedBounds(known ? boundsOf(rmOf(u), false) : plainBounds(false), true));
 }
 
 /** CVTPS2PD: the same of two. */

@@ -1,18 +1,20 @@
 /** Code of SSE instructions that only move and rearrange bits, and the checks before all of them. */
-import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Op } from "../opcodes.gen";
 import { imm as immediateOf, opSize } from "../operand";
-import { Wasm, WasmType, access, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, call, hint, i32const, localGet, localSet, localTee } from "./buffer";
 import { emit32, emit64 } from "./values";
 import { leave } from "./leaving";
 import { EffectOff, hostOf } from "./effect";
+import { Import } from "./imports";
 import { packedOperation } from "./sse_packed";
-import { Simd, lane, shuffle, simd, simdAccess, simdLane, vector } from "./simd";
+import { Float, Simd, lane, shuffle, simd, simdAccess, simdLane, vector } from "./simd";
 import { Local } from "./slots";
 import { Sse } from "./sse";
 import { emitSseFloat } from "./sse_float";
-import { Scratch, notReady, scratch, xmmLocal } from "./xmm";
+import { Doubt, isSettled } from "./sse_mode";
+import { integerBounds, learn, markAll, markLow, unknown } from "./sse_range";
+import { Known, Scratch, copyXmm, getXmm, lowOf, notReady, scratch, setLowAlone, setXmm } from "./xmm";
 
 @inline export function regOf(u: usize): u32 { return load<u8>(u, RecOff.reg); }
 @inline export function rmOf(u: usize): u32 { return load<u8>(u, RecOff.rm); }
@@ -28,10 +30,23 @@ export function leaveToHelperIf(u: usize, extra: u32): void {
   byte(Wasm.end);
 }
 
+/** [i32] -> []: the same for a reason that counts. */
+export function leaveInDoubt(u: usize, what: u32, extra: u32): void {
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  i32const(<i32>(u + what));
+  call(Import.doubt);
+  localSet(Local.result);
+  leave(extra + 1);
+  byte(Wasm.end);
+}
+
 /** [] -> []: leaves unless SSE can be used as Known `want` says. */
 export function emitReady(u: usize, want: u32): void {
   notReady(want);
-  leaveToHelperIf(u, 0);
+  if (want & Known.settled && isSettled()) leaveInDoubt(u, Doubt.exact, 0);
+  else leaveToHelperIf(u, 0);
 }
 
 /** [] -> []: leaves unless node `lin` is a multiple of 16. */
@@ -43,28 +58,24 @@ export function emitAligned(u: usize, lin: i32): void {
 }
 
 /** [] -> [v128]: V. */
-export function getV(u: usize): void { localGet(xmmLocal(regOf(u))); }
+export function getV(u: usize): void { getXmm(regOf(u)); }
 /** [v128] -> []: V. */
 export function setV(u: usize): void {
   const n = regOf(u);
-  localSet(xmmLocal(n));
+  setXmm(n);
   unknown(n);
-}
-/** Nothing is known of register `n`'s elements any more. */
-export function unknown(n: u32): void {
-  jset(JitOff.plain64, jget(JitOff.plain64) & ~(3 << (n << 1)));
-  jset(JitOff.plain32, jget(JitOff.plain32) & ~(1 << n));
 }
 
 /** [] -> [v128]: W; of a memory operand of fewer than 16 bytes the rest is 0. */
 export function getW(u: usize, h: u32, size: u32): void {
-  if (!h) { localGet(xmmLocal(rmOf(u))); return; }
+  if (!h) { getXmm(rmOf(u)); return; }
   localGet(h);
   simdAccess(size == 16 ? Simd.load : size == 8 ? Simd.load64zero : Simd.load32zero, 0);
 }
 
 /** [i32] -> []: stores what record `u` stores at that address. */
 export function emitSseStoreValue(u: usize): void {
+  if (storeLow(u)) return;
   getV(u);
   switch (<i32>load<u16>(u, RecOff.op)) {
     case Op.movss_store: simdLane(Simd.store32lane, 0); break;
@@ -83,6 +94,16 @@ export function emitSseStoreValue(u: usize): void {
   }
 }
 
+/** [i32] -> []: the same of a low element that is kept apart; false, and nothing is written, if it is none. */
+function storeLow(u: usize): bool {
+  const op = <i32>load<u16>(u, RecOff.op), wide = op == Op.movsd_store || op == Op.movlps_store || op == Op.movq_store;
+  const low = wide || op == Op.movss_store ? lowOf(regOf(u), wide) : 0;
+  if (!low) return false;
+  localGet(low);
+  access(wide ? Float.f64store : Float.f32store, 0);
+  return true;
+}
+
 /** [] -> []: the instruction of effect `e`. */
 export function emitSse(e: usize): void {
   const u = <usize>load<u32>(e, EffectOff.u), h = hostOf(e), p = load<u32>(e, EffectOff.flags);
@@ -98,15 +119,21 @@ export function emitSse(e: usize): void {
 
 /** [] -> []: store forms whose rm is an XMM register. */
 function moveToRegister(u: usize, op: i32): void {
-  const to = rmOf(u), known64 = jget(JitOff.plain64) >> (regOf(u) << 1) & 1;
+  const to = rmOf(u);
+  if (op == Op.movups_store || op == Op.movaps_store) {
+    copyXmm(to, regOf(u));
+    learn(to, regOf(u), false);
+    return;
+  }
+  if (moveLow(to, regOf(u), op == Op.movq_store, op != Op.movss_store)) return;
   switch (op) {
     case Op.movss_store:
-      localGet(xmmLocal(to));
+      getXmm(to);
       getV(u);
       shuffle(0x0706050413121110, 0x0f0e0d0c0b0a0908);
       break;
     case Op.movsd_store:
-      localGet(xmmLocal(to));
+      getXmm(to);
       getV(u);
       shuffle(0x1716151413121110, 0x0f0e0d0c0b0a0908);
       break;
@@ -117,9 +144,9 @@ function moveToRegister(u: usize, op: i32): void {
       break;
     default: getV(u);
   }
-  localSet(xmmLocal(to));
-  unknown(to);
-  if (op != Op.movss_store) jset(JitOff.plain64, jget(JitOff.plain64) | known64 << (to << 1));
+  setXmm(to);
+  if (op == Op.movss_store) unknown(to);
+  else learn(to, regOf(u), true);
 }
 
 /** Byte indices of 8 bytes from elements of `size` bytes: element numbers are the bytes of `elements`. */
@@ -160,9 +187,9 @@ function blend(n: i32, size: i32): void {
 function zeros(): void { vector(0, 0); }
 /** [] -> [v128, v128]: W, and W. */
 function twice(u: usize, h: u32): void {
-  const w = h ? scratch(Scratch.b) : xmmLocal(rmOf(u));
-  if (h) { getW(u, h, 16); localTee(w); }
-  else localGet(w);
+  const w = scratch(Scratch.b);
+  getW(u, h, 16);
+  localTee(w);
   localGet(w);
 }
 /** [] -> [v128]: dwords of W. */
@@ -176,23 +203,23 @@ function move(u: usize, op: i32, h: u32): void {
   const n = immediateOf(u);
   switch (op) {
     case Op.movups: case Op.movaps: {
-      const from = rmOf(u);
-      const k64 = h ? 0 : jget(JitOff.plain64) >> (from << 1) & 3, k32 = h ? 0 : jget(JitOff.plain32) >> from & 1;
-      getW(u, h, 16);
-      setV(u);
-      jset(JitOff.plain64, jget(JitOff.plain64) | k64 << (regOf(u) << 1));
-      jset(JitOff.plain32, jget(JitOff.plain32) | k32 << regOf(u));
+      if (h) { getW(u, h, 16); break; }
+      copyXmm(regOf(u), rmOf(u));
+      learn(regOf(u), rmOf(u), false);
       return;
     }
     case Op.movss:
+      if (h ? loadLow(u, h, false) : moveLow(regOf(u), rmOf(u), false, false)) return;
       if (h) getW(u, h, 4);
       else { getV(u); getW(u, 0, 16); shuffle(0x0706050413121110, 0x0f0e0d0c0b0a0908); }
       break;
     case Op.movsd:
+      if (h ? loadLow(u, h, true) : moveLow(regOf(u), rmOf(u), false, true)) return;
       if (h) getW(u, h, 8);
       else { getV(u); getW(u, 0, 16); shuffle(0x1716151413121110, 0x0f0e0d0c0b0a0908); }
       break;
     case Op.movq:
+      if (h ? loadLow(u, h, true) : moveLow(regOf(u), rmOf(u), true, true)) return;
       getW(u, h, 8);
       if (!h) { vector(~(<u64>0), 0); simd(Simd.and); }
       break;
@@ -243,14 +270,14 @@ function move(u: usize, op: i32, h: u32): void {
       getW(u, h, 8);
       simd(Simd.f64x2convert_i32x4_s);
       setV(u);
-      jset(JitOff.plain64, jget(JitOff.plain64) | 3 << (regOf(u) << 1));
+      markAll(regOf(u), true, integerBounds(31));
       return;
     case Op.xorps: case Op.pxor:
       if (!h && regOf(u) == rmOf(u)) { // the idiom for zero
         zeros();
         setV(u);
-        jset(JitOff.plain64, jget(JitOff.plain64) | 3 << (regOf(u) << 1));
-        jset(JitOff.plain32, jget(JitOff.plain32) | 1 << regOf(u));
+        markAll(regOf(u), true, integerBounds(1));
+        markAll(regOf(u), false, integerBounds(1));
         return;
       }
       packedOperation(u, op, h);
@@ -260,6 +287,29 @@ function move(u: usize, op: i32, h: u32): void {
   setV(u);
 }
 
+/** [] -> []: the low element of register `from` to `to`, if both are kept apart, the rest of which becomes zero if `alone`; else false, and nothing is written. */
+function moveLow(to: u32, from: u32, alone: bool, wide: bool): bool {
+  const low = lowOf(to, wide), source = lowOf(from, wide);
+  if (!low || !source) return false;
+  localGet(source);
+  if (alone) setLowAlone(to, wide);
+  else localSet(low);
+  if (wide) learn(to, from, true);
+  else unknown(to);
+  return true;
+}
+
+/** [] -> []: the same from memory at `h`. */
+function loadLow(u: usize, h: u32, wide: bool): bool {
+  const n = regOf(u);
+  if (!lowOf(n, wide)) return false;
+  localGet(h);
+  access(wide ? Float.f64load : Float.f32load, 0);
+  setLowAlone(n, wide);
+  unknown(n);
+  return true;
+}
+
 /** Byte indices of four words chosen by an immediate from word `first`. */
 function words(n: i32, first: i32): u64 {
   return indices(<u64>(first + (n & 3)) | <u64>(first + (n >> 2 & 3)) << 8 | <u64>(first + (n >> 4 & 3)) << 16 | <u64>(first + (n >> 6 & 3)) << 24, 2);
@@ -267,7 +317,9 @@ function words(n: i32, first: i32): u64 {
 
 /** [] -> []: PSLLW and the like by an immediate. */
 function shiftByImmediate(u: usize, op: i32): void {
-  const rm = rmOf(u), n = immediateOf(u) & 0xff, x = xmmLocal(rm);
+  const rm = rmOf(u), n = immediateOf(u) & 0xff, x = scratch(Scratch.b);
+  getXmm(rm);
+  localSet(x);
   switch (op) {
     case Op.psrlw_imm: shiftOrZero(x, n, 15, Simd.i16x8shr_u); break;
     case Op.psllw_imm: shiftOrZero(x, n, 15, Simd.i16x8shl); break;
@@ -280,7 +332,7 @@ function shiftByImmediate(u: usize, op: i32): void {
     case Op.psrldq_imm: localGet(x); zeros(); bytesFrom(min(n, 16)); break;
     default: zeros(); localGet(x); bytesFrom(16 - min(n, 16));
   }
-  localSet(x);
+  setXmm(rm);
   unknown(rm);
 }
 
@@ -293,7 +345,7 @@ function shiftOrZero(x: u32, n: i32, most: i32, code: i32): void {
 
 /** [] -> [i32]: masks and elements to a general register. */
 function toGeneral(u: usize, op: i32): void {
-  localGet(xmmLocal(rmOf(u)));
+  getXmm(rmOf(u));
   switch (op) {
     case Op.movmskps: simd(Simd.i32x4bitmask); break;
     case Op.movmskpd: simd(Simd.i64x2bitmask); break;
@@ -343,14 +395,18 @@ function general(u: usize, op: i32, e: usize): void {
       else { getV(u); emit32(source); lane(Simd.i16x8replace, n & 7); }
       break;
     default: { // CVTSI2SD of 32 bits, which is exact
-      getV(u);
+      const low = lowOf(regOf(u), true);
+      if (!low) getV(u);
       if (h) { localGet(h); access(Wasm.i32load, 0); }
       else emit32(source);
       byte(0xb7);
-      lane(Simd.f64x2replace, 0);
-      const known = jget(JitOff.plain64) & 2 << (regOf(u) << 1);
-      setV(u);
-      jset(JitOff.plain64, jget(JitOff.plain64) | known | 1 << (regOf(u) << 1));
+      if (low) localSet(low);
+      else {
+        lane(Simd.f64x2replace, 0);
+        setV(u);
+      }
+      unknown(regOf(u));
+      markLow(regOf(u), true, integerBounds(31));
       return;
     }
   }

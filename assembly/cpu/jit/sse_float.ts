@@ -10,16 +10,18 @@ import { EffectOff, hostOf } from "./effect";
 import { Float } from "./simd";
 import { emitConversion } from "./sse_convert";
 import { leaveToHelperIf, regOf, rmOf } from "./sse_emit";
+import { isBounded } from "./sse_mode";
 import {
-  beginExact, endExact, exponentOutside, head, leaveIfDenormal, leaveIfDisordered, leaveUnlessOrdered, lowV, lowW, markLow, notZero, outside, plainLow, setLow, slotA, slotB, slotR, unsafe,
+  beginExact, endExact, exponentOutside, head, leaveIfDenormal, leaveIfDisordered, leaveUnlessNear, leaveUnlessOrdered, lowV, lowW, notZero, outside, setLow, slotA, slotB, slotR, unsafe,
 } from "./sse_plain";
+import { askedBounds, boundsOf, isSafe, markLow, plainBounds, plainLow, resultBounds, rootBounds, worse } from "./sse_range";
 import { alternating, compare, extreme, horizontal, packedArithmetic, roots, roundAll, roundingOf } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> []: while PE is not noted yet, leaves unless the sum, difference or product is exact. May leave when in doubt. */
 function leaveUnlessExact(u: usize, op: i32, wide: bool): void {
   const a = slotA(wide), b = slotB(wide), r = slotR(wide), v = scratch(wide ? Scratch.f64v : Scratch.f32v), add = wide ? Float.f64add : Float.f32add;
-  beginExact();
+  if (!beginExact()) return;
   if (op != Arith.mul) {
     // Knuth's TwoSum: the rounding error of a sum is itself a number
     localGet(r);
@@ -74,6 +76,12 @@ function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   localTee(b);
   byte((wide ? Float.f64add : Float.f32add) + op);
   localSet(r);
+  if (isBounded()) {
+    const x = boundsOfResult(u, h, op, a, b, wide);
+    if (op != Arith.div) leaveUnlessExact(u, op, wide);
+    setLow(u, r, wide, x);
+    return;
+  }
   if (!knownA) leaveIfDenormal(u, a, wide);
   if (!knownB && (h || m != n)) leaveIfDenormal(u, b, wide);
   exponentOutside(r, 2, wide);
@@ -92,12 +100,48 @@ function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
   if (op != Arith.div) leaveUnlessExact(u, op, wide);
-  setLow(u, r, wide);
-  if (!h) markLow(m, wide);
+  setLow(u, r, wide, plainBounds(wide));
+  if (!h && m != n && !knownB) markLow(m, wide, plainBounds(wide));
 }
+
+/** [] -> []: leaves unless the operands in `a` and `b` are such that their result is in range, as the bounds returned say. */
+function boundsOfResult(u: usize, h: u32, op: i32, a: u32, b: u32, wide: bool): i64 {
+  const n = regOf(u), m = rmOf(u), near = askedBounds(wide), one = !h && m == n;
+  let x: i64 = 0, y: i64 = 0;
+  if (plainLow(n, wide)) x = boundsOf(n, wide);
+  else {
+    leaveUnlessNear(u, a, wide);
+    x = near;
+  }
+  if (one) y = x;
+  else if (!h && plainLow(m, wide)) y = boundsOf(m, wide);
+  else {
+    leaveUnlessNear(u, b, wide);
+    y = near;
+    if (!h) markLow(m, wide, y);
+  }
+  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
+    if (one || !worse(op, x, y, wide)) {
+      leaveUnlessNear(u, a, wide);
+      x = near;
+      if (one) y = x;
+    } else {
+      leaveUnlessNear(u, b, wide);
+      y = near;
+      if (!h) markLow(m, wide, y);
+    }
+  }
+  if (op == Arith.div) {
+    notZero(b, wide);
+    byte(Wasm.i32eqz);
+    leaveToHelperIf(u, 0);
+  }
+  return resultBounds(op, x, y, wide);
+}
+
 /** SQRT of the low element of W. */
 function root(u: usize, h: u32, wide: bool): void {
-  const a = slotA(wide), r = slotR(wide);
+  const a = slotA(wide), r = slotR(wide), x = !h && plainLow(rmOf(u), wide) ? boundsOf(rmOf(u), wide) : plainBounds(wide);
   lowW(u, h, wide);
   localTee(a);
   byte(wide ? Float.f64sqrt : Float.f32sqrt);
@@ -111,7 +155,7 @@ function root(u: usize, h: u32, wide: bool): void {
   notZero(a, wide);
   leaveToHelperIf(u, 1);
   byte(Wasm.end);
-  setLow(u, r, wide);
+  setLow(u, r, wide, rootBounds(x, wide));
 }
 
 /** UCOMIS, COMIS: what is compared goes to `a` and `b`. */
@@ -136,7 +180,7 @@ function round(u: usize, h: u32, wide: bool): void {
   byte((wide ? Float.f64ceil : Float.f32ceil) + roundingOf(immediateOf(u)));
   localSet(r);
   if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, a, wide, false);
-  setLow(u, r, wide);
+  setLow(u, r, wide, plainBounds(wide));
 }
 
 /** [] -> []: the instruction of effect `e`. */

@@ -1,20 +1,11 @@
 /** What has to be asked of operands and results of floating-point SSE before WebAssembly's operation is the whole story, and what is known from
  *  asking before. */
-import { JitOff } from "../../abi/jit";
-import { Wasm, WasmType, access, byte, hint, i32const, i64const, jget, jset, localGet } from "./buffer";
+import { Wasm, WasmType, access, byte, hint, i32const, i64const, localGet, localSet } from "./buffer";
 import { Float, Simd, lane } from "./simd";
-import { getV, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
-import { Scratch, notSettled, scratch, xmmLocal } from "./xmm";
-
-/* What is known of registers: JitOff.plain64 has a bit for each f64 element, the low one first; plain32 one for the low f32. */
-
-@inline export function plainLow(n: u32, wide: bool): bool { return (wide ? jget(JitOff.plain64) >> (n << 1) & 1 : jget(JitOff.plain32) >> n & 1) != 0; }
-@inline export function plainBoth(n: u32): bool { return (jget(JitOff.plain64) >> (n << 1) & 3) == 3; }
-export function markLow(n: u32, wide: bool): void {
-  if (wide) jset(JitOff.plain64, jget(JitOff.plain64) | 1 << (n << 1));
-  else jset(JitOff.plain32, jget(JitOff.plain32) | 1 << n);
-}
-export function markBoth(n: u32): void { jset(JitOff.plain64, jget(JitOff.plain64) | 3 << (n << 1)); }
+import { getV, leaveInDoubt, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
+import { Doubt, isSettled } from "./sse_mode";
+import { asked, markLow, plainBounds, plainLow, unknown } from "./sse_range";
+import { Scratch, getXmm, lowOf, notSettled, scratch } from "./xmm";
 
 /* Scalars: `wide` is f64. */
 
@@ -23,20 +14,31 @@ export function markBoth(n: u32): void { jset(JitOff.plain64, jget(JitOff.plain6
 @inline export function slotR(wide: bool): u32 { return scratch(wide ? Scratch.f64r : Scratch.f32r); }
 
 /** [] -> [float]: the low element of V, of W. */
-export function lowV(u: usize, wide: bool): void { getV(u); lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0); }
+export function lowV(u: usize, wide: bool): void { getLow(regOf(u), wide); }
 export function lowW(u: usize, h: u32, wide: bool): void {
   if (h) { localGet(h); access(wide ? Float.f64load : Float.f32load, 0); }
-  else { localGet(xmmLocal(rmOf(u))); lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0); }
+  else getLow(rmOf(u), wide);
 }
-/** [] -> []: the low element of V becomes that local, which is plain. */
-export function setLow(u: usize, r: u32, wide: bool): void {
-  const n = regOf(u), upper = jget(JitOff.plain64) & 2 << (n << 1);
-  getV(u);
-  localGet(r);
-  lane(wide ? Simd.f64x2replace : Simd.f32x4replace, 0);
-  setV(u);
-  if (wide) jset(JitOff.plain64, jget(JitOff.plain64) | upper);
-  markLow(n, wide);
+function getLow(n: u32, wide: bool): void {
+  const low = lowOf(n, wide);
+  if (low) { localGet(low); return; }
+  getXmm(n);
+  lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
+}
+/** [] -> []: the low element of V becomes that local, which is within `x`. */
+export function setLow(u: usize, r: u32, wide: bool, x: i64): void {
+  const n = regOf(u), low = lowOf(n, wide);
+  if (low) {
+    localGet(r);
+    localSet(low);
+    unknown(n);
+  } else {
+    getV(u);
+    localGet(r);
+    lane(wide ? Simd.f64x2replace : Simd.f32x4replace, 0);
+    setV(u);
+  }
+  markLow(n, wide, x);
 }
 
 /** [] -> [i32]: the sign, the exponent and the first digits. */
@@ -135,12 +137,14 @@ export function leaveIfDisordered(u: usize, x: u32, wide: bool, quiet: bool): vo
   byte(Wasm.end);
 }
 
-/** [] -> []: opens the arm for results that are not settled. */
-export function beginExact(): void {
+/** [] -> []: opens the arm for results that are not settled; false if there are none. */
+export function beginExact(): bool {
+  if (isSettled()) return false;
   notSettled(false);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
+  return true;
 }
 /** [i32] -> []: closes it; leaves if the result is not exact, or if that would not do. */
 export function endExact(u: usize): void {
@@ -152,8 +156,26 @@ export function endExact(u: usize): void {
 
 /** [] -> []: leaves if an operand in `a` or `b` is denormal or a NaN; of registers known to be plain nothing is asked. */
 export function leaveUnlessOrdered(u: usize, h: u32, a: u32, b: u32, wide: bool): void {
-  if (!plainLow(regOf(u), wide)) leaveIfDisordered(u, a, wide, false);
-  if (h || !plainLow(rmOf(u), wide)) leaveIfDisordered(u, b, wide, false);
-  markLow(regOf(u), wide);
-  if (!h) markLow(rmOf(u), wide);
+  const n = regOf(u), m = rmOf(u);
+  if (!plainLow(n, wide)) {
+    leaveIfDisordered(u, a, wide, false);
+    markLow(n, wide, plainBounds(wide));
+  }
+  if (h || !plainLow(m, wide)) leaveIfDisordered(u, b, wide, false);
+  if (!h && !plainLow(m, wide)) markLow(m, wide, plainBounds(wide));
+}
+
+/** [] -> []: leaves, for a reason that counts, unless it is zero or within askedBounds. */
+export function leaveUnlessNear(u: usize, x: u32, wide: bool): void {
+  const bias = wide ? 1023 : 127, unit = wide ? 1 << 21 : 1 << 24, far = asked(wide);
+  head(x, wide);
+  i32const(1);
+  byte(Wasm.i32shl);
+  outside((bias - far) * unit, (bias + far) * unit);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  notZero(x, wide);
+  leaveInDoubt(u, Doubt.range, 1);
+  byte(Wasm.end);
 }

@@ -1,11 +1,12 @@
 /** Code of floating-point SSE instructions on all elements, and of those that choose between elements. */
-import { JitOff } from "../../abi/jit";
 import { imm as immediateOf } from "../operand";
 import { Arith } from "../semantics/ieee";
-import { Wasm, WasmType, byte, hint, i32const, jget, jset, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, byte, hint, i32const, localGet, localSet, localTee } from "./buffer";
 import { Simd, lane, shuffle, simd, vector } from "./simd";
-import { getV, getW, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
-import { leaveUnlessOrdered, markBoth, markLow, plainBoth, slotA, slotB } from "./sse_plain";
+import { getV, getW, leaveInDoubt, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
+import { Doubt, isBounded } from "./sse_mode";
+import { leaveUnlessOrdered, slotA, slotB } from "./sse_plain";
+import { asked, askedBounds, boundsOf, isSafe, markAll, markLow, plainAll, plainBounds, resultBounds, rootBounds, union, worse } from "./sse_range";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> [v128]: a local without the signs. */
@@ -52,14 +53,72 @@ function leaveIfDenormals(u: usize, a: u32, b: u32, knownA: bool, knownB: bool, 
   leaveToHelperIf(u, 0);
 }
 
-/** [] -> []: V becomes the operation's result of scratch a and b. */
-function packedResult(u: usize, op: i32, wide: bool, knownA: bool, knownB: bool): void {
+/** [] -> [v128]: 2^n in all elements, or the number after the largest. */
+function power(n: i32, wide: bool): void {
+  const x: u64 = wide ? <u64>(n + 1023) << 52 : <u64>(n + 127) << 23 | <u64>(n + 127) << 55;
+  vector(x, x);
+}
+
+/** [] -> []: leaves, for a reason that counts, unless all elements are zero or within askedBounds. */
+function leaveUnlessAllNear(u: usize, x: u32, wide: bool): void {
+  const far = asked(wide);
+  for (let again = false; ; again = true) {
+    magnitude(x, wide);
+    power(-far, wide);
+    simd(wide ? Simd.f64x2ge : Simd.f32x4ge);
+    magnitude(x, wide);
+    power(far, wide);
+    simd(wide ? Simd.f64x2lt : Simd.f32x4lt);
+    simd(Simd.and);
+    if (again) break;
+    notAll(wide);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+  }
+  zeroes(x, wide);
+  simd(Simd.or);
+  notAll(wide);
+  leaveInDoubt(u, Doubt.range, 1);
+  byte(Wasm.end);
+}
+
+/** [] -> []: leaves unless the operands in scratch a and b, of which `x` and `y` say the bounds, 0 if nothing is known, are such that the results are in
+ *  range, as the bounds returned say; of a divisor, that it has no zeros. */
+function boundsOfResults(u: usize, op: i32, wide: bool, x: i64, y: i64): i64 {
+  const near = askedBounds(wide);
+  let askA = !x, askB = !y;
+  if (askA) x = near;
+  if (askB) y = near;
+  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
+    if (worse(op, x, y, wide)) { y = near; askB = true; }
+    else { x = near; askA = true; }
+  }
+  if (askA) leaveUnlessAllNear(u, scratch(Scratch.a), wide);
+  if (askB) leaveUnlessAllNear(u, scratch(Scratch.b), wide);
+  if (op == Arith.div) {
+    zeroes(scratch(Scratch.b), wide);
+    simd(Simd.anyTrue);
+    leaveToHelperIf(u, 0);
+  }
+  return resultBounds(op, x, y, wide);
+}
+
+/** [] -> []: V becomes the operation's result of scratch a and b, whose bounds are `x` and `y`, 0 if nothing is known of them. */
+function packedResult(u: usize, op: i32, wide: bool, x: i64, y: i64): void {
   const a = scratch(Scratch.a), b = scratch(Scratch.b), r = scratch(Scratch.r);
   localGet(a);
   localGet(b);
   simd((wide ? Simd.f64x2add : Simd.f32x4add) + op);
   localSet(r);
-  leaveIfDenormals(u, a, b, knownA, knownB, wide);
+  if (isBounded()) {
+    const z = boundsOfResults(u, op, wide, x, y);
+    localGet(r);
+    setV(u);
+    markAll(regOf(u), wide, z);
+    return;
+  }
+  leaveIfDenormals(u, a, b, x != 0, y != 0, wide);
   safes(r, wide);
   notAll(wide);
   hint(false);
@@ -78,18 +137,18 @@ function packedResult(u: usize, op: i32, wide: bool, knownA: bool, knownB: bool)
   byte(Wasm.end);
   localGet(r);
   setV(u);
-  if (wide) markBoth(regOf(u));
+  markAll(regOf(u), wide, plainBounds(wide));
 }
 
 export function packedArithmetic(u: usize, h: u32, op: i32, wide: bool): void {
   const n = regOf(u), m = rmOf(u);
-  const knownA = wide && plainBoth(n), knownB = wide && !h && plainBoth(m);
+  const x: i64 = plainAll(n, wide) ? boundsOf(n, wide) : 0, y: i64 = !h && plainAll(m, wide) ? boundsOf(m, wide) : 0;
   getV(u);
   localSet(scratch(Scratch.a));
   getW(u, h, 16);
   localSet(scratch(Scratch.b));
-  packedResult(u, op, wide, knownA, knownB);
-  if (wide && !h) markBoth(m);
+  packedResult(u, op, wide, x, y);
+  if (!h && m != n && !y) markAll(m, wide, isBounded() ? askedBounds(wide) : plainBounds(wide));
 }
 
 /** HADD, HSUB: neighbours of the concatenation of V and W. */
@@ -104,7 +163,7 @@ export function horizontal(u: usize, h: u32, op: i32, wide: bool): void {
     else shuffle(odd ? 0x0f0e0d0c07060504 : 0x0b0a090803020100, odd ? 0x1f1e1d1c17161514 : 0x1b1a191813121110);
     localSet(scratch(odd ? Scratch.b : Scratch.a));
   }
-  packedResult(u, op, wide, false, false);
+  packedResult(u, op, wide, 0, 0);
 }
 
 /** ADDSUB: a sum whose even second operands have the other sign. */
@@ -116,7 +175,7 @@ export function alternating(u: usize, h: u32, wide: bool): void {
   else vector(0x80000000, 0x80000000);
   simd(Simd.xor);
   localSet(scratch(Scratch.b));
-  packedResult(u, Arith.add, wide, false, false);
+  packedResult(u, Arith.add, wide, 0, 0);
 }
 
 /** SQRT of all elements, which are normal and positive, or zeros. */
@@ -137,7 +196,7 @@ export function roots(u: usize, h: u32, wide: bool): void {
   localGet(a);
   simd(wide ? Simd.f64x2sqrt : Simd.f32x4sqrt);
   setV(u);
-  if (wide) markBoth(regOf(u));
+  markAll(regOf(u), wide, rootBounds(plainBounds(wide), wide));
 }
 
 /** What ROUND does by its immediate, RC being nearest: 0 up, 1 down, 2 to zero, 3 to nearest, as WebAssembly's scalar operations follow each other. */
@@ -214,10 +273,9 @@ export function extreme(u: usize, h: u32, greatest: bool, scalar: bool, wide: bo
   localGet(scratch(Scratch.b));
   localGet(scratch(Scratch.a));
   simd((wide ? Simd.f64x2pmin : Simd.f32x4pmin) + (greatest ? 1 : 0));
-  const upper = jget(JitOff.plain64) & 2 << (regOf(u) << 1);
+  const n = regOf(u), x = !scalar ? 0 : h ? plainBounds(wide) : union(boundsOf(n, wide), boundsOf(rmOf(u), wide));
   setElements(u, scalar, wide);
-  if (scalar && wide) jset(JitOff.plain64, jget(JitOff.plain64) | upper);
-  if (scalar) markLow(regOf(u), wide);
+  if (scalar) markLow(n, wide, x);
 }
 
 /** CMPxx by an immediate predicate, of elements that are no NaNs. */

@@ -1,5 +1,5 @@
 /** XMM registers in emitted code: v128 locals of their own, which effects change in order. So no node names them, and they are
- *  right wherever code leaves. A region loads those it uses and saves those it writes.
+ *  right wherever code leaves. A region loads those it uses and saves those it writes. The low elements of some are kept apart (sse_apart.ts).
  *
  *  Beside them is a word that says whether SSE may be used at all (0 in its low half: CR0.EM and TS clear, CR4.OSFXSR set) and whether
  *  an inexact result needs no thought (0 in its high half: RC is nearest, PE is masked and set). Both change in cold instructions only. */
@@ -8,9 +8,12 @@ import { PcpuOff } from "../../abi/layout";
 import { Cr0, Cr4 } from "../../abi/x86";
 import { PCPU } from "../pcpu";
 import { Csr } from "../semantics/mxcsr";
-import { J, Wasm, byte, giveUp, i32const, jget, jset, loadWord, localGet, localSet } from "./buffer";
-import { Simd, VectorType, simdAccess } from "./simd";
+import { J, Wasm, access, byte, giveUp, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
+import { Float, Simd, VectorType, lane, simdAccess, vector } from "./simd";
 import { fresh } from "./slots";
+import { chooseApart } from "./sse_apart";
+import { chooseSseMode } from "./sse_mode";
+import { clearPlain } from "./sse_range";
 
 /** Locals for what does not outlive an instruction. */
 export const enum Scratch { f64a = 17, f64b = 18, f64r = 19, f32a = 20, f32b = 21, f32r = 22, a = 23, b = 24, r = 25, m = 26, long = 27, f64v = 28, f32v = 29, END = 30 }
@@ -28,6 +31,48 @@ export function xmmLocal(n: u32): u32 {
   return at;
 }
 
+/** The local of the low element of register `n`, f64 if `wide`, if it is kept apart; else 0. Then the v128 only has the rest. */
+export function lowOf(n: u32, wide: bool): u32 { return jget(wide ? JitOff.lows64 : JitOff.lows32) >> n & 1 ? load<u16>(J + (<usize>n << 1), JitOff.lows) : 0; }
+
+/** [] -> [v128]: register `n`. */
+export function getXmm(n: u32): void {
+  localGet(xmmLocal(n));
+  const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
+  if (!low) return;
+  localGet(low);
+  lane(wide ? Simd.f64x2replace : Simd.f32x4replace, 0);
+}
+/** [v128] -> []: becomes register `n`. */
+export function setXmm(n: u32): void {
+  const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
+  if (!low) {
+    localSet(xmmLocal(n));
+    return;
+  }
+  localTee(xmmLocal(n));
+  lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
+  localSet(low);
+}
+/** [] -> []: register `to` becomes what `from` is. */
+export function copyXmm(to: u32, from: u32): void {
+  const wide = lowOf(to, true) != 0, low = lowOf(to, wide);
+  if (low && lowOf(from, wide)) {
+    localGet(xmmLocal(from));
+    localSet(xmmLocal(to));
+    localGet(lowOf(from, wide));
+    localSet(low);
+    return;
+  }
+  getXmm(from);
+  setXmm(to);
+}
+/** [f64 or f32] -> []: becomes register `n`, whose low element of that width is kept apart; the rest is zero. */
+export function setLowAlone(n: u32, wide: bool): void {
+  localSet(lowOf(n, wide));
+  vector(0, 0);
+  localSet(xmmLocal(n));
+}
+
 export function scratch(n: u32): u32 {
   const at = localOf(n);
   if (at) return at;
@@ -40,9 +85,14 @@ export function scratch(n: u32): u32 {
 /** The function begins: the registers it uses get locals. */
 export function beginXmm(): void {
   memory.fill(J + JitOff.xmmLocals, 0, Scratch.END << 1);
-  memory.fill(J + JitOff.plainAtEnd, 0, 62 << 2);
+  clearPlain();
+  chooseSseMode();
+  chooseApart();
   const used = jget(JitOff.xmmUsed);
-  for (let n: u32 = 0; n < 16; n++) if (used >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>VectorType.v128), JitOff.xmmLocals);
+  for (let n: u32 = 0; n < 16; n++) {
+    if (used >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>VectorType.v128), JitOff.xmmLocals);
+    if ((jget(JitOff.lows64) | jget(JitOff.lows32)) >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>(jget(JitOff.lows64) >> n & 1 ? VectorType.f64 : VectorType.f32)), JitOff.lows);
+  }
   if (jget(JitOff.usesSse)) store<u16>(J + (READY << 1), <u16>fresh(0x7f), JitOff.xmmLocals);
 }
 
@@ -51,20 +101,6 @@ export function forgetSse(): void {
   jset(JitOff.sseKnown, 0);
   jset(JitOff.plain64, 0);
   jset(JitOff.plain32, 0);
-}
-
-/* Known of low elements where block `n` ends, for a block that only it leads to. */
-export function rememberPlain(n: u32): void {
-  let low: u32 = 0;
-  for (let i: u32 = 0; i < 16; i++) low |= (jget(JitOff.plain64) >> (i << 1) & 1) << i;
-  store<u32>(J + (<usize>n << 2), low | jget(JitOff.plain32) << 16, JitOff.plainAtEnd);
-}
-export function recallPlain(n: u32): void {
-  const known = load<u32>(J + (<usize>n << 2), JitOff.plainAtEnd);
-  let wide: u32 = 0;
-  for (let i: u32 = 0; i < 16; i++) wide |= (known >> i & 1) << (i << 1);
-  jset(JitOff.plain64, wide);
-  jset(JitOff.plain32, known >> 16);
 }
 
 /** [] -> []: from the pCPU block. */
@@ -76,6 +112,11 @@ export function loadXmm(): void {
     i32const(0);
     simdAccess(Simd.load, <u32>PCPU + PcpuOff.xmm + n * 16);
     localSet(localOf(n));
+    const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
+    if (!low) continue;
+    i32const(0);
+    access(wide ? Float.f64load : Float.f32load, <u32>PCPU + PcpuOff.xmm + n * 16);
+    localSet(low);
   }
   loadWord(PcpuOff.cr0);
   i32const(Cr0.EM | Cr0.TS);
@@ -105,6 +146,11 @@ export function saveXmm(): void {
     i32const(0);
     localGet(localOf(n));
     simdAccess(Simd.store, <u32>PCPU + PcpuOff.xmm + n * 16);
+    const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
+    if (!low) continue;
+    i32const(0);
+    localGet(low);
+    access(wide ? Float.f64store : Float.f32store, <u32>PCPU + PcpuOff.xmm + n * 16);
   }
 }
 
