@@ -58,7 +58,7 @@ class BarePc implements Loaded {
 
   static async load(module: WebAssembly.Module, shared: boolean, image: Image, jit: CoreKind["jit"]): Promise<BarePc> {
     const pages = machineBytes((RAM_MIB + 4) << 20, 1) >>> 16;
-    const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: 65536, shared }));
+    const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: pages, shared }));
     initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
     const frames = RAM_MIB << 8;
     const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: frames });

@@ -252,7 +252,6 @@ export function machineBytes(ramBytes: number, pcpus: number): number {
   return Region.PCPUS + pcpus * (Region.PCPU_STRIDE + Region.CODE_SIZE) + ramBytes;
 }
 
-/** The module imports a memory of at most 4 GiB; the pages are the host's until first touched. */
 /** The core's module. Bundlers that do not know `new URL(..., import.meta.url)` leave it behind: then the option has to say where it is. */
 async function readCore({ platform, wasm }: HardwareOptions): Promise<Uint8Array> {
   try {
@@ -262,11 +261,12 @@ async function readCore({ platform, wasm }: HardwareOptions): Promise<Uint8Array
   }
 }
 
+/** The pages are the host's until first touched. It cannot grow: modules that say so need not look where it is behind each of their calls. */
 function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
   const pages = Math.ceil(bytes / 65536);
   if (pages > 65536) throw new MachineError("memory: a machine has at most 4 GiB, 120 MiB and more of them for the hypervisor");
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (error) {
     throw new MachineError(`the host cannot provide ${Math.ceil(bytes / 2 ** 20)} MiB for the machine: ${(error as Error).message}`);
   }

@@ -22,7 +22,7 @@ const RAM_MIB = 8;
 
 function machine(extraMiB = 4): MachineMemory {
   const pages = (Region.PCPUS + Region.PCPU_STRIDE + Region.CODE_SIZE) / 65536 + (RAM_MIB + extraMiB) * 16;
-  const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true }));
+  const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
   initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
   for (const mfn of allocFrames(mem, 1, 1, freeFrameCount(mem))) {
     mem.u8.fill(0xdd, mfn * 4096, mfn * 4096 + 4096); // of somebody before

@@ -96,7 +96,7 @@ check(".lzma that says its size needs no end marker", async () => {
 
 function machine(): MachineMemory {
   const pages = (Region.PCPUS + Region.PCPU_STRIDE + Region.CODE_SIZE) / 65536 + 16 * 16;
-  const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true }));
+  const mem = new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
   initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
   return mem;
 }

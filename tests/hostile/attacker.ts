@@ -45,7 +45,7 @@ export class AttackMachine {
 
   private constructor() {
     const bytes = Region.PCPUS + Region.PCPU_STRIDE + Region.CODE_SIZE + RAM_MIB * 2 ** 20;
-    this.mem = new MachineMemory(new WebAssembly.Memory({ initial: bytes / 65536, maximum: 65536 }));
+    this.mem = new MachineMemory(new WebAssembly.Memory({ initial: bytes / 65536, maximum: bytes / 65536 }));
     const { mem } = this;
     initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
     controlDomain(mem);

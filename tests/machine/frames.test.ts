@@ -12,7 +12,7 @@ import { MachineMemory } from "../../src/machine/memory";
 const frames = suite("frames");
 
 function machine(pcpus = 1, megabytes = 160): MachineMemory {
-  const mem = new MachineMemory(new WebAssembly.Memory({ initial: megabytes * 16, maximum: 65536, shared: true }));
+  const mem = new MachineMemory(new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true }));
   initMachine(mem, { pcpus, tscKhz: 2_000_000 });
   return mem;
 }

@@ -14,7 +14,7 @@ const DOMAIN = Region.DOMAINS + 4096;
 const DOMID = 3;
 
 function machine(): MachineMemory {
-  const mem = new MachineMemory(new WebAssembly.Memory({ initial: 160 * 16, maximum: 65536, shared: true }));
+  const mem = new MachineMemory(new WebAssembly.Memory({ initial: 160 * 16, maximum: 160 * 16, shared: true }));
   initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
   mem.set32(DOMAIN + DomainOff.domid, DOMID);
   mem.set32(DOMAIN + DomainOff.vcpus, 2);

@@ -19,7 +19,7 @@ class ManualClock implements Clock {
   }
 }
 
-const memory = new MachineMemory(new WebAssembly.Memory({ initial: 2048, maximum: 65536, shared: true }));
+const memory = new MachineMemory(new WebAssembly.Memory({ initial: 2048, maximum: 2048, shared: true }));
 
 /** pCPU 0 with one domain per script. */
 function machine(...scripts: ((clock: ManualClock, vcpu: number) => Script)[]) {

@@ -102,5 +102,5 @@ export function env(memory: WebAssembly.Memory, overrides: Record<string, Callab
 
 /** A machine memory as the core imports it: `megabytes` mapped now, 4 GiB at most. */
 export function fixtureMemory(megabytes = 256, shared = true): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: megabytes * 16, maximum: 65536, shared });
+  return new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared });
 }

@@ -80,7 +80,7 @@ export class TestPc {
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
     const shared = file.includes("shared");
     const pages = 0x1000 * 0.5;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared } as WebAssembly.MemoryDescriptor);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared } as WebAssembly.MemoryDescriptor);
     const mem = new MachineMemory(memory);
     initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
     const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: LAYOUT.size >>> 12 });

@@ -103,8 +103,9 @@ export function assemble(end: usize): u32 {
   name(0x6d);
   byte(2);
   byte(jget(JitOff.memory) == JitMemory.shared ? 3 : 1);
-  unsigned(1);
-  unsigned(65536);
+  // a memory that cannot grow: V8 need not ask for its address again behind every call
+  unsigned(memory.size());
+  unsigned(memory.size());
   name(0x78);
   name(0x74);
   byte(1);
