@@ -10,8 +10,6 @@ const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "l
   "addValue", "mulValue", "subValue", "subrValue", "divValue", "divrValue", "addDouble", "mulDouble", "subDouble", "subrDouble", "divDouble", "divrDouble",
   "jitX87Odd", "jitX87Compare", "jitX87CompareDouble", "sqrtRegister", "jitX87Integer", "jitX87Double", "jitX87Give", "jitX87Control", "jitSpanR", "jitSpanW", "jitDoubt"];
 
-const JUMP = IMPORTS.indexOf("jumpCached");
-
 /** The host's optimizing compiler takes 2 ms for each KB of a function below 4 KB, 20 ms for each of one above 16 KB, and 10 MiB of memory
  *  that its allocator keeps (docs/performance.md). Below this hot nests of loops would be cut. */
 const MOST_INSNS = 400;
@@ -123,7 +121,7 @@ export class Jit {
       // a table of its own: one shared by all would keep every instance alive that ever imported it
       const t = new WebAssembly.Table({ element: "anyfunc", initial: this.functions.length });
       this.functions.forEach((body, i) => t.set(i, body));
-      const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t, j: this.functions[JUMP] as CallableFunction } });
+      const instance = new WebAssembly.Instance(module, { x: { m: this.memory.memory, t } });
       this.table?.set(slot, instance.exports.f as () => number);
       const tookMs = performance.now() - began;
       this.done.count++;

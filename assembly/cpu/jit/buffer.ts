@@ -8,7 +8,7 @@ import { Import, typeOf } from "./imports";
 export const J: usize = PCPU + PcpuOff.JIT;
 
 export const enum Wasm {
-  unreachable = 0x00, block = 0x02, loop = 0x03, if_ = 0x04, else_ = 0x05, end = 0x0b, br = 0x0c, br_if = 0x0d, brTable = 0x0e, return_ = 0x0f, call = 0x10, callIndirect = 0x11,
+  unreachable = 0x00, block = 0x02, loop = 0x03, if_ = 0x04, else_ = 0x05, end = 0x0b, br = 0x0c, br_if = 0x0d, brTable = 0x0e, return_ = 0x0f, callIndirect = 0x11,
   drop = 0x1a, select = 0x1b, localGet = 0x20, localSet = 0x21, localTee = 0x22,
   i32load = 0x28, i64load = 0x29, i32load8s = 0x2c, i32load8u = 0x2d, i32load16s = 0x2e, i32load16u = 0x2f,
   i32store = 0x36, i64store = 0x37, i32store8 = 0x3a, i32store16 = 0x3b, i64store32 = 0x3e,
@@ -85,7 +85,6 @@ export function localSet(n: u32): void { byte(Wasm.localSet); unsigned(n); }
 export function localTee(n: u32): void { byte(Wasm.localTee); unsigned(n); }
 /** Function `n` of enum Import. */
 export function call(n: i32): void {
-  if (n == Import.jump) { byte(Wasm.call); byte(0); return; }
   i32const(n);
   byte(Wasm.callIndirect);
   byte(typeOf(n));

@@ -1,9 +1,9 @@
-/** The finished function as a module of its own: "x.m", memory, "x.t", a table with the functions of enum Import, and "x.j", the one among them
- *  that is called often, go in; "f" comes out. For every type of function imported by itself the host makes a wrapper, whether or not
- *  JavaScript is ever called; each takes three times as long as the rest of the module (docs/adr/0008). */
+/** The finished function as a module of its own: "x.m", memory, and "x.t", a table with the functions of enum Import, go in; "f" comes out. A function
+ *  imported by itself would cost several times what the module does: for every type the host makes a wrapper, whether or not JavaScript is ever
+ *  called (docs/adr/0008). */
 import { JitMemory, JitOff } from "../../abi/jit";
 import { J, WasmType, byte, jget, jset, unsigned } from "./buffer";
-import { Import, typeOf } from "./imports";
+import { Import } from "./imports";
 import { Slot } from "./slots";
 
 const enum Section { custom = 0, types = 1, imports = 2, functions = 3, exports = 7, code = 10 }
@@ -58,7 +58,7 @@ function branchHints(): void {
   memory.copy(jget(JitOff.at), HINTS, 25);
   jset(JitOff.at, jget(JitOff.at) + 25);
   byte(1);
-  byte(1); // function 1
+  byte(0); // function 0
   unsigned(count);
   for (let i: u32 = 0; i < count; i++) {
     const h = load<u32>(J + (<usize>i << 2), JitOff.hints);
@@ -94,11 +94,7 @@ export function assemble(end: usize): u32 {
 
   byte(Section.imports);
   s = open();
-  byte(3);
-  name(0x78);
-  name(0x6a);
-  byte(0);
-  byte(typeOf(Import.jump));
+  byte(2);
   name(0x78);
   name(0x6d);
   byte(2);
@@ -125,7 +121,7 @@ export function assemble(end: usize): u32 {
   byte(1);
   name(0x66);
   byte(0);
-  byte(1);
+  byte(0);
   close(s);
 
   branchHints();

@@ -211,7 +211,7 @@
         (if
          (i32.eqz
           (local.tee $34
-           (call_indirect (type $4)
+           (call_indirect (type $3)
             (local.get $35)
             (i32.const 2)
             (i32.const record+10)

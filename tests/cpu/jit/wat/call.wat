@@ -208,7 +208,7 @@
            (if
             (i32.eqz
              (local.tee $41
-              (call_indirect (type $3)
+              (call_indirect (type $2)
                (local.get $38)
                (i32.const 8)
                (i32.const record+10)
@@ -415,7 +415,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -268,7 +268,7 @@
         (i32.or
          (i32.ne
           (local.tee $32
-           (call_indirect (type $4)
+           (call_indirect (type $3)
             (i32.const record+13)
             (i32.const 3)
            )

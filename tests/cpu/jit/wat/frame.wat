@@ -621,7 +621,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

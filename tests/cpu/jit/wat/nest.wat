@@ -189,7 +189,7 @@
          )
          (then
           (local.set $29
-           (call_indirect (type $2)
+           (call_indirect (type $1)
             (i32.const record+9)
             (i32.const 5)
            )
@@ -221,7 +221,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $2)
       (local.get $26)
       (local.get $22)
       (local.get $23)
@@ -537,7 +537,7 @@
             )
             (then
              (local.set $29
-              (call_indirect (type $2)
+              (call_indirect (type $1)
                (i32.const record+12)
                (i32.const 5)
               )
@@ -576,7 +576,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $2)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -231,7 +231,7 @@
          )
          (then
           (local.set $29
-           (call_indirect (type $2)
+           (call_indirect (type $1)
             (i32.const record+14)
             (i32.const 5)
            )
@@ -267,7 +267,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $2)
       (local.get $26)
       (local.get $22)
       (local.get $23)

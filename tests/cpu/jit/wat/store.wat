@@ -180,7 +180,7 @@
             (br_if $block
              (i32.eqz
               (local.tee $36
-               (call_indirect (type $3)
+               (call_indirect (type $2)
                 (local.get $37)
                 (i32.const 8)
                 (i32.const record+6)
@@ -309,7 +309,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

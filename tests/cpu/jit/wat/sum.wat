@@ -148,7 +148,7 @@
          (if
           (i32.eqz
            (local.tee $38
-            (call_indirect (type $2)
+            (call_indirect (type $1)
              (local.get $42)
              (i32.const 4)
              (i32.const record+7)
@@ -360,7 +360,7 @@
           )
           (then
            (local.set $29
-            (call_indirect (type $3)
+            (call_indirect (type $2)
              (i32.const record+10)
              (i32.const 5)
             )
@@ -393,7 +393,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)

@@ -148,7 +148,7 @@
          (if
           (i32.eqz
            (local.tee $38
-            (call_indirect (type $2)
+            (call_indirect (type $1)
              (i64.extend_i32_u
               (local.get $31)
              )
@@ -376,7 +376,7 @@
           )
           (then
            (local.set $29
-            (call_indirect (type $3)
+            (call_indirect (type $2)
              (i32.const record+10)
              (i32.const 5)
             )
@@ -409,7 +409,7 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $4)
+     (call_indirect (type $3)
       (local.get $26)
       (local.get $22)
       (local.get $23)
