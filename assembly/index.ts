@@ -20,7 +20,6 @@ export {
   jitX87Compare, jitX87CompareDouble, jitX87Control, jitX87Double, jitX87Give, jitX87Integer, jitX87Odd,
 } from "./cpu/jit/x87_extended_runtime";
 export { jitX87, jitX87Enter, jitX87Leave, jitX87Memory } from "./cpu/jit/x87_runtime";
-export { jumpCached, linkFall, linkTaken } from "./cpu/code_cache";
 export { jitDoubt, jitSpanR, jitSpanW } from "./cpu/jit/span_runtime";
 export { missR } from "./mmu/access";
 export { missAt } from "./cpu/access";

@@ -6,7 +6,7 @@ import { pcpuBase } from "./kick";
 import type { MachineMemory } from "./memory";
 
 /** Exports of the core that emitted modules call, in the order of assembly/cpu/jit/imports.ts. */
-const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "linkTaken", "linkFall", "jitBadTarget", "jumpCached", "jitCond", "jitCarry", "keepFlags", "jitX87Enter", "jitX87Leave", "jitX87", "jitX87Memory", "jitPage",
+const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "jitBadTarget", "jitCond", "jitCarry", "keepFlags", "jitX87Enter", "jitX87Leave", "jitX87", "jitX87Memory", "jitPage",
   "addValue", "mulValue", "subValue", "subrValue", "divValue", "divrValue", "addDouble", "mulDouble", "subDouble", "subrDouble", "divDouble", "divrDouble",
   "jitX87Odd", "jitX87Compare", "jitX87CompareDouble", "sqrtRegister", "jitX87Integer", "jitX87Double", "jitX87Give", "jitX87Control", "jitSpanR", "jitSpanW", "jitDoubt"];
 

@@ -23,7 +23,7 @@ import { PCPU, endLook } from "../pcpu";
 import { performFlat } from "../perform";
 import { performChecked, performCold } from "../runtime";
 import { jget, jset } from "./buffer";
-import { ELSEWHERE } from "./handover";
+import { ELSEWHERE, followLink } from "./handover";
 
 /** Whether the helper of record `u` may be called: what leads out of the processor is not repeated. */
 export function mayPerform(u: usize): bool {
@@ -52,7 +52,7 @@ export function enterChecked(u: usize, n: u32): usize {
   cset(CheckOff.jumps, 0);
   jset(JitOff.check, Check.region);
   const record = <usize>call_indirect<u32>(jget(JitOff.table) + n);
-  return left(record == ELSEWHERE ? jumpCached(load<u64>(PCPU, PcpuOff.rip)) : record);
+  return left(record == ELSEWHERE ? jumpCached(load<u64>(PCPU, PcpuOff.rip)) : followLink(record));
 }
 
 /** run() begins anew while a check goes on: something has unwound. 0: a fault is pending. */

@@ -3,12 +3,24 @@
  *  region that goes takes its own along. Check mode has none, so that each region is left to the checker. */
 import { EntryOff, HandoverOff, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
-import { BlockOff } from "../code_cache";
+import { RecOff } from "../../abi/record";
+import { BlockOff, linkFall, linkTaken } from "../code_cache";
 import { PCPU } from "../pcpu";
 import { jget } from "./buffer";
 
 /** In place of a record: a region goes on at PcpuOff.rip. */
 export const ELSEWHERE: usize = 1;
+/** Beside the address of a branch record, which is a multiple of 32: a region goes on where that links to. */
+export const TAKEN: usize = 2;
+export const FALL: usize = 4;
+
+/** The record a region goes on at; not for ELSEWHERE. */
+@inline export function followLink(result: usize): usize { return result & (TAKEN | FALL) ? link(result) : result; }
+
+function link(result: usize): usize {
+  const u = result & ~(TAKEN | FALL), taken = (result & TAKEN) != 0, next = <usize>load<u32>(u + (taken ? <usize>RecOff.taken : <usize>RecOff.fall));
+  return next ? next : taken ? linkTaken(u) : linkFall(u);
+}
 
 @inline function table(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + HandoverOff.TABLE; }
 

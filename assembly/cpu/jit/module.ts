@@ -78,11 +78,10 @@ export function assemble(end: usize): u32 {
   unsigned32(1);
   byte(Section.types);
   let s = open();
-  byte(11);
+  byte(10);
   functionType(0, 0, false, WasmType.i32);
   functionType(1, 1, true, WasmType.i32);
   functionType(1, 0, false, WasmType.i32);
-  functionType(0, 1, false, WasmType.i32);
   functionType(2, 4, false, WasmType.i32);
   functionType(1, 4, false, WasmType.i64);
   functionType(1, 4, false, 0);

@@ -22,7 +22,7 @@ import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
 import { ageLines, clearLine, countLine } from "./lines";
 import { entryAt } from "./entries";
-import { ELSEWHERE, forgetHandover, forgetHandovers, handover, learn, remember } from "./handover";
+import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, remember } from "./handover";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
@@ -245,6 +245,7 @@ export function enterRegion(u: usize): usize {
   for (;;) {
     let rip = load<u64>(PCPU, PcpuOff.rip);
     if (u != ELSEWHERE) {
+      u = followLink(u);
       if (load<u16>(u, RecOff.handler) != Handler.region) return u;
       rip = load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off);
     }

@@ -5,6 +5,7 @@ import { RecOff } from "../../abi/record";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, br, byte, call, hint, i32const, jget, jset, localGet, localSet } from "./buffer";
 import { EffectOff, Leave, hostOf } from "./effect";
+import { ELSEWHERE, TAKEN } from "./handover";
 import { Import } from "./imports";
 import { Node, isConst, op } from "./node";
 import { emitSseStoreValue } from "./sse_emit";
@@ -76,12 +77,11 @@ function stored(e: usize, h: u32, extra: u32): void {
   jset(JitOff.cold, 1);
   // a call instruction has no next record: its target is looked up
   if (how == Leave.indirect) {
+    i32const(0);
     emit64(jget(JitOff.termNode));
-    call(Import.jump);
-  } else {
-    i32const(load<i32>(e, EffectOff.u));
-    if (how == Leave.taken) call(Import.linkTaken);
-  }
+    access(Wasm.i64store, <u32>PCPU + PcpuOff.rip);
+    i32const(<i32>ELSEWHERE);
+  } else i32const(load<i32>(e, EffectOff.u) | (how == Leave.taken ? <i32>TAKEN : 0));
   localSet(Local.result);
   const pending = jget(JitOff.pending), valid = jget(JitOff.valid);
   restore(snap);

@@ -37,7 +37,7 @@ import { Template } from "../opcodes.gen";
 import { emitEffects } from "./codegen";
 import { carryLevel, setCarryLevel, Term, wantCarry } from "./emit";
 import { RawKind } from "./flags";
-import { ELSEWHERE } from "./handover";
+import { ELSEWHERE, FALL, TAKEN } from "./handover";
 import { endOf, flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { recallPlain, rememberPlain } from "./sse_range";
@@ -182,27 +182,18 @@ function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKin
 
 /** Out of block `n` to where the branch record `u` goes. */
 function leaveBy(n: u32, u: usize, field: usize): void {
-  keepHere(n);
   const linked = load<i32>(u + field), to = field == RecOff.taken ? <i64>load<i32>(u, RecOff.imm) : <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len);
   const bits64 = (jget(JitOff.mode) & Mode.BITS) == Mode.bits64, narrow = !bits64 && field == RecOff.taken && (load<u16>(u, RecOff.desc) >> 3 & 3) == 1;
   if ((linked || <u64>to > 4095) && !narrow) {
+    keepHere(n);
     const rip = load<i64>(blockOf(n), JitBlock.ripBase) + to;
     storeLong(PcpuOff.rip, bits64 ? rip : rip & 0xffffffff);
     i32const(<i32>ELSEWHERE);
     localSet(Local.result);
   } else {
-    // it may have been linked since
-    i32const(<i32>u);
-    access(Wasm.i32load, <u32>field);
-    localTee(Local.result);
-    byte(Wasm.i32eqz);
-    hint(false);
-    byte(Wasm.if_);
-    byte(WasmType.void_);
-    i32const(<i32>u);
-    call(field == RecOff.taken ? Import.linkTaken : Import.linkFall);
+    // nobody has gone there yet, so little is written for it
+    i32const(<i32>u | <i32>(field == RecOff.taken ? TAKEN : FALL));
     localSet(Local.result);
-    byte(Wasm.end);
   }
   leave(0);
 }

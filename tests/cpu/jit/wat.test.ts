@@ -52,7 +52,7 @@ function textOf(bytes: Uint8Array, records: number): string {
   const text = whole.slice(whole.lastIndexOf("\n (func ") + 1); // what is before is the same in all
   module.dispose();
   const named = (value: number) => {
-    if (value >= records && value < records + 0x10000) return `record+${(value - records) / 32}`;
+    if (value >= records && value < records + 0x10000) return `record+${(value - records) >> 5}${["", "|elsewhere", "|taken", "", "|fall"][value & 31]}`;
     if (value >= Region.PCPUS && value < Region.PCPUS + Region.PCPU_STRIDE) return `pcpu+0x${(value - Region.PCPUS).toString(16)}`;
     return String(value);
   };

@@ -306,7 +306,7 @@
        (local.get $23)
        (local.get $24)
        (local.get $25)
-       (i32.const 10)
+       (i32.const 7)
       )
      )
     )
@@ -361,23 +361,8 @@
      (i32.const 0)
      (i32.const 0)
     )
-    (@metadata.code.branch_hint "\00")
-    (if
-     (i32.eqz
-      (local.tee $29
-       (i32.load offset=24 align=1
-        (i32.const record+12)
-       )
-      )
-     )
-     (then
-      (local.set $29
-       (call_indirect (type $0)
-        (i32.const record+12)
-        (i32.const 4)
-       )
-      )
-     )
+    (local.set $29
+     (i32.const record+12|taken)
     )
     (br $block)
    )
@@ -397,7 +382,7 @@
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

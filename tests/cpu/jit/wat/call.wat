@@ -208,11 +208,11 @@
            (if
             (i32.eqz
              (local.tee $41
-              (call_indirect (type $2)
+              (call_indirect (type $1)
                (local.get $38)
                (i32.const 8)
                (i32.const record+10)
-               (i32.const 37)
+               (i32.const 34)
               )
              )
             )
@@ -292,9 +292,9 @@
          )
          (then
           (drop
-           (call_indirect (type $0)
+           (call_indirect (type $2)
             (i32.const record+5)
-            (i32.const 6)
+            (i32.const 4)
            )
           )
           (br $block)
@@ -368,23 +368,8 @@
         (br $block)
        )
        (else
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+8)
-           )
-          )
-         )
-         (then
-          (local.set $29
-           (call_indirect (type $0)
-            (i32.const record+8)
-            (i32.const 5)
-           )
-          )
-         )
+        (local.set $29
+         (i32.const record+8|fall)
         )
         (br $block)
        )
@@ -421,7 +406,7 @@
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

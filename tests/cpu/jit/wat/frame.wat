@@ -157,7 +157,7 @@
            (local.get $40)
            (i32.const 16)
            (i32.const record+14)
-           (i32.const 36)
+           (i32.const 33)
           )
          )
         )
@@ -323,7 +323,7 @@
                (local.get $40)
                (i32.const 40)
                (i32.const record+17)
-               (i32.const 37)
+               (i32.const 34)
               )
              )
             )
@@ -490,9 +490,9 @@
          )
          (then
           (drop
-           (call_indirect (type $1)
+           (call_indirect (type $2)
             (i32.const record+12)
-            (i32.const 6)
+            (i32.const 4)
            )
           )
           (br $block1)
@@ -566,23 +566,8 @@
         (br $block1)
        )
        (else
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+15)
-           )
-          )
-         )
-         (then
-          (local.set $29
-           (call_indirect (type $1)
-            (i32.const record+15)
-            (i32.const 5)
-           )
-          )
-         )
+        (local.set $29
+         (i32.const record+15|fall)
         )
         (br $block1)
        )
@@ -627,7 +612,7 @@
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

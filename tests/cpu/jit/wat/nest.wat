@@ -178,23 +178,8 @@
         (local.set $26
          (local.get $38)
         )
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+9)
-           )
-          )
-         )
-         (then
-          (local.set $29
-           (call_indirect (type $1)
-            (i32.const record+9)
-            (i32.const 5)
-           )
-          )
-         )
+        (local.set $29
+         (i32.const record+9|fall)
         )
         (br $block)
        )
@@ -221,13 +206,13 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $2)
+     (call_indirect (type $1)
       (local.get $26)
       (local.get $22)
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )
@@ -526,23 +511,8 @@
            (br $label1)
           )
           (else
-           (@metadata.code.branch_hint "\00")
-           (if
-            (i32.eqz
-             (local.tee $29
-              (i32.load offset=28 align=1
-               (i32.const record+12)
-              )
-             )
-            )
-            (then
-             (local.set $29
-              (call_indirect (type $1)
-               (i32.const record+12)
-               (i32.const 5)
-              )
-             )
-            )
+           (local.set $29
+            (i32.const record+12|fall)
            )
            (br $block)
           )
@@ -576,13 +546,13 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $2)
+     (call_indirect (type $1)
       (local.get $26)
       (local.get $22)
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

@@ -180,7 +180,7 @@
             (br_if $block
              (i32.eqz
               (local.tee $36
-               (call_indirect (type $2)
+               (call_indirect (type $1)
                 (local.get $37)
                 (i32.const 8)
                 (i32.const record+6)
@@ -195,7 +195,7 @@
             )
             (@metadata.code.branch_hint "\00")
             (if
-             (call_indirect (type $0)
+             (call_indirect (type $2)
               (local.get $36)
               (i32.const 2)
              )
@@ -270,23 +270,8 @@
         (br $label)
        )
        (else
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+8)
-           )
-          )
-         )
-         (then
-          (local.set $29
-           (call_indirect (type $0)
-            (i32.const record+8)
-            (i32.const 5)
-           )
-          )
-         )
+        (local.set $29
+         (i32.const record+8|fall)
         )
         (br $block)
        )
@@ -315,7 +300,7 @@
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

@@ -128,7 +128,7 @@
          (local.get $23)
          (local.get $24)
          (local.get $25)
-         (i32.const 10)
+         (i32.const 7)
         )
        )
       )
@@ -138,7 +138,7 @@
         (i32.or
          (i32.ne
           (local.tee $32
-           (call_indirect (type $1)
+           (call_indirect (type $2)
             (i32.const record+9)
             (i32.const 3)
            )
@@ -278,23 +278,8 @@
         (br $label)
        )
        (else
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $29
-           (i32.load offset=28 align=1
-            (i32.const record+12)
-           )
-          )
-         )
-         (then
-          (local.set $29
-           (call_indirect (type $1)
-            (i32.const record+12)
-            (i32.const 5)
-           )
-          )
-         )
+        (local.set $29
+         (i32.const record+12|fall)
         )
         (br $block)
        )
@@ -331,7 +316,7 @@
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )

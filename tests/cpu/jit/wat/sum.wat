@@ -152,7 +152,7 @@
              (local.get $42)
              (i32.const 4)
              (i32.const record+7)
-             (i32.const 36)
+             (i32.const 33)
             )
            )
           )
@@ -327,45 +327,8 @@
          (local.set $26
           (local.get $45)
          )
-         (i64.store offset=pcpu+0xd8 align=1
-          (i32.const 0)
-          (i64.sub
-           (local.get $23)
-           (local.get $24)
-          )
-         )
-         (i64.store offset=pcpu+0xe0 align=1
-          (i32.const 0)
-          (local.get $23)
-         )
-         (i64.store offset=pcpu+0xe8 align=1
-          (i32.const 0)
-          (local.get $24)
-         )
-         (i32.store offset=pcpu+0xd0 align=1
-          (i32.const 0)
-          (i32.const 2)
-         )
-         (local.set $26
-          (i32.const 64)
-         )
-         (@metadata.code.branch_hint "\00")
-         (if
-          (i32.eqz
-           (local.tee $29
-            (i32.load offset=28 align=1
-             (i32.const record+10)
-            )
-           )
-          )
-          (then
-           (local.set $29
-            (call_indirect (type $2)
-             (i32.const record+10)
-             (i32.const 5)
-            )
-           )
-          )
+         (local.set $29
+          (i32.const record+10|fall)
          )
          (br $block)
         )
@@ -393,13 +356,13 @@
      (i32.const 64)
     )
     (then
-     (call_indirect (type $3)
+     (call_indirect (type $2)
       (local.get $26)
       (local.get $22)
       (local.get $23)
       (local.get $24)
       (local.get $25)
-      (i32.const 10)
+      (i32.const 7)
      )
     )
    )
