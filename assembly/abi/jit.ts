@@ -113,7 +113,8 @@ export const enum JitOff {
   bodyEnd = 0x2a000,
   module = 0x2a000, // 46 KiB: the finished module; while its function is written, what spans of blocks have to do with each other
   summaries = 0x2a000, // 62 x 512 B by block: accesses (cpu/jit/span_plan)
-  plainAtEnd = 0x2a004, // 8 B of each summary: what is known of XMM elements where it ends
+  plainAtEnd = 0x2a004, // 12 B of each summary: what is known of XMM elements where it ends
+  near = 0x2a1f0, // 16 B of each summary (cpu/jit/sse_flow)
   spansOut = 0x31c00, // 62 x 128 B by block: spans where it ends (cpu/jit/span_flow)
   spansIn = 0x33b00, // 62 x 128 B: what the ways to it that are written already have in common
   x87 = 0x35a00, // 320 B: x87 instructions of the region (cpu/jit/x87)
@@ -124,6 +125,8 @@ export const enum JitOff {
   handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   steady = 0x35b58, // u64, bit per block of loops that are only entered if DF is what it was when they were translated
   sseMode = 0x35b60, // u32 SseMode of the region
+  doubtLocal = 0x35b68, // u32, wasm local: 0 while what loops expect of XMM registers holds (cpu/jit/sse_flow)
+  doubtful = 0x35b6c, // u32, bits as NearOff has them: what only holds if that is 0, where code is being written
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
@@ -134,6 +137,8 @@ export const enum JitOff {
   lows = 0x3c788, // u16[16], locals of low elements that are kept apart from their XMM registers (cpu/jit/xmm)
   lows64 = 0x3c7a8, // u32, bit per register of which that is the f64
   lows32 = 0x3c7ac, // u32, the f32
+  copies = 0x3c7b0, // u16[16] by XMM register: those with the same number have the same low elements, where code is being written
+  copyCount = 0x3c7d0, // u32, the last of these numbers
   accesses = 0x3c800, // 64 x 16 B: accesses they are made of
   strides = 0x3c800, // 24 B each, where a loop begins (cpu/jit/strides)
   roots = 0x3cc00, // u8[16], by general register

@@ -3,12 +3,13 @@
  *  that come next, too.
  *
  *  A summary: accesses u8, 1 if blocks behind do not count u8, at 16 root of each register where the block ends u8[16], at 32 its
- *  distance i32[16], at 96 accesses of AccessOff's form. */
+ *  distance i32[16], at 96 accesses of AccessOff's form; the rest is about XMM registers (JitOff.plainAtEnd, near). */
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
 import { performAny } from "../perform";
 import { J, jget, jset } from "./buffer";
+import { Op } from "../opcodes.gen";
 import { Emit, Term, carryLevel, setCarryLevel } from "./emit";
 import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { local } from "./node";
@@ -17,7 +18,8 @@ import { CURRENT_SLOTS, beginPiece, cur, setCur, temp64 } from "./slots";
 import { mayHaveSpans } from "./span_runtime";
 import { AccessOff, MAX_ACCESSES, MAX_SPANS, Root, accessAt, addSpan, beginSpans, findRoot, freeHost, noteAccess, openSpans, spanAt, SpanOff } from "./spans";
 import { Sse, sseProperties } from "./sse";
-import { isX87 } from "./x87_pieces";
+import { STORED, x87Operand } from "./x87";
+import { isX87, opOf } from "./x87_pieces";
 
 /** Bytes between two accesses of a span at most, and from its first to its last: the longer a span, the more often it does not fit a page. */
 const GAP: i64 = 32;
@@ -25,7 +27,7 @@ const LONGEST: i64 = 512;
 /** Blocks behind a block that are looked at for what its spans will be wanted for. */
 const AHEAD: u32 = 3;
 
-export const enum SummaryOff { count = 0, stops = 1, roots = 16, distances = 32, accesses = 96, MAX = 26, SIZE = 512 }
+export const enum SummaryOff { count = 0, stops = 1, roots = 16, distances = 32, accesses = 96, MAX = 25, SIZE = 512 }
 @inline export function summaryOf(n: u32): usize { return J + JitOff.summaries + <usize>n * SummaryOff.SIZE; }
 
 /** What all blocks of the region access. */
@@ -89,7 +91,7 @@ function perform(u: usize, end: usize, summary: usize): bool {
     if (jget(JitOff.nodeCount) > 1400 || jget(JitOff.effectCount) > 800) stopped = true;
     else if (sse) performSse(u, sse);
     else if (isTemplate(u)) performAny<Emit, i32>(changetype<Emit>(J), u);
-    else if (isX87(u)) unknown(Gpr.rax); // FNSTSW
+    else if (isX87(u)) performX87(u);
     else stopped = true;
   }
   if (summary) for (let slot: u32 = 0; slot < <u32>Root.segBase; slot++) {
@@ -111,6 +113,12 @@ function perform(u: usize, end: usize, summary: usize): bool {
 }
 
 function unknown(slot: u32): void { setCur(slot, local(temp64())); }
+
+function performX87(u: usize): void {
+  const operand = x87Operand(u);
+  if (operand) noteAccess(changetype<Emit>(J).ea(u, false), operand & ~STORED, (operand & STORED) != 0);
+  if (opOf(u) == Op.fnstsw_ax) unknown(Gpr.rax);
+}
 
 function performSse(u: usize, p: u32): void {
   if (load<u8>(u, RecOff.flags) & RecFlag.mem) noteAccess(changetype<Emit>(J).ea(u, false), <i32>(p & Sse.SIZE), (p & Sse.STORE) != 0);

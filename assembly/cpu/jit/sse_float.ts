@@ -10,11 +10,12 @@ import { EffectOff, hostOf } from "./effect";
 import { Float } from "./simd";
 import { emitConversion } from "./sse_convert";
 import { leaveToHelperIf, regOf, rmOf } from "./sse_emit";
+import { findPlain } from "./sse_flow";
 import { isBounded } from "./sse_mode";
 import {
   beginExact, endExact, exponentOutside, head, leaveIfDenormal, leaveIfDisordered, leaveUnlessNear, leaveUnlessOrdered, lowV, lowW, notZero, outside, setLow, slotA, slotB, slotR, unsafe,
 } from "./sse_plain";
-import { askedBounds, boundsOf, isSafe, markLow, plainBounds, plainLow, resultBounds, rootBounds, worse } from "./sse_range";
+import { askedBounds, boundsOf, isSafe, markAsked, markLow, plainBounds, plainLow, resultBounds, rootBounds, worse } from "./sse_range";
 import { alternating, compare, extreme, horizontal, packedArithmetic, roots, roundAll, roundingOf } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
@@ -108,17 +109,18 @@ function arithmetic(u: usize, h: u32, op: i32, wide: bool): void {
 function boundsOfResult(u: usize, h: u32, op: i32, a: u32, b: u32, wide: bool): i64 {
   const n = regOf(u), m = rmOf(u), near = askedBounds(wide), one = !h && m == n;
   let x: i64 = 0, y: i64 = 0;
-  if (plainLow(n, wide)) x = boundsOf(n, wide);
+  if (findPlain(u, n, wide)) x = boundsOf(n, wide);
   else {
     leaveUnlessNear(u, a, wide);
+    markAsked(n, wide);
     x = near;
   }
   if (one) y = x;
-  else if (!h && plainLow(m, wide)) y = boundsOf(m, wide);
+  else if (!h && findPlain(u, m, wide)) y = boundsOf(m, wide);
   else {
     leaveUnlessNear(u, b, wide);
     y = near;
-    if (!h) markLow(m, wide, y);
+    if (!h) markAsked(m, wide);
   }
   for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
     if (one || !worse(op, x, y, wide)) {
@@ -128,7 +130,7 @@ function boundsOfResult(u: usize, h: u32, op: i32, a: u32, b: u32, wide: bool): 
     } else {
       leaveUnlessNear(u, b, wide);
       y = near;
-      if (!h) markLow(m, wide, y);
+      if (!h) markAsked(m, wide);
     }
   }
   if (op == Arith.div) {

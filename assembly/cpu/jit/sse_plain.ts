@@ -1,7 +1,7 @@
 /** What has to be asked of operands and results of floating-point SSE before WebAssembly's operation is the whole story, and what is known from
  *  asking before. */
 import { Wasm, WasmType, access, byte, hint, i32const, i64const, localGet, localSet } from "./buffer";
-import { Float, Simd, lane } from "./simd";
+import { Float, Simd, f32const, f64const, lane } from "./simd";
 import { getV, leaveInDoubt, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
 import { Doubt, isSettled } from "./sse_mode";
 import { asked, markLow, plainBounds, plainLow, unknown } from "./sse_range";
@@ -11,6 +11,7 @@ import { Scratch, getXmm, lowOf, notSettled, scratch } from "./xmm";
 
 @inline export function slotA(wide: bool): u32 { return scratch(wide ? Scratch.f64a : Scratch.f32a); }
 @inline export function slotB(wide: bool): u32 { return scratch(wide ? Scratch.f64b : Scratch.f32b); }
+@inline export function slotV(wide: bool): u32 { return scratch(wide ? Scratch.f64v : Scratch.f32v); }
 @inline export function slotR(wide: bool): u32 { return scratch(wide ? Scratch.f64r : Scratch.f32r); }
 
 /** [] -> [float]: the low element of V, of W. */
@@ -19,7 +20,8 @@ export function lowW(u: usize, h: u32, wide: bool): void {
   if (h) { localGet(h); access(wide ? Float.f64load : Float.f32load, 0); }
   else getLow(rmOf(u), wide);
 }
-function getLow(n: u32, wide: bool): void {
+/** [] -> [float]: of register `n`. */
+export function getLow(n: u32, wide: bool): void {
   const low = lowOf(n, wide);
   if (low) { localGet(low); return; }
   getXmm(n);
@@ -165,17 +167,38 @@ export function leaveUnlessOrdered(u: usize, h: u32, a: u32, b: u32, wide: bool)
   if (!h && !plainLow(m, wide)) markLow(m, wide, plainBounds(wide));
 }
 
-/** [] -> []: leaves, for a reason that counts, unless it is zero or within askedBounds. */
-export function leaveUnlessNear(u: usize, x: u32, wide: bool): void {
+/** [] -> [i32]: it is zero, or not within askedBounds. */
+function notNear(x: u32, wide: bool): void {
   const bias = wide ? 1023 : 127, unit = wide ? 1 << 21 : 1 << 24, far = asked(wide);
   head(x, wide);
   i32const(1);
   byte(Wasm.i32shl);
   outside((bias - far) * unit, (bias + far) * unit);
+}
+/** [] -> [i32]: it is not zero, or a NaN. Unlike notZero it needs no integer, which off the way would have to be kept for it. */
+function differsFromZero(x: u32, wide: bool): void {
+  localGet(x);
+  if (wide) f64const(0);
+  else f32const(0);
+  byte(wide ? Float.f64ne : Float.f32ne);
+}
+/** [] -> []: opens two arms for what is not within askedBounds. */
+export function ifFar(x: u32, wide: bool): void {
+  for (let i = 0; i < 2; i++) {
+    if (i) differsFromZero(x, wide);
+    else notNear(x, wide);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+  }
+}
+/** [] -> []: leaves, for a reason that counts, unless it is zero or within askedBounds. `extra`: as of leave(). */
+export function leaveUnlessNear(u: usize, x: u32, wide: bool, extra: u32 = 0): void {
+  notNear(x, wide);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  notZero(x, wide);
-  leaveInDoubt(u, Doubt.range, 1);
+  differsFromZero(x, wide);
+  leaveInDoubt(u, Doubt.range, extra + 1);
   byte(Wasm.end);
 }

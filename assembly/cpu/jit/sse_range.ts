@@ -21,22 +21,22 @@ const enum Far {
   ASKED32 = 40, // products of two and their sums, of three
 }
 
-function bounds(low: i32, unit: i32, high: i32): i64 { return <i64>(low & 0xffff) | <i64>(unit & 0xffff) << 16 | <i64>(high & 0xffff) << 32; }
-@inline function lowOf(x: i64): i32 { return <i32>(<i16>x); }
-@inline function unitOf(x: i64): i32 { return <i32>(<i16>(x >> 16)); }
-@inline function highOf(x: i64): i32 { return <i32>(<i16>(x >> 32)); }
+export function makeBounds(low: i32, unit: i32, high: i32): i64 { return <i64>(low & 0xffff) | <i64>(unit & 0xffff) << 16 | <i64>(high & 0xffff) << 32; }
+@inline export function lowOf(x: i64): i32 { return <i32>(<i16>x); }
+@inline export function unitOf(x: i64): i32 { return <i32>(<i16>(x >> 16)); }
+@inline export function highOf(x: i64): i32 { return <i32>(<i16>(x >> 32)); }
 
 @inline function digits(wide: bool): i32 { return wide ? 52 : 23; }
 export function asked(wide: bool): i32 { return wide ? Far.ASKED64 : Far.ASKED32; }
 /** Of an operand that was asked. */
 export function askedBounds(wide: bool): i64 {
   const far = asked(wide);
-  return bounds(-far, -far - digits(wide), far);
+  return makeBounds(-far, -far - digits(wide), far);
 }
 /** Of any normal number. */
-export function plainBounds(wide: bool): i64 { return wide ? bounds(-1022, -1074, 1024) : bounds(-126, -149, 128); }
+export function plainBounds(wide: bool): i64 { return wide ? makeBounds(-1022, -1074, 1024) : makeBounds(-126, -149, 128); }
 /** Of an integer below 2^size. */
-export function integerBounds(size: i32): i64 { return bounds(0, 0, size); }
+export function integerBounds(size: i32): i64 { return makeBounds(0, 0, size); }
 
 @inline function at(n: u32, wide: bool): usize { return J + JitOff.ranges + <usize>n * 12 + (wide ? 0 : 6); }
 /** Of the elements of register `n` that are known to be plain. */
@@ -50,28 +50,28 @@ export function setBounds(n: u32, wide: bool, x: i64): void {
 export function isSafe(x: i64, wide: bool): bool { return wide ? lowOf(x) >= -1021 && highOf(x) <= 1023 : lowOf(x) >= -125 && highOf(x) <= 127; }
 
 /** Bounds of both `x` and `y`. */
-export function union(x: i64, y: i64): i64 { return bounds(min(lowOf(x), lowOf(y)), min(unitOf(x), unitOf(y)), max(highOf(x), highOf(y))); }
+export function union(x: i64, y: i64): i64 { return makeBounds(min(lowOf(x), lowOf(y)), min(unitOf(x), unitOf(y)), max(highOf(x), highOf(y))); }
 
 /** Of results, rounded to nearest; a divisor is not zero. */
 export function resultBounds(op: i32, x: i64, y: i64, wide: bool): i64 {
   if (op <= Arith.sub) {
     const unit = min(unitOf(x), unitOf(y));
-    return bounds(unit, unit, max(highOf(x), highOf(y)) + 1);
+    return makeBounds(unit, unit, max(highOf(x), highOf(y)) + 1);
   }
   if (op == Arith.mul) {
     const low = lowOf(x) + lowOf(y);
-    return bounds(low, max(low - digits(wide), unitOf(x) + unitOf(y)), highOf(x) + highOf(y));
+    return makeBounds(low, max(low - digits(wide), unitOf(x) + unitOf(y)), highOf(x) + highOf(y));
   }
   const low = lowOf(x) - highOf(y);
-  return bounds(low, low - digits(wide), highOf(x) - lowOf(y));
+  return makeBounds(low, low - digits(wide), highOf(x) - lowOf(y));
 }
 export function rootBounds(x: i64, wide: bool): i64 {
   const low = lowOf(x) >> 1;
-  return bounds(low, low - digits(wide), (highOf(x) + 1) >> 1);
+  return makeBounds(low, low - digits(wide), (highOf(x) + 1) >> 1);
 }
 /** The same numbers in the other format; rounded to f32 only if isSafe says that these are normal there. */
 export function convertedBounds(x: i64, wide: bool): i64 {
-  return bounds(lowOf(x), wide ? unitOf(x) : max(unitOf(x), lowOf(x) - 23), highOf(x));
+  return makeBounds(lowOf(x), wide ? unitOf(x) : max(unitOf(x), lowOf(x) - 23), highOf(x));
 }
 
 /** Which of two operands to ask, if the result may be out of range: the one about which less is known. */
@@ -89,50 +89,95 @@ export function worse(op: i32, x: i64, y: i64, wide: bool): i32 {
 @inline export function plainAll(n: u32, wide: bool): bool { return wide ? (jget(JitOff.plain64) >> (n << 1) & 3) == 3 : (jget(JitOff.plain32) >> n & 0x10000) != 0; }
 /** The low element of `n` is within `x`, of the others nothing is known any more. */
 export function markLow(n: u32, wide: bool, x: i64): void {
+  jset(JitOff.doubtful, jget(JitOff.doubtful) & ~(wide ? 1 << n : 0x10000 << n));
   if (wide) jset(JitOff.plain64, (jget(JitOff.plain64) & ~(3 << (n << 1))) | 1 << (n << 1));
   else jset(JitOff.plain32, (jget(JitOff.plain32) & ~(0x10001 << n)) | 1 << n);
   setBounds(n, wide, x);
 }
 export function markAll(n: u32, wide: bool, x: i64): void {
+  jset(JitOff.doubtful, jget(JitOff.doubtful) & ~(wide ? 1 << n : 0x10000 << n));
   if (wide) jset(JitOff.plain64, jget(JitOff.plain64) | 3 << (n << 1));
   else jset(JitOff.plain32, jget(JitOff.plain32) | 0x10001 << n);
   setBounds(n, wide, x);
 }
 /** Nothing is known of register `n`'s elements any more. */
 export function unknown(n: u32): void {
+  const number = jget(JitOff.copyCount) + 1;
+  jset(JitOff.copyCount, number);
+  setNumber(n, number);
+  jset(JitOff.doubtful, jget(JitOff.doubtful) & ~(0x10001 << n));
   jset(JitOff.plain64, jget(JitOff.plain64) & ~(3 << (n << 1)));
   jset(JitOff.plain32, jget(JitOff.plain32) & ~(0x10001 << n));
 }
+@inline function numberOf(n: u32): u32 { return load<u16>(J + (<usize>n << 1), JitOff.copies); }
+@inline function setNumber(n: u32, number: u32): void { store<u16>(J + (<usize>n << 1), <u16>number, JitOff.copies); }
+/** A block begins, and nothing is known. */
+export function forgetRanges(): void {
+  jset(JitOff.plain64, 0);
+  jset(JitOff.plain32, 0);
+  jset(JitOff.doubtful, 0);
+  jset(JitOff.copyCount, 0);
+  for (let n: u32 = 0; n < 16; n++) unknown(n);
+}
+/** Register `n` was asked, and so all that are copies of it. */
+export function markAsked(n: u32, wide: bool): void {
+  for (let r: u32 = 0; r < 16; r++) if (numberOf(r) == numberOf(n)) markLow(r, wide, askedBounds(wide));
+}
+
 /** What is known of `from` is known of `to`; of its low f64 only if `low`. */
 export function learn(to: u32, from: u32, low: bool): void {
   const wide = jget(JitOff.plain64) >> (from << 1) & (low ? 1 : 3), narrow = low ? 0 : jget(JitOff.plain32) >> from & 0x10001;
+  const doubtful = jget(JitOff.doubtful) >> from & (low ? 1 : 0x10001);
   unknown(to);
   jset(JitOff.plain64, jget(JitOff.plain64) | wide << (to << 1));
   jset(JitOff.plain32, jget(JitOff.plain32) | narrow << to);
+  setNumber(to, numberOf(from));
+  jset(JitOff.doubtful, jget(JitOff.doubtful) | doubtful << to);
   setBounds(to, true, boundsOf(from, true));
   setBounds(to, false, boundsOf(from, false));
 }
 
-/* Known of low elements where block `n` ends, for a block that only it leads to: u16 each of f64, of those of them within askedBounds, of f32. */
+/* Known of low elements where block `n` ends, for a block that only it leads to: u16 each of f64, of those of them within askedBounds, of f32, of those
+ * within askedBounds, of f64 and f32 within productBounds. */
 @inline function endOf(n: u32): usize { return J + JitOff.plainAtEnd + <usize>n * 512; }
 
-function within(x: i64, wide: bool): bool { return union(x, askedBounds(wide)) == askedBounds(wide); }
+/** Of a product of two operands that were asked, or of a sum. */
+function productBounds(wide: bool): i64 {
+  const far = asked(wide) << 1;
+  return makeBounds(-far, -far - digits(wide), far + 1);
+}
+
+function within(x: i64, limit: i64): bool { return union(x, limit) == limit; }
+
+/** Registers whose low elements are known to be within askedBounds: f64, from bit 16 on f32. */
+export function nearBits(): u32 {
+  let near: u32 = 0;
+  for (let i: u32 = 0; i < 16; i++) {
+    if (plainLow(i, true) && within(boundsOf(i, true), askedBounds(true))) near |= 1 << i;
+    if (plainLow(i, false) && within(boundsOf(i, false), askedBounds(false))) near |= 0x10000 << i;
+  }
+  return near;
+}
 
 export function clearPlain(): void { for (let n: u32 = 0; n < 62; n++) store<u64>(endOf(n), 0); }
 export function rememberPlain(n: u32): void {
-  let low: u32 = 0, near: u32 = 0, near32: u32 = 0;
+  const near = nearBits();
+  let low: u32 = 0;
+  let products: u32 = 0;
   for (let i: u32 = 0; i < 16; i++) {
-    if (plainLow(i, true)) { low |= 1 << i; if (within(boundsOf(i, true), true)) near |= 1 << i; }
-    if (plainLow(i, false) && within(boundsOf(i, false), false)) near32 |= 1 << i;
+    if (plainLow(i, true)) low |= 1 << i;
+    if (plainLow(i, true) && within(boundsOf(i, true), productBounds(true))) products |= 1 << i;
+    if (plainLow(i, false) && within(boundsOf(i, false), productBounds(false))) products |= 0x10000 << i;
   }
-  store<u64>(endOf(n), <u64>low | <u64>near << 16 | <u64>(jget(JitOff.plain32) & 0xffff) << 32 | <u64>near32 << 48);
+  store<u32>(endOf(n), products, 8);
+  store<u64>(endOf(n), <u64>low | <u64>(near & 0xffff) << 16 | <u64>(jget(JitOff.plain32) & 0xffff) << 32 | <u64>(near >> 16) << 48);
 }
 export function recallPlain(n: u32): void {
-  const known = load<u64>(endOf(n));
+  const known = load<u64>(endOf(n)), products = load<u32>(endOf(n), 8);
   jset(JitOff.plain64, 0);
   jset(JitOff.plain32, 0);
   for (let i: u32 = 0; i < 16; i++) {
-    if (known >> i & 1) markLow(i, true, known >> (i + 16) & 1 ? askedBounds(true) : plainBounds(true));
-    if (known >> (i + 32) & 1) markLow(i, false, known >> (i + 48) & 1 ? askedBounds(false) : plainBounds(false));
+    if (known >> i & 1) markLow(i, true, known >> (i + 16) & 1 ? askedBounds(true) : products >> i & 1 ? productBounds(true) : plainBounds(true));
+    if (known >> (i + 32) & 1) markLow(i, false, known >> (i + 48) & 1 ? askedBounds(false) : products >> (i + 16) & 1 ? productBounds(false) : plainBounds(false));
   }
 }

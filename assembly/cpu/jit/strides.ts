@@ -206,16 +206,9 @@ export function openStrides(n: u32): void {
     rootValue(s);
     byte(Wasm.i32sub);
     localSet(load<u16>(s, StrideOff.addend));
-    if (!step) continue;
-    roundsOf(s, step);
-    const t = temp32();
-    localTee(t);
-    localGet(rounds);
-    localGet(t);
-    localGet(rounds);
-    byte(Wasm.i32lt_u);
-    byte(Wasm.select);
-    localSet(rounds);
+    if (!step || hasStep(step, k)) continue;
+    roundsOf(k, step);
+    least(rounds);
   }
   // limit := max(left - rounds * least, insns - 1), by way of memory: the host's compiler would compute it where it is used, in each round
   i32const(0);
@@ -235,13 +228,46 @@ export function openStrides(n: u32): void {
   localSet(limit);
 }
 
-/** [] -> [i32]: rounds in which stride `s` stays on its page, the next one included. */
-function roundsOf(s: usize, step: i32): void {
-  if (step > 0) i32const(PAGE - <i32>load<u16>(s, StrideOff.len));
-  // frames begin where a page of the host's memory would, so both addresses have the same low bits
-  localGet(load<u16>(s, StrideOff.host));
-  i32const(PAGE - 1);
-  byte(Wasm.i32and);
+/** Some stride before number `end` moves by `step`. */
+function hasStep(step: i32, end: u32): bool {
+  for (let k: u32 = 0; k < end; k++) if (load<i32>(strideAt(k), StrideOff.step) == step) return true;
+  return false;
+}
+
+/** [i32] -> []: local `to` becomes that if it is less. */
+function least(to: u32): void { choose(to, Wasm.i32lt_u); }
+
+/** [i32] -> []: local `to` becomes that if it is related to it so. */
+function choose(to: u32, relation: i32): void {
+  const t = temp32();
+  localTee(t);
+  localGet(to);
+  localGet(t);
+  localGet(to);
+  byte(relation);
+  byte(Wasm.select);
+  localSet(to);
+}
+
+/** [] -> [i32]: rounds in which strides from number `first` on that move by `step` stay on their pages, the next one included. */
+function roundsOf(first: u32, step: i32): void {
+  const count = jget(JitOff.strideCount), farthest = temp32();
+  for (let k = first; k < count; k++) {
+    const s = strideAt(k);
+    if (load<i32>(s, StrideOff.step) != step) continue;
+    // frames begin where a page of the host's memory would, so both addresses have the same low bits
+    localGet(load<u16>(s, StrideOff.host));
+    i32const(PAGE - 1);
+    byte(Wasm.i32and);
+    if (step > 0) {
+      i32const(load<u16>(s, StrideOff.len));
+      byte(Wasm.i32add);
+    }
+    if (k == first) localSet(farthest);
+    else choose(farthest, step > 0 ? Wasm.i32gt_u : Wasm.i32lt_u);
+  }
+  if (step > 0) i32const(PAGE);
+  localGet(farthest);
   if (step > 0) byte(Wasm.i32sub);
   i32const(step > 0 ? step : -step);
   byte(Wasm.i32div_u);

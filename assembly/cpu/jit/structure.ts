@@ -40,6 +40,7 @@ import { RawKind } from "./flags";
 import { ELSEWHERE, FALL, TAKEN } from "./handover";
 import { endOf, flagsLive, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
+import { checkNear, endNear, expectNear, openDoubt } from "./sse_flow";
 import { recallPlain, rememberPlain } from "./sse_range";
 import { beginXmm, forgetSse } from "./xmm";
 import { beginBlockX87, beginX87, endBlockX87, loadX87 } from "./x87";
@@ -110,6 +111,7 @@ function emitTree(n: u32): void {
       enterControl(Control.spill | n);
     }
   }
+  if (loop) openDoubt(n);
   const strides = loop ? findStrides(n) : 0;
   const checked = loop && checkOnWaysBack(n);
   if (strides) beginStrides(n);
@@ -220,6 +222,7 @@ function goOn(n: u32, to: u32, early: bool = false): void {
   const b = blockOf(n), d = blockOf(to);
   if (loopOf(n) != loopOf(to)) save(changing(n));
   bringSpans(n, to, early);
+  checkNear(n, to, early);
   if (!(load<u8>(d, JitBlock.carry) & JitCarry.brought)) store<u8>(d, min(load<u8>(d, JitBlock.carry), load<u8>(b, JitBlock.carryOut)), JitBlock.carry);
   const forward = load<u8>(d, JitBlock.rpo) > load<u8>(b, JitBlock.rpo);
   if (!forward) goBack(n, to);
@@ -361,6 +364,7 @@ function emitBlock(n: u32): void {
   localSet(Local.left);
   const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
   if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
+  expectNear(n);
   jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
   if (strides) moveStrides();
   jset(JitOff.strideCount, 0);
@@ -410,6 +414,7 @@ function emitTail(n: u32, b: usize): void {
   useAll();
   emitEffects();
   rememberPlain(n);
+  endNear(n);
   rememberKind(b, live);
   forgetDeferred();
   settle(live);
@@ -455,6 +460,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   useAll();
   emitEffects();
   rememberPlain(n);
+  endNear(n);
   const node = <i32>jget(JitOff.termNode);
   if (term == Term.cond) {
     const c = temp32();

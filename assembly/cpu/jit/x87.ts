@@ -5,7 +5,7 @@
  *
  *  What hardware keeps for a handler (FIP, FDP) and C1 are locals too, which nobody computes unless the region is left. */
 import { JitBlock } from "../../abi/jit";
-import { RecOff } from "../../abi/record";
+import { RecFlag, RecOff } from "../../abi/record";
 import { Handler } from "../handler";
 import { PcpuOff } from "../../abi/layout";
 import { Group, Op } from "../opcodes.gen";
@@ -14,7 +14,9 @@ import { J, Wasm, WasmType, access, byte, call, i32const, jget, jset, localGet, 
 import { Import } from "./imports";
 import { blockOf, succ } from "./graph";
 import { fresh } from "./slots";
-import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned } from "./x87_pieces";
+import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned, widthOf } from "./x87_pieces";
+import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf } from "./x87_forms";
+import { chooseX87Bounds, forgetBounds } from "./x87_range";
 import { Hand, Held, Rounded, State, heldAs, stateNow } from "./x87_runtime";
 
 export function noX87(): void {
@@ -32,11 +34,25 @@ export function takesX87(u: usize, head: usize): bool {
   return true;
 }
 
+/** Bytes of the memory operand of x87 record `u`, + STORED if it is written, if code of this region looks for them as for any; else 0. */
+export function x87Operand(u: usize): i32 {
+  const flags = <i32>load<u8>(u, RecOff.flags), form = formOf(opOf(u)), argument = argumentOf(form);
+  if (!jget(X.on) || !(flags & RecFlag.mem) || flags & RecFlag.seg || load<u64>(u, RecOff.mask) == 0xffff) return 0;
+  switch (actOf(form)) {
+    case Act.memory: return widthOf(argument >> ARGUMENT_BITS);
+    case Act.load: return widthOf(argument);
+    case Act.store: return widthOf(argument & ~CHOP) | STORED;
+    default: return 0;
+  }
+}
+export const STORED: i32 = 16;
+
 export function beginX87(): void {
   jset(X.control, 0);
   if (!jget(X.on)) return;
   memory.fill(J + X.wanted, 0, 128);
   for (let n: usize = 0; n < 64; n++) store<u16>(J + (n << 1), <u16>UNKNOWN, X.out);
+  chooseX87Bounds();
   if (jget(X.on) == Held.doubles) for (let i: u32 = 0; i <= <u32>L.s; i++) fresh(<u8>F.TYPE);
   jset(X.base, fresh(<u8>F.TYPE_I64) - L.ip);
   fresh(<u8>F.TYPE_I64);
@@ -52,6 +68,7 @@ export function beginBlockX87(n: u32, from: i32): void {
   jset(X.changed, 0);
   jset(X.rounded, UNKNOWN_ROUNDING);
   jset(X.control, 0);
+  forgetBounds();
 }
 
 export function endBlockX87(n: u32): void {
@@ -120,4 +137,5 @@ export function afterColdX87(u: usize): void {
     if (op == Op.fldcw && jget(X.on) == Held.doubles) jset(X.control, jget(X.control) ^ 1);
   }
   jset(X.state, 0);
+  forgetBounds();
 }

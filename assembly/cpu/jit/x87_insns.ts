@@ -4,16 +4,19 @@ import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Fsw } from "../helpers/x87_state";
 import { PCPU } from "../pcpu";
+import { Arith } from "../semantics/ieee";
 import { J, Wasm, access, byte, i32const, jget, jset, localGet, localSet, loadWord } from "./buffer";
 import { emitCond } from "./values";
 import { emitEffects } from "./codegen";
 import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
+import { askedBounds, highOf, integerBounds, isSafe, plainBounds, resultBounds, rootBounds, union, worse } from "./sse_range";
 import { callX87 } from "./x87_calls";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
-import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, opOf, openIf, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
+import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, nearOr, opOf, openIf, operandBounds, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
 import { translateExtended } from "./x87_extended";
+import { registerBounds, setRegisterBounds } from "./x87_range";
 import { Held, Rounded, State } from "./x87_runtime";
 
 /** True if the record was translated; else it is a cold one like any other. */
@@ -55,25 +58,65 @@ function withMemory(u: usize, kind: i32, format: i32, n: i32): bool {
   if (!ready(u, 0, true)) return false;
   const lin = readOperand(u, format);
   if (kind == Kind.com || kind == Kind.comp) conditions(u, st(0), L.t, n);
-  else operate(u, kind, st(0), L.t, 0);
+  else operate(u, kind, st(0), L.t, 0, operandBounds(format));
   pointer(lin);
   return true;
 }
 
 function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
   if (!ready(u, to | from, true)) return false;
-  operate(u, kind, st(to), st(from), n);
+  operate(u, kind, st(to), st(from), n, registerBounds(st(from)));
   return true;
 }
 
-/** Register `to` := `to` op local `from`, or the reverse. */
-function operate(u: usize, kind: i32, to: u32, from: u32, n: i32): void {
+/** What sse_range calls the operation. */
+@inline function arithOf(kind: i32): i32 { return kind == Kind.add ? Arith.add : kind == Kind.mul ? Arith.mul : kind >= Kind.div ? Arith.div : Arith.sub; }
+
+/** [] -> []: the interpreter performs `u` unless operands `left` and `right`, within `x` and `y`, are such that the result is in range, as the bounds
+ *  returned say. */
+function boundsOfResult(u: usize, op: i32, left: u32, right: u32, x: i64, y: i64): i64 {
+  const near = askedBounds(true);
+  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, true), true); i++) {
+    const second = left != right && worse(op, x, y, true), k = second ? right : left;
+    nearOr(k, u);
+    if (k < 8) setRegisterBounds(k, near);
+    if (second || left == right) y = near;
+    if (!second) x = near;
+  }
+  if (op == Arith.div) {
+    localGet(localOf(right));
+    f64const(0);
+    byte(F.f64eq);
+    interpretIf(u);
+  }
+  return resultBounds(op, x, y, true);
+}
+
+/** Register `to` := `to` op local `from`, which is within `y`, or the reverse. */
+function operate(u: usize, kind: i32, to: u32, from: u32, n: i32, y: i64): void {
   const reversed = kind == Kind.subr || kind == Kind.divr, left = reversed ? from : to, right = reversed ? to : from;
   const op = kind == Kind.add ? F.f64add : kind == Kind.mul ? F.f64mul : kind >= Kind.div ? F.f64div : F.f64sub;
   localGet(localOf(left));
   localGet(localOf(right));
   byte(op);
   localSet(localOf(L.s));
+  let z = plainBounds(true);
+  if (jget(X.bounded)) z = boundsOfResult(u, arithOf(kind), left, right, reversed ? y : registerBounds(to), reversed ? registerBounds(to) : y);
+  else rangeOfResult(u, kind, left, right);
+  copy(left, L.a);
+  localGet(localOf(right));
+  if (op == F.f64sub) byte(F.f64neg);
+  localSet(localOf(L.b));
+  localGet(localOf(L.s));
+  setRegister(to);
+  setRegisterBounds(to, z);
+  rounded(kind == Kind.mul ? Rounded.product : kind >= Kind.div ? Rounded.quotient : Rounded.sum);
+  pops(n);
+  done(u);
+}
+
+/** [] -> []: the interpreter performs `u` unless the result in L.s is in range. */
+function rangeOfResult(u: usize, kind: i32, left: u32, right: u32): void {
   localGet(localOf(L.s));
   byte(F.i64reinterpret);
   abnormal(2); // the least normal double may be one too small rounded up
@@ -92,15 +135,6 @@ function operate(u: usize, kind: i32, to: u32, from: u32, n: i32): void {
     byte(Wasm.end);
   } else if (kind >= Kind.div) zeroOr(left, u, 1);
   byte(Wasm.end);
-  copy(left, L.a);
-  localGet(localOf(right));
-  if (op == F.f64sub) byte(F.f64neg);
-  localSet(localOf(L.b));
-  localGet(localOf(L.s));
-  setRegister(to);
-  rounded(kind == Kind.mul ? Rounded.product : kind >= Kind.div ? Rounded.quotient : Rounded.sum);
-  pops(n);
-  done(u);
 }
 
 function unary(u: usize, op: i32, how: u32): bool {
@@ -121,6 +155,8 @@ function unary(u: usize, op: i32, how: u32): bool {
     localGet(localOf(L.s));
   }
   setRegister(k);
+  if (how == <u32>Rounded.root) setRegisterBounds(k, rootBounds(registerBounds(k), true));
+  else if (how == <u32>Rounded.integer) setRegisterBounds(k, integerBounds(max(highOf(registerBounds(k)), 0)));
   rounded(how);
   done(u);
   return true;
@@ -134,6 +170,7 @@ function loadMemory(u: usize, format: i32): bool {
   push();
   localGet(localOf(L.t));
   setRegister(st(0));
+  setRegisterBounds(st(0), operandBounds(format));
   rounded(Rounded.not);
   done(u);
   return true;
@@ -144,6 +181,7 @@ function loadConstant(u: usize, bits: i64): bool {
   push();
   f64const(bits);
   setRegister(st(0));
+  setRegisterBounds(st(0), integerBounds(1));
   rounded(Rounded.not);
   done(u);
   return true;
@@ -159,6 +197,7 @@ function loadRegister(u: usize): bool {
   push();
   localGet(localOf(from));
   setRegister(st(0));
+  setRegisterBounds(st(0), registerBounds(from));
   rounded(Rounded.not);
   done(u);
   return true;
@@ -216,6 +255,7 @@ function storeRegister(u: usize, n: i32): bool {
   if (to != st(0)) {
     localGet(localOf(st(0)));
     setRegister(to);
+    setRegisterBounds(to, registerBounds(st(0)));
   }
   const now = state() | (1 << to), after = n ? turned(now, n) : now;
   if (after != state()) setState(after);
@@ -233,6 +273,9 @@ function exchange(u: usize): bool {
     setRegister(a);
     localGet(localOf(L.t));
     setRegister(b);
+    const x = registerBounds(a);
+    setRegisterBounds(a, registerBounds(b));
+    setRegisterBounds(b, x);
   }
   rounded(Rounded.not);
   done(u);
@@ -309,6 +352,7 @@ function moveIf(u: usize, cc: i32): bool {
   emitCond(c);
   byte(Wasm.select);
   setRegister(to);
+  setRegisterBounds(to, union(registerBounds(to), registerBounds(from)));
   done(u);
   return true;
 }

@@ -10,12 +10,18 @@ import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, 
 import { emitEffects } from "./codegen";
 import { hitHost, missHost, probe } from "./addresses";
 import { leave } from "./leaving";
+import { Host } from "./effect";
 import { Emit } from "./emit";
 import { Import } from "./imports";
+import { emit64 } from "./values";
 import { blockOf, headOf } from "./graph";
 import { Local, temp32, temp64, unsettled } from "./slots";
 import { loadMissing } from "./residents";
 import { nextPiece } from "./pieces";
+import { spanHost } from "./spans";
+import { Doubt } from "./sse_mode";
+import { asked, askedBounds, convertedBounds, integerBounds, plainBounds } from "./sse_range";
+import { forgetBounds } from "./x87_range";
 import { Hand, Held, Rounded, State } from "./x87_runtime";
 
 /** Words at JitOff.x87. */
@@ -30,6 +36,8 @@ export const enum X {
   asked = JitOff.x87 + 28, // 1: `on` is what it will be
   wanted = JitOff.x87 + 32, // u16[64], state each block expects
   out = JitOff.x87 + 160, // u16[64], state at the end of each block
+  bounds = JitOff.x87 + 288, // 8 x 4 B, how large registers can be (cpu/jit/x87_range)
+  bounded = 0x35b64, // u32, 1: operands far from 1 leave
 }
 export const UNKNOWN: u32 = 1;
 export const UNKNOWN_ROUNDING: u32 = 0xff;
@@ -158,6 +166,7 @@ export function activate(u: usize): void {
   setLocal(L.changed, 0);
   setLocal(L.rounded, Rounded.same);
   if (known == UNKNOWN) byte(Wasm.end);
+  forgetBounds();
   jset(X.state, want);
   jset(X.changed, 0);
   jset(X.rounded, UNKNOWN_ROUNDING);
@@ -247,6 +256,32 @@ export function abnormal(least: i64): void {
   byte(Wasm.i64ge_u);
 }
 
+/** [] -> []: the interpreter performs record `u`, for a reason that counts, unless local `n` is zero or within askedBounds. */
+export function nearOr(n: u32, u: usize): void {
+  localGet(localOf(n));
+  byte(F.i64reinterpret);
+  i64const(1);
+  byte(Wasm.i64shl);
+  i64const(32);
+  byte(Wasm.i64shr_u);
+  byte(Wasm.i32wrap);
+  i32const((1023 - asked(true)) << 21);
+  byte(Wasm.i32sub);
+  i32const(asked(true) << 22);
+  byte(Wasm.i32ge_u);
+  openIf();
+  localGet(localOf(n));
+  f64const(0);
+  byte(F.f64ne);
+  openIf();
+  i32const(<i32>(u + Doubt.range));
+  call(Import.doubt);
+  localSet(Local.result);
+  leave(2);
+  byte(Wasm.end);
+  byte(Wasm.end);
+}
+
 export function abnormalSingle(least: i32): void {
   i32const(1);
   byte(Wasm.i32shl);
@@ -285,9 +320,33 @@ export function pointer(lin: u32): void {
 
 export function widthOf(format: i32): i32 { return format == Format.int16 ? 2 : format == Format.double || format == Format.int64 ? 8 : 4; }
 
+/** [] -> []: the operand at node `a` is in a span: its host address as effects name it; 0 if it is in none. `begin` was called. */
+export function spanOperand(u: usize, a: i32, w: i32, write: bool): u32 {
+  const host = spanHost(a, w, write, u);
+  if (host) emitEffects(); // it may be looked up here
+  return host;
+}
+/** [] -> [i32]: that address, without its displacement. */
+export function spanBase(host: u32): void { localGet(host & Host.local); }
+/** [] -> []: linear address `a` to a local, for `pointer`. */
+export function linear(a: i32): u32 {
+  const lin = temp64();
+  emit64(a);
+  localSet(lin);
+  return lin;
+}
+
 /** [] -> []: where `w` bytes to read are, to local `h`. Returns what `pointer` takes. */
 export function hostOperand(u: usize, w: i32, h: u32): u32 {
-  const lin = probe(address(u), w, false);
+  const a = address(u), host = spanOperand(u, a, w, false);
+  if (host) {
+    spanBase(host);
+    i32const(host >> Host.DISPLACEMENT);
+    byte(Wasm.i32add);
+    localSet(h);
+    return linear(a);
+  }
+  const lin = probe(a, w, false);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
@@ -300,6 +359,17 @@ export function hostOperand(u: usize, w: i32, h: u32): u32 {
   return lin;
 }
 
+/** Bounds of a memory operand that was read. */
+export function operandBounds(format: i32): i64 {
+  switch (format) {
+    case Format.double: return jget(X.bounded) ? askedBounds(true) : plainBounds(true);
+    case Format.single: return convertedBounds(plainBounds(false), true);
+    case Format.int16: return integerBounds(15);
+    case Format.int32: return integerBounds(31);
+    default: return integerBounds(53);
+  }
+}
+
 /** [] -> []: the memory operand to local L.t. Returns what `pointer` takes, once nothing can leave any more. */
 export function readOperand(u: usize, format: i32): u32 {
   const h = temp32(), lin = hostOperand(u, widthOf(format), h);
@@ -308,6 +378,10 @@ export function readOperand(u: usize, format: i32): u32 {
     case Format.double:
       access(F.f64load, 0);
       localSet(localOf(L.t));
+      if (jget(X.bounded)) {
+        nearOr(L.t, u);
+        break;
+      }
       localGet(h);
       access(Wasm.i64load, 0);
       abnormal(1);
@@ -352,7 +426,17 @@ export function readOperand(u: usize, format: i32): u32 {
 /** [] -> []: wasm local `value` to the memory operand; then `n` pops, C1 as `how`. */
 export function writeOperand(u: usize, w: i32, value: u32, op: i32, n: i32, how: u32): void {
   const h = temp32(), after = n ? turned(state(), n) : state();
-  const lin = probe(address(u), w, true);
+  const a = address(u), host = spanOperand(u, a, w, true);
+  if (host) {
+    spanBase(host);
+    localGet(value);
+    access(op, host >> Host.DISPLACEMENT);
+    stored(u, linear(a), after, how);
+    jset(X.state, after);
+    jset(X.rounded, how);
+    return;
+  }
+  const lin = probe(a, w, true);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);

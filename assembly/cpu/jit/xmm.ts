@@ -12,8 +12,9 @@ import { J, Wasm, access, byte, giveUp, i32const, jget, jset, loadWord, localGet
 import { Float, Simd, VectorType, lane, simdAccess, vector } from "./simd";
 import { fresh } from "./slots";
 import { chooseApart } from "./sse_apart";
+import { followNear } from "./sse_flow";
 import { chooseSseMode } from "./sse_mode";
-import { clearPlain } from "./sse_range";
+import { clearPlain, forgetRanges } from "./sse_range";
 
 /** Locals for what does not outlive an instruction. */
 export const enum Scratch { f64a = 17, f64b = 18, f64r = 19, f32a = 20, f32b = 21, f32r = 22, a = 23, b = 24, r = 25, m = 26, long = 27, f64v = 28, f32v = 29, END = 30 }
@@ -88,6 +89,7 @@ export function beginXmm(): void {
   clearPlain();
   chooseSseMode();
   chooseApart();
+  followNear();
   const used = jget(JitOff.xmmUsed);
   for (let n: u32 = 0; n < 16; n++) {
     if (used >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>VectorType.v128), JitOff.xmmLocals);
@@ -99,8 +101,7 @@ export function beginXmm(): void {
 /** Nothing is known: a block begins, or a cold instruction was performed. */
 export function forgetSse(): void {
   jset(JitOff.sseKnown, 0);
-  jset(JitOff.plain64, 0);
-  jset(JitOff.plain32, 0);
+  forgetRanges();
 }
 
 /** [] -> []: from the pCPU block. */

@@ -186,17 +186,23 @@
         )
        )
       )
+      (local.set $36
+       (i32.add
+        (i32.and
+         (local.get $38)
+         (i32.const 4095)
+        )
+        (i32.const 4)
+       )
+      )
       (local.set $41
        (select
-        (local.tee $36
+        (local.tee $37
          (i32.add
           (i32.div_u
            (i32.sub
-            (i32.const 4092)
-            (i32.and
-             (local.get $38)
-             (i32.const 4095)
-            )
+            (i32.const 4096)
+            (local.get $36)
            )
            (i32.const 4)
           )
@@ -205,7 +211,7 @@
         )
         (local.get $41)
         (i32.lt_u
-         (local.get $36)
+         (local.get $37)
          (local.get $41)
         )
        )
