@@ -14,9 +14,12 @@ export const enum UnpackOff {
   /* The x86 filter between two calls. */
   mask = 52, // u32
   previous = 56, // u32, where the last candidate was; from the start on, so the first one of all follows -1
+  runs = 60, // u32, entries of zeroRuns
   crc32 = 64, // u32[8][256], for eight bytes a step
   crc64 = crc32 + 8 * 256 * 4, // u64[4][256], for four
   models = crc64 + 4 * 256 * 8, // see Model
+  zeroRuns = 0xb800, // u32[MOST_RUNS][2], addresses between which the output is zero and has never been touched, ascending
+  MOST_RUNS = 256,
   window = 0xc000, // packed bytes: an LZMA2 chunk at most, and what a damaged one makes the decoder read behind its end
   WINDOW_SIZE = 0x10000,
   SIZE = 0x1d000,

@@ -3,6 +3,7 @@
 import { UnpackOff } from "../abi/unpack";
 
 const CRC32_POLYNOMIAL: u32 = 0xedb88320;
+const X8: u32 = 0x800000;
 const CRC64_POLYNOMIAL: u64 = 0xc96c5795d7870f42;
 
 /** Makes the tables. */
@@ -46,6 +47,24 @@ export function crc32(work: usize, at: usize, length: u32, crc: u32): u32 {
   }
   for (; length > 0; length--, at++) crc = (crc >>> 8) ^ load<u32>(tables + (((crc ^ load<u8>(at)) & 0xff) << 2));
   return ~crc;
+}
+
+/** crc32() over `length` bytes of zeros. The register is a polynomial over GF(2), which each of their bits multiplies by x: together by
+ *  x^(8 * length), found by squaring. */
+export function crc32Zeros(length: u32, crc: u32): u32 {
+  let register = ~crc;
+  for (let power: u32 = X8; length > 0; length >>>= 1, power = product(power, power)) if (length & 1) register = product(register, power);
+  return ~register;
+}
+
+/** Of two polynomials modulo CRC32's. The coefficient of x^0 is the highest bit. */
+function product(a: u32, b: u32): u32 {
+  let sum: u32 = 0;
+  for (; a != 0; a <<= 1) {
+    sum ^= b & (0 - (a >>> 31));
+    b = (b >>> 1) ^ (CRC32_POLYNOMIAL & (0 - (b & 1)));
+  }
+  return sum;
 }
 
 export function crc64(work: usize, at: usize, length: u32, crc: u64): u64 {

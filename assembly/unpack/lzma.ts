@@ -1,5 +1,6 @@
 /** The LZMA decoder (Igor Pavlov's "LZMA specification"): a range decoder over adaptive bit probabilities, sliding-window matches, 12
- *  states. The window is the output itself, so nothing is copied twice.
+ *  states. The window is the output itself, so nothing is copied twice. It is zero to begin with, and what repeats zeros writes nothing: a
+ *  host's first touch of a page costs more than unpacking it, and half of a kernel's pages hold nothing else.
  *
  *  A bit: p is the probability, in 1/2048, that it is 0; `range` is split in that ratio, `code` says where the encoder went, and p moves by
  *  1/32 of what is left. That is written out at each place, because range and code must stay in registers and a function has one
@@ -9,6 +10,12 @@ import { Model, UnpackOff, Unpacked } from "../abi/unpack";
 const TOP: u32 = 0x1000000;
 const EVEN: u16 = 1024;
 const END_MARKER: u32 = 0xffffffff;
+/** Shorter matches are copied without a look at what. */
+const LONG: u32 = 16;
+/** Shorter runs of zeros are not worth a note: they have no page to themselves. */
+const RUN: usize = 0x2000;
+/** Bytes of a noted run's beginning that the branch filter may still change. */
+const MARGIN: usize = 8;
 
 /** Everything as at the start, for properties that are set. */
 export function lzmaReset(work: usize): void {
@@ -41,6 +48,7 @@ export function lzmaDecode(work: usize, stop: usize, base: usize, size: u32): Un
   const lc = load<u32>(work, UnpackOff.lc);
   const lpMask = load<u32>(work, UnpackOff.lpMask);
   const pbMask = load<u32>(work, UnpackOff.pbMask);
+  let zerosFrom: usize = 0, zerosEnd: usize = 0; // before here, if `zerosEnd` is `out`
   let why = Unpacked.all;
   let p: u32, bound: u32, node: u32, at: usize;
   let isZero: bool;
@@ -53,7 +61,12 @@ export function lzmaDecode(work: usize, stop: usize, base: usize, size: u32): Un
         break;
       }
       const part = min(length, size);
-      copyMatch(out, rep0 + 1, part);
+      if (zerosEnd == out && zerosFrom + rep0 < out) zerosEnd = out + part;
+      else if (part >= LONG && rep0 < LONG && areZeros(out - 1 - rep0, rep0 + 1)) {
+        noteZeros(work, zerosFrom, zerosEnd);
+        zerosFrom = out - 1 - rep0;
+        zerosEnd = out + part;
+      } else copyMatch(out, rep0 + 1, part);
       out += part;
       size -= part;
       length -= part;
@@ -342,6 +355,7 @@ export function lzmaDecode(work: usize, stop: usize, base: usize, size: u32): Un
       break;
     }
   }
+  noteZeros(work, zerosFrom, zerosEnd);
   if (range < TOP) {
     range <<= 8;
     code = (code << 8) | load<u8>(input++);
@@ -370,4 +384,21 @@ function copyMatch(out: usize, distance: u32, length: u32): void {
     for (; length >= 8; length -= 8, out += 8, from += 8) store<u64>(out, load<u64>(from));
   }
   for (; length > 0; length--) store<u8>(out++, load<u8>(from++));
+}
+
+function areZeros(at: usize, length: u32): bool {
+  for (; length > 0; length--) if (load<u8>(at++)) return false;
+  return true;
+}
+
+/** Nothing has been written from `from` up to `end`: it goes on a run that ended where it begins, or is another one. */
+function noteZeros(work: usize, from: usize, end: usize): void {
+  const count = load<u32>(work, UnpackOff.runs), next = work + (<usize>count << 3), last = load<u32>(next, UnpackOff.zeroRuns - 4);
+  if (count > 0 && last >= <u32>from) {
+    store<u32>(next, max(<u32>end, last), UnpackOff.zeroRuns - 4);
+  } else if (end - from >= RUN && count < <u32>UnpackOff.MOST_RUNS) {
+    store<u32>(next, <u32>(from + MARGIN), UnpackOff.zeroRuns);
+    store<u32>(next, <u32>end, UnpackOff.zeroRuns + 4);
+    store<u32>(work, count + 1, UnpackOff.runs);
+  }
 }

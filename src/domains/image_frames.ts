@@ -2,7 +2,7 @@
  *  written once and never copied. They are the hypervisor's until then; with them the unpacker's working memory. */
 import { FrameType } from "../../assembly/abi/layout";
 import { UnpackOff } from "../../assembly/abi/unpack";
-import { allocRun, freeFrames, giveFrame } from "../machine/frames";
+import { allocRun, freeFrames, giveFrame, markUnused } from "../machine/frames";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import type { Room } from "./unpacker";
 
@@ -40,7 +40,7 @@ export class ImageFrames implements Room {
     return this.start + this.size;
   }
 
-  /** Makes the frames with `count` of the image's pages, all of which have been written, the domain's: their mfns. */
+  /** Makes the frames with `count` of the image's pages the domain's: their mfns. */
   give(page: number, count: number, domid: number): number[] {
     const mfns: number[] = [];
     for (let n = page; n < page + count; n++) {
@@ -55,8 +55,18 @@ export class ImageFrames implements Room {
   /** Returns what has not been given away; lowest frames will be used first again. */
   release(): void {
     const mfns: number[] = [];
+    for (const [from, to] of this.zeroPages()) for (let n = from; n < to; n++) if (this.held[n]) markUnused(this.mem, this.first + n);
     for (let n = this.held.length - 1; n >= 0; n--) if (this.held[n]) mfns.push(this.first + n);
     freeFrames(this.mem, mfns);
     this.held.fill(0);
+  }
+
+  /** Pages that the unpacker has left as they were: whoever gets them next need not clear them. */
+  private *zeroPages(): Generator<readonly [from: number, to: number]> {
+    if (!this.held[this.pages]) return;
+    const runs = this.mem.u32.subarray((this.work + UnpackOff.zeroRuns) >>> 2);
+    for (let n = 0; n < this.mem.get32(this.work + UnpackOff.runs); n++) {
+      yield [Math.ceil((runs[2 * n] - this.start) / PAGE_SIZE), Math.floor((runs[2 * n + 1] - this.start) / PAGE_SIZE)];
+    }
   }
 }

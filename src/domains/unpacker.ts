@@ -8,7 +8,7 @@ export interface Room {
   readonly memory: WebAssembly.Memory;
   /** Address of UnpackOff.SIZE bytes. */
   readonly work: number;
-  /** Address of the output. */
+  /** Address of the output, all zeros. */
   readonly start: number;
   /** Bytes that fit. */
   readonly size: number;
@@ -42,6 +42,7 @@ export class OwnRoom implements Room {
 interface UnpackExports {
   prepareChecks(work: number): void;
   crc32(work: number, at: number, length: number, crc: number): number;
+  crc32Zeros(length: number, crc: number): number;
   crc64(work: number, at: number, length: number, crc: bigint): bigint;
   lzmaReset(work: number): void;
   lzmaDecode(work: number, stop: number, base: number, size: number): Unpacked;
@@ -54,6 +55,7 @@ export class Unpacker {
     readonly exports: UnpackExports,
   ) {
     exports.prepareChecks(room.work);
+    this.set(UnpackOff.runs, 0);
   }
 
   static async create(room: Room): Promise<Unpacker> {
@@ -85,10 +87,12 @@ export class Unpacker {
     return crc >>> 0;
   }
 
-  /* Of the output, from `first` up to `end`. */
+  /* Of the output, from `first` up to `end`. Its runs of zeros were never written to, and are not looked at. */
   outputCrc32(first: number, end: number): number {
     let crc = 0;
-    for (let at = first; at < end; at += PIECE) crc = this.exports.crc32(this.room.work, this.room.start + at, Math.min(PIECE, end - at), crc);
+    for (const [from, to, zeros] of this.pieces(first, end)) {
+      crc = zeros ? this.exports.crc32Zeros(to - from, crc) : this.exports.crc32(this.room.work, this.room.start + from, to - from, crc);
+    }
     return crc >>> 0;
   }
   outputCrc64(first: number, end: number): bigint {
@@ -99,7 +103,24 @@ export class Unpacker {
   unfilterX86(first: number, end: number, position: number): void {
     const { start, work } = this.room;
     const length = end - first;
-    for (let at = 0; at < length; ) at = this.exports.unfilterX86(work, start + first, length, position, at, Math.min(at + PIECE, length)) >>> 0;
+    let at = 0;
+    for (const [from, to, zeros] of this.pieces(first, end)) {
+      at = Math.max(at, from - first); // a converted operand may end behind its piece
+      if (!zeros) at = this.exports.unfilterX86(work, start + first, length, position, at, to - first) >>> 0;
+    }
+  }
+
+  /** What the unpacker is to be given at once, and its runs of zeros, in turn. */
+  private *pieces(first: number, end: number): Generator<readonly [from: number, to: number, zeros: boolean]> {
+    const { memory, work, start } = this.room;
+    const runs = new Uint32Array(memory.buffer, work + UnpackOff.zeroRuns, 2 * this.get(UnpackOff.runs)).map((at) => at - start);
+    for (let at = first, n = 0; at < end; ) {
+      while (n < runs.length && runs[n + 1] <= at) n += 2;
+      const zeros = n < runs.length && runs[n] <= at;
+      const to = Math.min(end, zeros ? runs[n + 1] : Math.min(at + PIECE, runs[n] ?? end));
+      yield [at, to, zeros];
+      at = to;
+    }
   }
 
   private get view(): DataView {

@@ -104,8 +104,7 @@ export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, 
   return mfns;
 }
 
-/** `count` frames that follow one another, for the hypervisor, with whatever somebody left in them: the first one's mfn, or 0 if there is
- *  no such run. */
+/** `count` zeroed frames that follow one another, for the hypervisor: the first one's mfn, or 0 if there is no such run. */
 export function allocRun(mem: MachineMemory, count: number): number {
   const first = mem.locked(LOCK, () => {
     const free = mem.get32(FREE_COUNT);
@@ -126,23 +125,29 @@ export function allocRun(mem: MachineMemory, count: number): number {
     mem.store(FREE_COUNT, kept);
     return end - count;
   });
-  if (first) for (let n = 0; n < count; n++) prepare(mem, first + n, Xen.DOMID_XEN, FrameType.hv, false);
+  if (first) for (let n = 0; n < count; n++) prepare(mem, first + n, Xen.DOMID_XEN, FrameType.hv);
   return first;
 }
 
-/** Makes a frame of the hypervisor's, to which nobody else refers and which it has filled to the last byte, `domid`'s. */
+/** Makes a frame of the hypervisor's, to which nobody else refers and in which every byte is for `domid` to see, its own. */
 export function giveFrame(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
   const entry = frameEntry(mfn);
   mem.set16(entry + FrameOff.owner, domid);
   mem.set8(entry + FrameOff.type, type);
 }
 
+/** Nobody has written to this frame of the hypervisor's, which was zeroed. */
+export function markUnused(mem: MachineMemory, mfn: number): void {
+  const flags = frameEntry(mfn) + FrameOff.flags;
+  mem.set8(flags, mem.u8[flags] & ~FrameFlag.used);
+}
+
 /** The frame is off the free stack and nobody else's: no lock is needed. The count is stored last, because getPage()
  *  looks at it first. Records decoded from what was here before must go: the code mask is their owner's to clear. */
-function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType, zeroed = true): void {
+function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
   const entry = frameEntry(mfn);
   const at = mfn * PAGE_SIZE;
-  if (zeroed && mem.u8[entry + FrameOff.flags] & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
+  if (mem.u8[entry + FrameOff.flags] & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
   const words = mem.i32;
   const first = entry >>> 2;
   if (words[first + (FrameOff.code >>> 2)] !== 0) dropCode(mem, mfn);
