@@ -38,7 +38,7 @@ export const enum JitOff {
   effectCount = 132,
   term = 136, // u32 Term of the block
   termNode = 140, // u32: condition or target
-  termRecord = 144,
+  writing = 144, // u32, number of the region that is being written
   insnStart = 148, // u32, first effect of the instruction being translated
   ripBase = 152, // u64 of the block
   count64 = 160, // u32, 64-bit temporaries that exist
@@ -125,6 +125,7 @@ export const enum JitOff {
   handover = 0x35b54, // u32, address of the HandoverOff by which the region that runs was entered, 0 none
   steady = 0x35b58, // u64, bit per block of loops that are only entered if DF is what it was when they were translated
   sseMode = 0x35b60, // u32 SseMode of the region
+  loopHead = 0x35b64, // u32, head of the loop whose accesses are looked at (cpu/jit/windows)
   doubtLocal = 0x35b68, // u32, wasm local: 0 while what loops expect of XMM registers holds (cpu/jit/sse_flow)
   doubtful = 0x35b6c, // u32, bits as NearOff has them: what only holds if that is 0, where code is being written
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
@@ -246,6 +247,19 @@ export const enum HandoverOff {
   SIZE = 32,
   COUNT = 8192,
   TABLE = 0xa0000, // from PcpuOff.codeBase, behind the second level of the TLB
+}
+
+/** How often the windows of each region have moved, and which kinds of them do so too often (cpu/jit/window_runtime). */
+export const enum WindowOff {
+  windows = 0, // u32
+  slices = 4, // u32, that ended in the region since its counts were 0
+  emptied = 8, // u32, times that all of them were
+  counts = 12, // u32[10]
+  keys = 52, // u16[10]
+  SIZE = 72,
+  MAX = 10,
+  TABLE = 0xe0000, // from PcpuOff.codeBase
+  REFUSED = 0x12000, // u8[1024] from there: a bit for each key
 }
 
 /** What goes on of checking translated code against the interpreter (cpu/jit/check). */

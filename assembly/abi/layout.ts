@@ -385,6 +385,7 @@ export const enum Mode {
   cpl3 = 256,
   real = 512, // CR0.PE = 0
   v86 = 1024,
+  smap = 2048, // CPL < 3 and CR4.SMAP: which TLB class is in force depends on RFLAGS.AC
 }
 
 export const enum FlagsKind {

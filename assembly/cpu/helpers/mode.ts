@@ -3,7 +3,7 @@
 import { SystemOff } from "../../abi/apic";
 import { Mode, PcpuOff, Seg, SegAttr } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { Cr0, Efer, Flag } from "../../abi/x86";
+import { Cr0, Cr4, Efer, Flag } from "../../abi/x86";
 import { setTlbClass } from "../../mmu/tlb";
 import { resume } from "../code_cache";
 import { ripOf } from "../operand";
@@ -56,7 +56,7 @@ export function updateMode(): void {
   if (cpl() == 3) {
     mode |= Mode.cpl3;
     if ((flags & Flag.AC) && (cr0() & Cr0.AM)) mode |= Mode.align;
-  }
+  } else if (cr4() & Cr4.SMAP) mode |= Mode.smap;
   // what an instruction has armed is still to be reported when it has cleared TF itself
   if ((flags & Flag.TF) || dr7 || load<u32>(PCPU, SystemOff.stepArmed) || load<u32>(PCPU, PcpuOff.pendingDb)) mode |= Mode.step;
   if (dr7 && dataBreakpoints()) mode |= Mode.align; // every access is to be looked at

@@ -1,11 +1,12 @@
 /** Where the memory of an access is in the host's: by its window or the TLB, else by the page walker. */
 import { TlbOff } from "../../abi/layout";
-import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, localGet, localSet, localTee } from "./buffer";
+import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, increment, localGet, localSet, localTee } from "./buffer";
 import { EffectOff, displacementOf, hostOf } from "./effect";
 import { Import } from "./imports";
 import { Node, op, width } from "./node";
-import { hostLocal, tagLocal } from "./windows";
+import { countOf, hostLocal, tagLocal } from "./windows";
 import { Local, temp64 } from "./slots";
+import { fixedTable } from "./state";
 import { emit64, emit32 } from "./values";
 import { leave, leaveIf, leaveBefore } from "./leaving";
 
@@ -43,10 +44,13 @@ function compareEntry(lin: u32, w: i32, write: bool): void {
   byte(Wasm.i32shr_u);
   i32const(TlbOff.INDEX);
   byte(Wasm.i32and);
-  localGet(Local.tlb);
-  byte(Wasm.i32add);
+  const table = fixedTable();
+  if (!table) {
+    localGet(Local.tlb);
+    byte(Wasm.i32add);
+  }
   localTee(Local.entry);
-  access(Wasm.i64load, 0);
+  access(Wasm.i64load, table);
   lastByte(lin, w);
   if (write) {
     i64const(~0xfff);
@@ -84,18 +88,12 @@ function moveWindow(lin: u32, window: u32): void {
   byte(Wasm.i64and);
   localSet(tagLocal(window));
   localGet(Local.entry);
-  access(Wasm.i32load, TlbOff.addend);
+  access(Wasm.i32load, fixedTable() + TlbOff.addend);
   localSet(hostLocal(window));
+  increment(countOf(window));
 }
 
-/** [] -> [i32]: host address on the page of `window`. */
-function windowHost(window: u32): void {
-  localGet(Local.lin);
-  localGet(hostLocal(window));
-  byte(Wasm.i32add);
-}
-
-/** [] -> [i32]: host address of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
+/** [] -> [i32]: addend of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
  *  to leave. Returns what address() does. */
 export function openAddress(e: usize, write: bool): u32 {
   const w = <i32>load<u8>(e, EffectOff.w), window = <u32>load<u8>(e, EffectOff.cc), lin = address(load<i32>(e, EffectOff.a));
@@ -104,7 +102,7 @@ export function openAddress(e: usize, write: bool): u32 {
     hint(true);
     byte(Wasm.if_);
     byte(WasmType.i32);
-    windowHost(window);
+    localGet(hostLocal(window));
     byte(Wasm.else_);
   }
   compareEntry(lin, w, write);
@@ -113,8 +111,8 @@ export function openAddress(e: usize, write: bool): u32 {
   byte(WasmType.i32);
   if (window) {
     moveWindow(lin, window);
-    windowHost(window);
-  } else hitHost();
+    localGet(hostLocal(window));
+  } else hitAddend();
   byte(Wasm.else_);
   return lin;
 }
@@ -122,12 +120,30 @@ export function openAddress(e: usize, write: bool): u32 {
 /** wasm blocks openAddress() has opened. */
 @inline export function opened(e: usize): u32 { return load<u8>(e, EffectOff.cc) ? 2 : 1; }
 
+/** [] -> [i32]: addend after a hit. */
+export function hitAddend(): void {
+  localGet(Local.entry);
+  access(Wasm.i32load, fixedTable() + TlbOff.addend);
+}
+
+/** [] -> [i32]: addend by which the address is at `h`. */
+export function addendOf(h: u32): void {
+  localGet(h);
+  localGet(Local.lin);
+  byte(Wasm.i32sub);
+}
+
+/** [i32] -> [i32]: host address by an addend. It is added where all ways to it have met: of a sum the host's compiler knows that it has no upper
+ *  half, of what it was on either of two ways it does not. */
+export function addLinear(): void {
+  localGet(Local.lin);
+  byte(Wasm.i32add);
+}
+
 /** [] -> [i32]: host address after a hit. */
 export function hitHost(): void {
-  localGet(Local.lin);
-  localGet(Local.entry);
-  access(Wasm.i32load, TlbOff.addend);
-  byte(Wasm.i32add);
+  hitAddend();
+  addLinear();
 }
 
 /** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. `extra`: as of leave(). */
@@ -145,8 +161,9 @@ export function translateAddress(e: usize, write: bool): void {
   const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), extra = opened(e);
   const lin = openAddress(e, write);
   missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
-  localGet(h);
+  addendOf(h);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  addLinear();
   localSet(h);
 }
 
@@ -164,7 +181,7 @@ export function translateSpan(e: usize): void {
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  hitHost();
+  hitAddend();
   byte(Wasm.else_);
   wholeAddress(lin);
   i32const(len);
@@ -183,7 +200,8 @@ export function translateSpan(e: usize): void {
     leave(2);
   }
   byte(Wasm.end);
-  localGet(hostOf(e));
+  addendOf(hostOf(e));
   byte(Wasm.end);
+  addLinear();
   localSet(hostOf(e));
 }

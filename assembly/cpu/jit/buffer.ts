@@ -114,3 +114,12 @@ export function storeLong(off: u32, x: i64): void { i32const(0); i64const(x); ac
 /** [] -> []: a local to a word of the pCPU block. */
 export function saveWord(off: u32, local: u32): void { i32const(0); localGet(local); access(Wasm.i32store, <u32>PCPU + off); }
 export function saveLong(off: u32, local: u32): void { i32const(0); localGet(local); access(Wasm.i64store, <u32>PCPU + off); }
+/** [] -> []: one more in the word at `at`. */
+export function increment(at: u32): void {
+  i32const(0);
+  i32const(0);
+  access(Wasm.i32load, at);
+  i32const(1);
+  byte(Wasm.i32add);
+  access(Wasm.i32store, at);
+}

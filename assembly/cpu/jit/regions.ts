@@ -27,6 +27,7 @@ import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
 import { emitRegion } from "./structure";
+import { forgetWindows, lookAtWindows } from "./window_runtime";
 
 /** Regions that may die over the same bytes before they are left to the interpreter, and before they no longer are in regions that begin elsewhere. */
 export const RESTLESS: u8 = 4;
@@ -64,7 +65,9 @@ export function sample(head: usize): void {
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
   if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
-  const from = <usize>jget(JitOff.climbFrom), base = load<u64>(PCPU, PcpuOff.ripBase);
+  const from = <usize>jget(JitOff.climbFrom);
+  if (!from) lookAtWindows(jget(JitOff.running));
+  const base = load<u64>(PCPU, PcpuOff.ripBase);
   head = climb(head, from);
   if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
@@ -110,13 +113,14 @@ function stay(): void {
 
 function translate(head: usize, ripBase: u64): void {
   if (!discover(head, ripBase)) return;
+  const n = freeRegion();
+  jset(JitOff.writing, n);
   jset(JitOff.bad, 0);
   jset(JitOff.at, <u32>(J + JitOff.body));
   emitRegion();
   if (jget(JitOff.bad) || jget(JitOff.at) > <u32>(J + JitOff.bodyEnd)) return;
   const length = assemble(jget(JitOff.at));
   if (!length) return;
-  const n = freeRegion();
   if (!jitInstall(<u32>(J + JitOff.module), length, jget(JitOff.table) + n)) {
     jset(JitOff.failures, jget(JitOff.failures) + 1);
     if (jget(JitOff.failures) > 3) jset(JitOff.memory, JitMemory.off);
@@ -197,7 +201,8 @@ export function retranslate(head: usize): void {
 /** The region that runs is to be made anew. */
 export function retire(): void { makeAnew(jget(JitOff.running)); }
 
-function makeAnew(n: u32): void {
+/** Region `n` is to be made anew. */
+export function makeAnew(n: u32): void {
   forget(n);
   unmark(n);
 }
@@ -230,6 +235,7 @@ export function dropRegions(): void {
   memory.fill(J + JitOff.restless, 0, 1024);
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
   forgetSpans();
+  forgetWindows();
   stay();
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);

@@ -1,6 +1,7 @@
 /** What is in locals from where a region is entered to where it is left: from the pCPU block and to it. */
-import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { FlagsKind, Mode, PcpuOff, TlbClass } from "../../abi/layout";
 import { JitOff } from "../../abi/jit";
+import { tableOf } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
 import { Wasm, WasmType, access, byte, call, i32const, i64const, jget, loadWord, localGet, localSet, saveWord, storeWord } from "./buffer";
 import { Import } from "./imports";
@@ -14,14 +15,22 @@ import { saveX87 } from "./x87";
 export function loadState(): void {
   loadWord(PcpuOff.left);
   localSet(Local.left);
-  loadWord(PcpuOff.tlbBase);
-  localSet(Local.tlb);
+  if (!fixedTable()) {
+    loadWord(PcpuOff.tlbBase);
+    localSet(Local.tlb);
+  }
   i32const(RawKind.memory);
   localSet(Slot.flagsKind);
   i64const(CARRY_IN_MEMORY);
   localSet(Slot.flagsCarry);
   loadPages();
   loadXmm();
+}
+
+/** The TLB's table that is in force wherever the region runs, 0 if that is not known. */
+export function fixedTable(): u32 {
+  const mode = jget(JitOff.mode);
+  return mode & Mode.cpl3 ? <u32>tableOf(TlbClass.user) : mode & Mode.smap ? 0 : <u32>tableOf(TlbClass.supervisor);
 }
 
 /** [] -> []: which mappings need no look. */

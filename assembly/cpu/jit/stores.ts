@@ -13,7 +13,7 @@ import { Local, temp32, temp64 } from "./slots";
 import { emit64, emit32, value } from "./values";
 import { restore, ready } from "./snapshots";
 import { leave } from "./leaving";
-import { openAddress, opened, missHost } from "./addresses";
+import { addLinear, openAddress, opened, missHost } from "./addresses";
 
 /** A write whose address is used by the next effect only. After a miss it is looked at whether code has changed, which a hit cannot have done. */
 export function translateStore(e: usize, next: usize): void {
@@ -36,6 +36,7 @@ export function translateStore(e: usize, next: usize): void {
   stored(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  addLinear();
   storeValue(value, v, w);
   byte(Wasm.end);
 }
@@ -54,6 +55,7 @@ export function translateSseStore(e: usize, next: usize): void {
   stored(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
+  addLinear();
   emitSseStoreValue(u);
   byte(Wasm.end);
 }

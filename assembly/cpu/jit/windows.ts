@@ -7,31 +7,32 @@
  *  host  i32 local: addend to the low half of a linear address on that page
  *  ```
  *  Accesses share a window if they are made through the same registers, at displacements of the same 4 KiB, for the same purpose
- *  (reading or writing). Only those in loops have one, where the address registers move in steps: what was loaded from
- *  anywhere but the stack, or hashed, may be on any page each time, and would miss the window and then have to ask the TLB as well.
+ *  (reading or writing). Only those in loops have one, first of all where the address registers move in steps. What was loaded from
+ *  anywhere but the stack, or hashed, may be on any page each time, or be nodes of one short list; only using it tells (window_runtime).
  *
  *  A window is no older than the function's run and says nothing that the TLB did not say during it. So it holds as long as nothing drops
  *  translations: cold instructions may, and empty all windows. Other threads' wishes (VcpuRequest.flush) are granted between slices. */
-import { JitBlock, JitOff } from "../../abi/jit";
+import { JitBlock, JitOff, WindowOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
 import { Template } from "../opcodes.gen";
 import { recordsOf } from "../code_cache";
 import { Alu, Form } from "../semantics/alu";
-import { J, WasmType, i64const, jget, jset, localSet } from "./buffer";
+import { J, WasmType, i64const, increment, jget, jset, localSet } from "./buffer";
 import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
 import { depthAt, lastOf, loopAt } from "./loops";
 import { isTemplate, templateOf } from "./region";
 import { Sse, sseProperties } from "./sse";
 import { fresh } from "./slots";
+import { clearCounts, countAt, countWindow, emptiedAt, isRefused, windowKey } from "./window_runtime";
 
-const enum WindowOff { base = 0, index = 1, write = 2, weight = 4, bucket = 8, tag = 12, host = 14, SIZE = 16 }
+const enum KeyOff { base = 0, index = 1, write = 2, refused = 3, number = 3, weight = 4, bucket = 8, tag = 12, key = 14, host = 14, SIZE = 16 }
 
 /** Registers by which some access is made: more than a region usually has. */
 const MAX_KEYS: u32 = 96;
-/** Windows a region has at most: locals that all exits of its loops keep alive. */
-const MAX_WINDOWS: u32 = 10;
+/** What an access counts more for that moves in steps. */
+const STEPS: u32 = 4;
 const NO_PAGE: i64 = 0x800;
 const STACK: u32 = Gpr.rsp * 8;
 const FRAME: u32 = Gpr.rbp * 8;
@@ -39,7 +40,7 @@ const FRAME: u32 = Gpr.rbp * 8;
 const SOURCE: u32 = Gpr.rsi * 8;
 const DESTINATION: u32 = Gpr.rdi * 8;
 
-@inline function keyAt(n: u32): usize { return J + JitOff.windows + <usize>n * WindowOff.SIZE; }
+@inline function keyAt(n: u32): usize { return J + JitOff.windows + <usize>n * KeyOff.SIZE; }
 @inline function isGeneral(offset: u32): bool { return offset < <u32>PcpuOff.zero; }
 @inline function bitOf(offset: u32): u32 { return isGeneral(offset) ? <u32>1 << (offset >> 3) : 0; }
 @inline function onStack(u: usize): bool { const base = <u32>load<u8>(u, RecOff.base); return base == STACK || base == FRAME; }
@@ -54,23 +55,26 @@ function find(base: u32, index: u32, write: bool, bucket: i32): u32 {
   const count = jget(JitOff.windowKeys);
   for (let n: u32 = 0; n < count; n++) {
     const k = keyAt(n);
-    if (load<u8>(k, WindowOff.base) == <u8>base && load<u8>(k, WindowOff.index) == <u8>index && load<u8>(k, WindowOff.write) == u8(write) && load<i32>(k, WindowOff.bucket) == bucket) return n;
+    if (load<u8>(k, KeyOff.base) == <u8>base && load<u8>(k, KeyOff.index) == <u8>index && load<u8>(k, KeyOff.write) == u8(write) && load<i32>(k, KeyOff.bucket) == bucket) return n;
   }
   return count;
 }
 
 function noteAccess(base: u32, index: u32, write: bool, bucket: i32, weight: u32, unstable: u32): void {
-  if ((bitOf(base) | bitOf(index)) & unstable) return;
   const n = find(base, index, write, bucket), k = keyAt(n);
   if (n == jget(JitOff.windowKeys)) {
     if (n == MAX_KEYS) return;
     jset(JitOff.windowKeys, n + 1);
     store<u32>(k, base | index << 8 | u32(write) << 16);
-    store<u32>(k, 0, WindowOff.weight);
-    store<i32>(k, bucket, WindowOff.bucket);
-    store<u32>(k, 0, WindowOff.tag);
+    store<u32>(k, 0, KeyOff.weight);
+    store<i32>(k, bucket, KeyOff.bucket);
+    store<u32>(k, 0, KeyOff.tag);
+    store<u16>(k, <u16>windowKey(jget(JitOff.loopHead), base, index, write, bucket), KeyOff.key);
+    store<u8>(k, u8(isRefused(load<u16>(k, KeyOff.key))), KeyOff.refused);
   }
-  store<u32>(k, load<u32>(k, WindowOff.weight) + weight, WindowOff.weight);
+  if (load<u8>(k, KeyOff.refused)) return;
+  const steps = !((bitOf(base) | bitOf(index)) & unstable);
+  store<u32>(k, load<u32>(k, KeyOff.weight) + (steps ? weight * STEPS : weight), KeyOff.weight);
 }
 
 function writesMemory(u: usize): bool {
@@ -164,15 +168,19 @@ export function chooseWindows(): void {
     if (at < 0) continue;
     if (at != known) unstable = unstableIn(ordered(at), lastOf(ordered(at), count));
     known = at;
+    jset(JitOff.loopHead, <u32>headOf(blockOf(ordered(at))));
     const b = blockOf(n), head = headOf(b), records = <u32>recordsOf(head), weight = <u32>1 << (min(depthAt(i), 4) << 1);
     for (let k: u32 = 1; k <= records; k++) noteRecord(head + <usize>k * RecOff.SIZE, load<u64>(b, JitBlock.ripBase), weight, unstable);
   }
-  for (let left = MAX_WINDOWS; left > 0; left--) {
+  clearCounts();
+  for (let number: u32 = 0; number < <u32>WindowOff.MAX; number++) {
     const k = heaviest();
     if (!k) break;
-    store<u32>(k, 0, WindowOff.weight);
-    store<u16>(k, <u16>fresh(<u8>WasmType.i64), WindowOff.tag);
-    store<u16>(k, <u16>fresh(<u8>WasmType.i32), WindowOff.host);
+    store<u32>(k, 0, KeyOff.weight);
+    store<u8>(k, <u8>number, KeyOff.number);
+    countWindow(number, load<u16>(k, KeyOff.key));
+    store<u16>(k, <u16>fresh(<u8>WasmType.i64), KeyOff.tag);
+    store<u16>(k, <u16>fresh(<u8>WasmType.i32), KeyOff.host);
   }
 }
 
@@ -180,7 +188,7 @@ function heaviest(): usize {
   const count = jget(JitOff.windowKeys);
   let best: usize = 0, most: u32 = 0;
   for (let n: u32 = 0; n < count; n++) {
-    const k = keyAt(n), w = load<u32>(k, WindowOff.weight);
+    const k = keyAt(n), w = load<u32>(k, KeyOff.weight);
     if (w <= most) continue;
     most = w;
     best = k;
@@ -191,7 +199,7 @@ function heaviest(): usize {
 /** Window of an access through these registers, as 1 + its number; 0 if it has none. */
 function windowOf(base: u32, index: u32, write: bool, bucket: i32): u32 {
   const n = find(base, index, write, bucket);
-  return n < jget(JitOff.windowKeys) && load<u16>(keyAt(n), WindowOff.tag) ? n + 1 : 0;
+  return n < jget(JitOff.windowKeys) && load<u16>(keyAt(n), KeyOff.tag) ? n + 1 : 0;
 }
 
 /** Window of the memory operand of record `u`, or what a string instruction reads or writes. */
@@ -204,16 +212,21 @@ export function operandWindow(u: usize, write: bool): u32 {
 /** Window of the top of the stack, or of what EBP points to. */
 export function stackWindow(write: bool, frame: bool): u32 { return windowOf(frame ? FRAME : STACK, PcpuOff.zero, write, 0); }
 
-@inline export function tagLocal(window: u32): u32 { return load<u16>(keyAt(window - 1), WindowOff.tag); }
-@inline export function hostLocal(window: u32): u32 { return load<u16>(keyAt(window - 1), WindowOff.host); }
+@inline export function tagLocal(window: u32): u32 { return load<u16>(keyAt(window - 1), KeyOff.tag); }
+@inline export function hostLocal(window: u32): u32 { return load<u16>(keyAt(window - 1), KeyOff.host); }
+/** Where it is counted how often it moves. */
+@inline export function countOf(window: u32): u32 { return countAt(load<u8>(keyAt(window - 1), KeyOff.number)); }
 
 /** [] -> []: nothing is known of any page any more. */
 export function emptyWindows(): void {
   const count = jget(JitOff.windowKeys);
+  let some = false;
   for (let n: u32 = 0; n < count; n++) {
-    const tag = <u32>load<u16>(keyAt(n), WindowOff.tag);
+    const tag = <u32>load<u16>(keyAt(n), KeyOff.tag);
     if (!tag) continue;
     i64const(NO_PAGE);
     localSet(tag);
+    some = true;
   }
+  if (some) increment(emptiedAt());
 }

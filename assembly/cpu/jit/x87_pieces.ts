@@ -8,7 +8,7 @@ import { Group, Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, loadWord } from "./buffer";
 import { emitEffects } from "./codegen";
-import { hitHost, missHost, probe } from "./addresses";
+import { addLinear, addendOf, hitAddend, hitHost, missHost, probe } from "./addresses";
 import { leave } from "./leaving";
 import { Host } from "./effect";
 import { Emit } from "./emit";
@@ -350,11 +350,12 @@ export function hostOperand(u: usize, w: i32, h: u32): u32 {
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  hitHost();
+  hitAddend();
   byte(Wasm.else_);
   missHost(lin, w, false, <u32>u, h);
-  localGet(h);
+  addendOf(h);
   byte(Wasm.end);
+  addLinear();
   localSet(h);
   return lin;
 }
