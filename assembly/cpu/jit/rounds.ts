@@ -9,7 +9,7 @@ import { innerLoop } from "./loops";
 import { Slot, isEntry } from "./slots";
 
 /** More ways back would make more code than the question is worth. */
-const MAX_WAYS: u32 = 2;
+const MAX_WAYS: u32 = 16;
 
 const enum Old { flags = 1, carry = 2 }
 

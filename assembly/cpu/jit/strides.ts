@@ -18,7 +18,7 @@
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { Flag } from "../../abi/x86";
+import { Flag, Gpr } from "../../abi/x86";
 import { BlockOff } from "../code_cache";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
@@ -53,7 +53,7 @@ const ROUND: u32 = JitBlock.DISPATCH;
 export function findStrides(n: u32): u32 {
   jset(JitOff.strideCount, 0);
   const u = headOf(blockOf(n)) + RecOff.SIZE, loop = innerLoop(n), strings = templatesIn(loop, Template.movs, Template.lods);
-  if (load<u8>(blockOf(n), JitBlock.extra) || hasInner(n, loop) || !worthwhile(u, u + RecOff.SIZE) || !follow(n, loop)) return 0;
+  if (load<u8>(blockOf(n), JitBlock.extra) || hasInner(n, loop) || !worthwhile(u, u + RecOff.SIZE) || !follow(n, loop) || stepOf(Gpr.rsp) != 0) return 0;
   if (strings && templatesIn(loop, Template.flag, Template.flag)) return 0; // CLD and STD are among these
   for (let left = loop; left; left &= left - 1) noteAccesses(<u32>ctz(left));
   const count = jget(JitOff.strideCount);
