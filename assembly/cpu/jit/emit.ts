@@ -377,7 +377,6 @@ export class Emit extends Machine<i32> {
   private end(term: Term, node: i32, u: usize): usize {
     jset(JitOff.term, term);
     jset(JitOff.termNode, node);
-    jset(JitOff.termRecord, <u32>u);
     return 0;
   }
   branch(u: usize, c: Cond): usize {
@@ -393,7 +392,7 @@ export class Emit extends Machine<i32> {
   }
   jumpFrom(u: usize, rip: i32, w: i32): usize { return this.jumpTo(rip, w); }
   badTarget(rip: i32, w: i32, u: usize): bool {
-    if (w == 4) return false;
+    if (w == 4 || templateOf(u) != Template.callInd) return false; // others look once no known target was the one (emitElsewhere)
     use(rip);
     use(rip);
     mayLeave();

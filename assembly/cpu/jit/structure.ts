@@ -22,18 +22,20 @@
 import { PcpuOff, Mode } from "../../abi/layout";
 import { JitBlock, JitOff, JitBlockFlag, JitCarry } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
+import { Gpr } from "../../abi/x86";
 import { BlockOff } from "../code_cache";
 import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned, saveLong, storeLong } from "./buffer";
 import { NONE, blockOf, headOf, succ, ripOf } from "./graph";
 import { Effect, EffectOff, effectAt, inSpan } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, op, uses } from "./node";
-import { changing, chooseResidents, fill, flushPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
+import { assign, changing, chooseResidents, fill, flushPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
 import { seeFlags, seeSlot, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf } from "./rounds";
 import { chooseWindows, emptyWindows } from "./windows";
 import { Local, temp32, temp64, beginPiece, fresh, knownKind, unsettled } from "./slots";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
+import { imm32 } from "../semantics/alu";
 import { emitEffects } from "./codegen";
 import { carryLevel, setCarryLevel, Term, wantCarry } from "./emit";
 import { RawKind } from "./flags";
@@ -492,13 +494,42 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     for (let k: u32 = 0; k < successors; k++) if (<u32>succ(b, k) == NONE) whole = false;
     if (whole && successors > 3) emitTable(n, u, to, successors);
     else emitTargets(n, u, to, 0, successors);
-    chooseWayOut(n);
-    keepHere(n);
-    saveLong(PcpuOff.rip, to);
-    i32const(<i32>ELSEWHERE);
-    localSet(Local.result);
-    leave(0);
+    emitElsewhere(n, u, to);
   }
+}
+
+/** [] -> []: out of block `n` to the address in local `to`, which none of its successors has. They are all canonical, so that is asked here. */
+function emitElsewhere(n: u32, u: usize, to: u32): void {
+  chooseWayOut(n);
+  if ((jget(JitOff.mode) & Mode.BITS) == Mode.bits64 && templateOf(u) != Template.callInd) {
+    localGet(to);
+    i64const(16);
+    byte(Wasm.i64shl);
+    i64const(16);
+    byte(Wasm.i64shr_s);
+    localGet(to);
+    byte(Wasm.i64ne);
+    hint(false);
+    byte(Wasm.if_);
+    byte(WasmType.void_);
+    if (templateOf(u) == Template.ret) { // it has not happened
+      localGet(Gpr.rsp);
+      i64const(8 + imm32(u));
+      byte(Wasm.i64sub);
+      assign(Gpr.rsp);
+    }
+    i32const(<i32>u);
+    call(Import.badTarget);
+    byte(Wasm.drop);
+    leave(1);
+    byte(Wasm.end);
+    jset(JitOff.pending, 0);
+  }
+  keepHere(n);
+  saveLong(PcpuOff.rip, to);
+  i32const(<i32>ELSEWHERE);
+  localSet(Local.result);
+  leave(0);
 }
 
 /** What the last piece of a block will look at, as far as it is not certain that it will not: its ways out are about to be decided on. */

@@ -48,11 +48,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
@@ -276,11 +271,6 @@
           (block (result i32)
            (local.set $27
             (i32.load offset=pcpu+0x1018 align=1
-             (i32.const 0)
-            )
-           )
-           (local.set $28
-            (i32.load offset=pcpu+0xf0 align=1
              (i32.const 0)
             )
            )

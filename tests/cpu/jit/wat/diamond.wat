@@ -50,11 +50,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
