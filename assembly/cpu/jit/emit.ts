@@ -9,7 +9,7 @@ import { PCPU } from "../pcpu";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base, known } from "./flags";
-import { Node, binary, constant, extend, imm, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
+import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
@@ -36,14 +36,34 @@ function get(r: usize): i32 {
   return r < <usize>PcpuOff.zero && r & 1 ? binary(Node.shr, n, constant(8)) : n;
 }
 
+/** The register that is `old` after `x` goes to its lowest `w` bytes, or to its second one if `high`, where it is made of what is there and a
+ *  constant by AND, OR or XOR: those leave the other bits alone. 0 if it is not. */
+function wholeOf(x: i32, old: i32, w: i32, high: bool): i32 {
+  const kind = op(x), bits: i64 = w == 1 ? 0xff : 0xffff, shift: i64 = high ? 8 : 0;
+  if ((kind != Node.and && kind != Node.or && kind != Node.xor) || !isConst(argB(x))) return 0;
+  let a = raw(argA(x), w);
+  if (high) {
+    if (op(a) != Node.shr || !isConst(argB(a)) || imm(argB(a)) != 8) return 0;
+    a = argA(a);
+  }
+  if (a != old && a != raw(old, w)) return 0;
+  const c = (imm(argB(x)) & bits) << shift;
+  return binary(kind, old, constant(kind == Node.and ? c | ~(bits << shift) : c));
+}
+
 function put(r: usize, w: i32, x: i32): void {
   const slot = slotOf(r);
   if (!(jget(JitOff.written) >> slot & 1)) giveUp();
   if (w == 8) setCur(slot, x);
   else if (w == 4) setCur(slot, extend(Node.zext, x, 4));
   else {
-    const high = r & 1, low = extend(Node.zext, x, w);
     want(slot);
+    const high = r & 1, whole = wholeOf(x, cur(slot), w, high != 0);
+    if (whole) {
+      setCur(slot, whole);
+      return;
+    }
+    const low = extend(Node.zext, x, w);
     const keep: i64 = w == 2 ? ~0xffff : high ? ~0xff00 : ~0xff;
     setCur(slot, binary(Node.or, binary(Node.and, cur(slot), constant(keep)), high ? binary(Node.shl, low, constant(8)) : low));
   }

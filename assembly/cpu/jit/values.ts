@@ -3,7 +3,7 @@
 import { JitOff } from "../../abi/jit";
 import { Wasm, byte, giveUp, i32const, i64const, jget, loadWord, localGet, localTee } from "./buffer";
 import { EffectOff } from "./effect";
-import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, uses, width } from "./node";
+import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, raw, uses, width } from "./node";
 import { emitOrder, emitOrdered } from "./sse_order";
 import { seeSlot } from "./rounds";
 import { temp32, temp64 } from "./slots";
@@ -203,8 +203,10 @@ function emitCompare(n: i32): void {
     }
     return;
   }
-  operand(a, w);
-  if (isConst(b) && imm(b) == 0 && cc >> 1 == 2) {
+  const zero = isConst(b) && imm(b) == 0 && cc >> 1 == 2;
+  if (zero && w < 4) someBits(a, w);
+  else operand(a, w);
+  if (zero) {
     if (cc == 4) byte(is64 ? Wasm.i64eqz : Wasm.i32eqz);
     else if (is64) { i64const(0); byte(Wasm.i64ne); }
     else { i32const(0); byte(Wasm.i32ne); }
@@ -225,6 +227,18 @@ function emitCompare(n: i32): void {
     default: code = Wasm.i32gt_s;
   }
   byte(is64 ? code + (Wasm.i64eq - Wasm.i32eq) : code);
+}
+
+/** [] -> [i32]: not 0 if one of the low `w` bytes of `n` is not: bits that need no sign, and a mask that may be one of the guest's, too. */
+function someBits(n: i32, w: i32): void {
+  let mask: i64 = w == 1 ? 0xff : 0xffff;
+  if (op(n) == Node.and && isConst(argB(n))) {
+    mask &= imm(argB(n));
+    n = argA(n);
+  }
+  emit32(raw(n, w));
+  i32const(<i32>mask);
+  byte(Wasm.i32and);
 }
 
 /** [] -> [i32 or i64]: `n` sign-extended from w bytes, in the smallest type that does. */

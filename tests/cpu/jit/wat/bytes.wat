@@ -44,11 +44,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
@@ -173,12 +168,12 @@
       )
      )
      (i32.store16 align=1
-      (@metadata.code.branch_hint "\01")
-      (if (result i32)
-       (i64.eq
-        (i64.load align=1
-         (local.tee $30
-          (i32.add
+      (i32.add
+       (@metadata.code.branch_hint "\01")
+       (if (result i32)
+        (i64.eq
+         (i64.load offset=90177536 align=1
+          (local.tee $30
            (i32.and
             (i32.shr_u
              (local.get $31)
@@ -186,72 +181,69 @@
             )
             (i32.const 1048560)
            )
-           (local.get $28)
           )
          )
-        )
-        (i64.and
-         (i64.add
-          (local.get $35)
-          (i64.const 1)
+         (i64.and
+          (i64.add
+           (local.get $35)
+           (i64.const 1)
+          )
+          (i64.const -4096)
          )
-         (i64.const -4096)
         )
-       )
-       (then
-        (i32.add
-         (local.get $31)
-         (i32.load offset=8 align=1
+        (then
+         (i32.load offset=90177544 align=1
           (local.get $30)
          )
         )
-       )
-       (else
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i32.eqz
-          (local.tee $34
-           (call_indirect (type $3)
-            (local.get $35)
-            (i32.const 2)
-            (i32.const record+10)
-            (i32.const 1)
+        (else
+         (@metadata.code.branch_hint "\00")
+         (if
+          (i32.eqz
+           (local.tee $34
+            (call_indirect (type $3)
+             (local.get $35)
+             (i32.const 2)
+             (i32.const record+10)
+             (i32.const 1)
+            )
            )
           )
-         )
-         (then
-          (i64.store offset=pcpu+0x0 align=1
-           (i32.const 0)
-           (local.get $0)
+          (then
+           (i64.store offset=pcpu+0x0 align=1
+            (i32.const 0)
+            (local.get $0)
+           )
+           (br $block)
           )
-          (br $block)
          )
-        )
-        (i32.store16 align=1
-         (local.get $34)
-         (i32.wrap_i64
-          (local.get $0)
-         )
-        )
-        (@metadata.code.branch_hint "\00")
-        (if
-         (call_indirect (type $0)
+         (i32.store16 align=1
           (local.get $34)
-          (i32.const 2)
-         )
-         (then
-          (local.set $29
-           (i32.const record+11)
-          )
-          (i64.store offset=pcpu+0x0 align=1
-           (i32.const 0)
+          (i32.wrap_i64
            (local.get $0)
           )
-          (br $block)
          )
+         (@metadata.code.branch_hint "\00")
+         (if
+          (call_indirect (type $0)
+           (local.get $34)
+           (i32.const 2)
+          )
+          (then
+           (local.set $29
+            (i32.const record+11)
+           )
+           (i64.store offset=pcpu+0x0 align=1
+            (i32.const 0)
+            (local.get $0)
+           )
+           (br $block)
+          )
+         )
+         (br $block1)
         )
-        (br $block1)
        )
+       (local.get $31)
       )
       (i32.wrap_i64
        (local.get $0)
@@ -324,11 +316,6 @@
         (block (result i32)
          (local.set $27
           (i32.load offset=pcpu+0x1018 align=1
-           (i32.const 0)
-          )
-         )
-         (local.set $28
-          (i32.load offset=pcpu+0xf0 align=1
            (i32.const 0)
           )
          )

@@ -54,11 +54,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
@@ -70,6 +65,15 @@
   )
   (local.set $36
    (i64.const 2048)
+  )
+  (i32.store offset=90046472 align=1
+   (i32.const 0)
+   (i32.add
+    (i32.load offset=90046472 align=1
+     (i32.const 0)
+    )
+    (i32.const 1)
+   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -170,12 +174,12 @@
          )
         )
         (local.set $41
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.eq
-           (i64.load align=1
-            (local.tee $30
-             (i32.add
+         (i32.add
+          (@metadata.code.branch_hint "\01")
+          (if (result i32)
+           (i64.eq
+            (i64.load offset=90177536 align=1
+             (local.tee $30
               (i32.and
                (i32.shr_u
                 (local.get $31)
@@ -183,48 +187,48 @@
                )
                (i32.const 1048560)
               )
-              (local.get $28)
              )
             )
-           )
-           (i64.and
-            (i64.add
-             (local.get $38)
-             (i64.const 7)
+            (i64.and
+             (i64.add
+              (local.get $38)
+              (i64.const 7)
+             )
+             (i64.const -4096)
             )
-            (i64.const -4096)
            )
-          )
-          (then
-           (i32.add
-            (local.get $31)
-            (i32.load offset=8 align=1
+           (then
+            (i32.load offset=90177544 align=1
              (local.get $30)
             )
            )
-          )
-          (else
-           (@metadata.code.branch_hint "\00")
-           (if
-            (i32.eqz
-             (local.tee $41
-              (call_indirect (type $1)
-               (local.get $38)
-               (i32.const 8)
-               (i32.const record+10)
-               (i32.const 34)
+           (else
+            (@metadata.code.branch_hint "\00")
+            (if
+             (i32.eqz
+              (local.tee $41
+               (call_indirect (type $1)
+                (local.get $38)
+                (i32.const 8)
+                (i32.const record+10)
+                (i32.const 34)
+               )
               )
              )
-            )
-            (then
-             (local.set $29
-              (i32.const record+10)
+             (then
+              (local.set $29
+               (i32.const record+10)
+              )
+              (br $block)
              )
-             (br $block)
+            )
+            (i32.sub
+             (local.get $41)
+             (local.get $31)
             )
            )
-           (local.get $41)
           )
+          (local.get $31)
          )
         )
         (i64.store align=1
@@ -243,92 +247,67 @@
           (i32.const 2)
          )
         )
-        (local.set $0
-         (block (result i64)
-          (local.set $scratch_47
-           (i64.add
-            (local.get $0)
-            (local.get $1)
-           )
-          )
-          (local.set $23
-           (block (result i64)
-            (local.set $scratch_46
-             (local.get $0)
-            )
-            (local.set $24
-             (block (result i64)
-              (local.set $scratch_45
-               (local.get $1)
-              )
-              (local.set $26
-               (i32.const 4865)
-              )
-              (local.get $scratch_45)
-             )
-            )
-            (local.get $scratch_46)
-           )
-          )
-          (local.get $scratch_47)
-         )
-        )
         (local.set $38
          (i64.load align=1
           (local.get $41)
          )
         )
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i64.ne
-          (i64.shr_s
-           (i64.shl
-            (local.get $38)
-            (i64.const 16)
-           )
-           (i64.const 16)
-          )
-          (local.get $38)
-         )
-         (then
-          (drop
-           (call_indirect (type $2)
-            (i32.const record+5)
-            (i32.const 4)
-           )
-          )
-          (br $block)
-         )
-        )
         (local.set $42
          (local.get $38)
         )
-        (local.set $4
+        (local.set $0
          (block (result i64)
           (local.set $scratch_49
            (i64.add
-            (local.get $4)
-            (i64.const 8)
+            (local.get $0)
+            (local.get $1)
            )
           )
-          (local.set $25
+          (local.set $4
            (block (result i64)
             (local.set $scratch_48
-             (i64.and
-              (i64.extend_i32_u
-               (i64.lt_u
-                (i64.add
-                 (local.get $23)
-                 (local.get $24)
-                )
-                (local.get $23)
-               )
-              )
-              (i64.const 1)
+             (i64.add
+              (local.get $4)
+              (i64.const 8)
              )
             )
-            (local.set $26
-             (i32.const 13057)
+            (local.set $23
+             (block (result i64)
+              (local.set $scratch_47
+               (local.get $0)
+              )
+              (local.set $24
+               (block (result i64)
+                (local.set $scratch_46
+                 (local.get $1)
+                )
+                (local.set $25
+                 (block (result i64)
+                  (local.set $scratch_45
+                   (i64.and
+                    (i64.extend_i32_u
+                     (i64.lt_u
+                      (i64.add
+                       (local.get $0)
+                       (local.get $1)
+                      )
+                      (local.get $0)
+                     )
+                    )
+                    (i64.const 1)
+                   )
+                  )
+                  (local.set $26
+                   (i32.const 13057)
+                  )
+                  (local.get $scratch_45)
+                 )
+                )
+                (local.get $scratch_46)
+               )
+              )
+              (local.get $scratch_47)
+             )
             )
             (local.get $scratch_48)
            )
@@ -356,6 +335,34 @@
            )
           )
           (br $label)
+         )
+        )
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i64.ne
+          (i64.shr_s
+           (i64.shl
+            (local.get $42)
+            (i64.const 16)
+           )
+           (i64.const 16)
+          )
+          (local.get $42)
+         )
+         (then
+          (local.set $4
+           (i64.sub
+            (local.get $4)
+            (i64.const 8)
+           )
+          )
+          (drop
+           (call_indirect (type $2)
+            (i32.const record+5)
+            (i32.const 4)
+           )
+          )
+          (br $block)
          )
         )
         (i64.store offset=pcpu+0xc0 align=1

@@ -96,17 +96,11 @@
        )
        (local.set $35
         (i32.eqz
-         (i32.extend8_s
-          (local.tee $36
-           (i32.and
-            (i32.extend8_s
-             (i32.wrap_i64
-              (local.get $1)
-             )
-            )
-            (i32.const 1)
-           )
+         (i32.and
+          (i32.wrap_i64
+           (local.get $1)
           )
+          (i32.const 1)
          )
         )
        )

@@ -67,14 +67,8 @@
   (local $scratch_65 i64)
   (local $scratch_66 i64)
   (local $scratch_67 i64)
-  (local $scratch_68 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
-    (i32.const 0)
-   )
-  )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
     (i32.const 0)
    )
   )
@@ -92,6 +86,15 @@
   )
   (local.set $36
    (i64.const 2048)
+  )
+  (i32.store offset=90046472 align=1
+   (i32.const 0)
+   (i32.add
+    (i32.load offset=90046472 align=1
+     (i32.const 0)
+    )
+    (i32.const 1)
+   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -115,13 +118,13 @@
      )
     )
     (local.set $54
-     (@metadata.code.branch_hint "\01")
-     (if (result i32)
-      (i64.lt_u
-       (i64.xor
-        (i64.load align=1
-         (local.tee $30
-          (i32.add
+     (i32.add
+      (@metadata.code.branch_hint "\01")
+      (if (result i32)
+       (i64.lt_u
+        (i64.xor
+         (i64.load offset=90177536 align=1
+          (local.tee $30
            (i32.and
             (i32.shr_u
              (local.get $31)
@@ -129,53 +132,53 @@
             )
             (i32.const 1048560)
            )
-           (local.get $28)
           )
          )
+         (i64.add
+          (local.get $40)
+          (i64.const 15)
+         )
         )
-        (i64.add
-         (local.get $40)
-         (i64.const 15)
-        )
+        (i64.const 4096)
        )
-       (i64.const 4096)
-      )
-      (then
-       (i32.add
-        (local.get $31)
-        (i32.load offset=8 align=1
+       (then
+        (i32.load offset=90177544 align=1
          (local.get $30)
         )
        )
-      )
-      (else
-       (@metadata.code.branch_hint "\00")
-       (if
-        (i32.eqz
-         (local.tee $54
-          (call_indirect (type $0)
-           (local.get $40)
-           (i32.const 16)
-           (i32.const record+14)
-           (i32.const 33)
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $54
+           (call_indirect (type $0)
+            (local.get $40)
+            (i32.const 16)
+            (i32.const record+14)
+            (i32.const 33)
+           )
           )
+         )
+         (then
+          (local.set $29
+           (i32.const record+14)
+          )
+          (local.set $27
+           (i32.sub
+            (local.get $27)
+            (i32.const 2)
+           )
+          )
+          (br $block)
          )
         )
-        (then
-         (local.set $29
-          (i32.const record+14)
-         )
-         (local.set $27
-          (i32.sub
-           (local.get $27)
-           (i32.const 2)
-          )
-         )
-         (br $block)
+        (i32.sub
+         (local.get $54)
+         (local.get $31)
         )
        )
-       (local.get $54)
       )
+      (local.get $31)
      )
     )
     (local.set $0
@@ -281,12 +284,12 @@
          )
         )
         (local.set $55
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.eq
-           (i64.load align=1
-            (local.tee $30
-             (i32.add
+         (i32.add
+          (@metadata.code.branch_hint "\01")
+          (if (result i32)
+           (i64.eq
+            (i64.load offset=90177536 align=1
+             (local.tee $30
               (i32.and
                (i32.shr_u
                 (local.get $31)
@@ -294,48 +297,48 @@
                )
                (i32.const 1048560)
               )
-              (local.get $28)
              )
             )
-           )
-           (i64.and
-            (i64.add
-             (local.get $40)
-             (i64.const 39)
+            (i64.and
+             (i64.add
+              (local.get $40)
+              (i64.const 39)
+             )
+             (i64.const -4096)
             )
-            (i64.const -4096)
            )
-          )
-          (then
-           (i32.add
-            (local.get $31)
-            (i32.load offset=8 align=1
+           (then
+            (i32.load offset=90177544 align=1
              (local.get $30)
             )
            )
-          )
-          (else
-           (@metadata.code.branch_hint "\00")
-           (if
-            (i32.eqz
-             (local.tee $55
-              (call_indirect (type $0)
-               (local.get $40)
-               (i32.const 40)
-               (i32.const record+17)
-               (i32.const 34)
+           (else
+            (@metadata.code.branch_hint "\00")
+            (if
+             (i32.eqz
+              (local.tee $55
+               (call_indirect (type $0)
+                (local.get $40)
+                (i32.const 40)
+                (i32.const record+17)
+                (i32.const 34)
+               )
               )
              )
-            )
-            (then
-             (local.set $29
-              (i32.const record+17)
+             (then
+              (local.set $29
+               (i32.const record+17)
+              )
+              (br $block1)
              )
-             (br $block1)
+            )
+            (i32.sub
+             (local.get $55)
+             (local.get $31)
             )
            )
-           (local.get $55)
           )
+          (local.get $31)
          )
         )
         (i64.store offset=32 align=1
@@ -399,10 +402,18 @@
           (local.get $55)
          )
         )
+        (local.set $53
+         (i64.load offset=32 align=1
+          (local.get $55)
+         )
+        )
+        (local.set $56
+         (local.get $53)
+        )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_66
-           (local.tee $56
+          (local.set $scratch_67
+           (local.tee $57
             (i64.add
              (local.get $40)
              (local.get $46)
@@ -411,16 +422,16 @@
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_65
+            (local.set $scratch_66
              (local.get $49)
             )
             (local.set $4
              (block (result i64)
-              (local.set $scratch_64
-               (local.tee $58
+              (local.set $scratch_65
+               (i64.add
                 (i64.add
                  (i64.add
-                  (local.tee $57
+                  (local.tee $58
                    (i64.add
                     (i64.add
                      (local.get $4)
@@ -433,110 +444,67 @@
                  )
                  (i64.const 8)
                 )
+                (i64.const 8)
                )
               )
               (local.set $5
                (block (result i64)
-                (local.set $scratch_63
+                (local.set $scratch_64
                  (local.get $51)
                 )
                 (local.set $23
                  (block (result i64)
-                  (local.set $scratch_62
+                  (local.set $scratch_63
                    (local.get $40)
                   )
                   (local.set $24
                    (block (result i64)
-                    (local.set $scratch_61
+                    (local.set $scratch_62
                      (local.get $46)
                     )
-                    (local.set $26
-                     (i32.const 4865)
+                    (local.set $25
+                     (block (result i64)
+                      (local.set $scratch_61
+                       (i64.and
+                        (i64.extend_i32_u
+                         (i64.lt_u
+                          (i64.add
+                           (local.get $40)
+                           (local.get $46)
+                          )
+                          (local.get $40)
+                         )
+                        )
+                        (i64.const 1)
+                       )
+                      )
+                      (local.set $26
+                       (i32.const 13057)
+                      )
+                      (local.get $scratch_61)
+                     )
                     )
-                    (local.get $scratch_61)
+                    (local.get $scratch_62)
                    )
                   )
-                  (local.get $scratch_62)
+                  (local.get $scratch_63)
                  )
                 )
-                (local.get $scratch_63)
+                (local.get $scratch_64)
                )
               )
-              (local.get $scratch_64)
+              (local.get $scratch_65)
              )
             )
-            (local.get $scratch_65)
+            (local.get $scratch_66)
            )
           )
-          (local.get $scratch_66)
-         )
-        )
-        (local.set $40
-         (i64.load offset=32 align=1
-          (local.get $55)
-         )
-        )
-        (@metadata.code.branch_hint "\00")
-        (if
-         (i64.ne
-          (i64.shr_s
-           (i64.shl
-            (local.get $40)
-            (i64.const 16)
-           )
-           (i64.const 16)
-          )
-          (local.get $40)
-         )
-         (then
-          (drop
-           (call_indirect (type $2)
-            (i32.const record+12)
-            (i32.const 4)
-           )
-          )
-          (br $block1)
-         )
-        )
-        (local.set $46
-         (local.get $40)
-        )
-        (local.set $4
-         (block (result i64)
-          (local.set $scratch_68
-           (i64.add
-            (local.get $4)
-            (i64.const 8)
-           )
-          )
-          (local.set $25
-           (block (result i64)
-            (local.set $scratch_67
-             (i64.and
-              (i64.extend_i32_u
-               (i64.lt_u
-                (i64.add
-                 (local.get $23)
-                 (local.get $24)
-                )
-                (local.get $23)
-               )
-              )
-              (i64.const 1)
-             )
-            )
-            (local.set $26
-             (i32.const 13057)
-            )
-            (local.get $scratch_67)
-           )
-          )
-          (local.get $scratch_68)
+          (local.get $scratch_67)
          )
         )
         (if
          (i64.eq
-          (local.get $46)
+          (local.get $56)
           (i64.const 1048586)
          )
          (then
@@ -556,9 +524,37 @@
           (br $label)
          )
         )
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i64.ne
+          (i64.shr_s
+           (i64.shl
+            (local.get $56)
+            (i64.const 16)
+           )
+           (i64.const 16)
+          )
+          (local.get $56)
+         )
+         (then
+          (local.set $4
+           (i64.sub
+            (local.get $4)
+            (i64.const 8)
+           )
+          )
+          (drop
+           (call_indirect (type $2)
+            (i32.const record+12)
+            (i32.const 4)
+           )
+          )
+          (br $block1)
+         )
+        )
         (i64.store offset=pcpu+0xc0 align=1
          (i32.const 0)
-         (local.get $46)
+         (local.get $56)
         )
         (local.set $29
          (i32.const 1)

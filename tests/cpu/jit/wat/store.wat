@@ -46,11 +46,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
@@ -59,6 +54,15 @@
   )
   (local.set $34
    (i64.const 2048)
+  )
+  (i32.store offset=90046472 align=1
+   (i32.const 0)
+   (i32.add
+    (i32.load offset=90046472 align=1
+     (i32.const 0)
+    )
+    (i32.const 1)
+   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -117,28 +121,25 @@
         )
        )
        (i64.store align=1
-        (@metadata.code.branch_hint "\01")
-        (if (result i32)
-         (i64.eq
-          (i64.and
-           (local.get $37)
-           (i64.const -4089)
+        (i32.add
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.eq
+           (i64.and
+            (local.get $37)
+            (i64.const -4089)
+           )
+           (local.get $34)
           )
-          (local.get $34)
-         )
-         (then
-          (i32.add
-           (local.get $31)
+          (then
            (local.get $35)
           )
-         )
-         (else
-          (@metadata.code.branch_hint "\01")
-          (if (result i32)
-           (i64.eq
-            (i64.load align=1
-             (local.tee $30
-              (i32.add
+          (else
+           (@metadata.code.branch_hint "\01")
+           (if (result i32)
+            (i64.eq
+             (i64.load offset=90177536 align=1
+              (local.tee $30
                (i32.and
                 (i32.shr_u
                  (local.get $31)
@@ -146,70 +147,76 @@
                 )
                 (i32.const 1048560)
                )
-               (local.get $28)
               )
              )
-            )
-            (i64.and
-             (i64.add
-              (local.get $37)
-              (i64.const 7)
-             )
-             (i64.const -4096)
-            )
-           )
-           (then
-            (local.set $34
              (i64.and
-              (local.get $37)
+              (i64.add
+               (local.get $37)
+               (i64.const 7)
+              )
               (i64.const -4096)
              )
             )
-            (local.set $35
-             (i32.load offset=8 align=1
-              (local.get $30)
+            (then
+             (local.set $34
+              (i64.and
+               (local.get $37)
+               (i64.const -4096)
+              )
              )
-            )
-            (i32.add
-             (local.get $31)
+             (local.set $35
+              (i32.load offset=90177544 align=1
+               (local.get $30)
+              )
+             )
+             (i32.store offset=90046476 align=1
+              (i32.const 0)
+              (i32.add
+               (i32.load offset=90046476 align=1
+                (i32.const 0)
+               )
+               (i32.const 1)
+              )
+             )
              (local.get $35)
             )
-           )
-           (else
-            (@metadata.code.branch_hint "\00")
-            (br_if $block
-             (i32.eqz
-              (local.tee $36
-               (call_indirect (type $1)
-                (local.get $37)
-                (i32.const 8)
-                (i32.const record+6)
-                (i32.const 1)
+            (else
+             (@metadata.code.branch_hint "\00")
+             (br_if $block
+              (i32.eqz
+               (local.tee $36
+                (call_indirect (type $1)
+                 (local.get $37)
+                 (i32.const 8)
+                 (i32.const record+6)
+                 (i32.const 1)
+                )
                )
               )
              )
-            )
-            (i64.store align=1
-             (local.get $36)
-             (local.get $1)
-            )
-            (@metadata.code.branch_hint "\00")
-            (if
-             (call_indirect (type $2)
+             (i64.store align=1
               (local.get $36)
-              (i32.const 2)
+              (local.get $1)
              )
-             (then
-              (local.set $29
-               (i32.const record+7)
+             (@metadata.code.branch_hint "\00")
+             (if
+              (call_indirect (type $2)
+               (local.get $36)
+               (i32.const 2)
               )
-              (br $block)
+              (then
+               (local.set $29
+                (i32.const record+7)
+               )
+               (br $block)
+              )
              )
+             (br $block1)
             )
-            (br $block1)
            )
           )
          )
+         (local.get $31)
         )
         (local.get $1)
        )

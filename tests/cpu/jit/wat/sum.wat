@@ -52,11 +52,6 @@
     (i32.const 0)
    )
   )
-  (local.set $28
-   (i32.load offset=pcpu+0xf0 align=1
-    (i32.const 0)
-   )
-  )
   (local.set $26
    (i32.const 64)
   )
@@ -65,6 +60,15 @@
   )
   (local.set $34
    (i64.const 2048)
+  )
+  (i32.store offset=90046472 align=1
+   (i32.const 0)
+   (i32.add
+    (i32.load offset=90046472 align=1
+     (i32.const 0)
+    )
+    (i32.const 1)
+   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -110,13 +114,13 @@
        )
       )
       (local.set $38
-       (@metadata.code.branch_hint "\01")
-       (if (result i32)
-        (i64.lt_u
-         (i64.xor
-          (i64.load align=1
-           (local.tee $30
-            (i32.add
+       (i32.add
+        (@metadata.code.branch_hint "\01")
+        (if (result i32)
+         (i64.lt_u
+          (i64.xor
+           (i64.load offset=90177536 align=1
+            (local.tee $30
              (i32.and
               (i32.shr_u
                (local.get $31)
@@ -124,53 +128,53 @@
               )
               (i32.const 1048560)
              )
-             (local.get $28)
             )
            )
+           (i64.add
+            (local.get $42)
+            (i64.const 3)
+           )
           )
-          (i64.add
-           (local.get $42)
-           (i64.const 3)
-          )
+          (i64.const 4096)
          )
-         (i64.const 4096)
-        )
-        (then
-         (i32.add
-          (local.get $31)
-          (i32.load offset=8 align=1
+         (then
+          (i32.load offset=90177544 align=1
            (local.get $30)
           )
          )
-        )
-        (else
-         (@metadata.code.branch_hint "\00")
-         (if
-          (i32.eqz
-           (local.tee $38
-            (call_indirect (type $1)
-             (local.get $42)
-             (i32.const 4)
-             (i32.const record+7)
-             (i32.const 33)
+         (else
+          (@metadata.code.branch_hint "\00")
+          (if
+           (i32.eqz
+            (local.tee $38
+             (call_indirect (type $1)
+              (local.get $42)
+              (i32.const 4)
+              (i32.const record+7)
+              (i32.const 33)
+             )
             )
+           )
+           (then
+            (local.set $29
+             (i32.const record+7)
+            )
+            (local.set $27
+             (i32.sub
+              (local.get $27)
+              (i32.const 4)
+             )
+            )
+            (br $block)
            )
           )
-          (then
-           (local.set $29
-            (i32.const record+7)
-           )
-           (local.set $27
-            (i32.sub
-             (local.get $27)
-             (i32.const 4)
-            )
-           )
-           (br $block)
+          (i32.sub
+           (local.get $38)
+           (local.get $31)
           )
          )
-         (local.get $38)
         )
+        (local.get $31)
        )
       )
       (local.set $41
