@@ -70,6 +70,7 @@ export const enum FrameOff {
 export const enum FrameFlag {
   written = 1, // some pCPU may have a writable TLB entry for the frame
   used = 2, // not known to be all zeros
+  pristine = 8, // its owner's RAM, all zeros, and nobody who might write to it has asked where it is: no guest's store, not the hypervisor (p2mGet)
   released = 4, // its owner has given it back: the references left are others' (src/hypervisor)
 }
 

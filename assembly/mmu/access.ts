@@ -8,7 +8,7 @@
  *  Order between processors (TSO) holds as long as each access is one wasm access: what is gathered is not atomic, as a
  *  page-crossing access is not on hardware. */
 import { Check } from "../abi/jit";
-import { Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
+import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
 import { Efer, Pfec, Pte, Vector } from "../abi/x86";
 import { isPatchedAgain } from "../cpu/code_cache";
 import { recheckAfter } from "../cpu/helpers/events";
@@ -18,7 +18,7 @@ import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode, isBesideCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
-import { isWritable, ramEntry } from "./p2m";
+import { frameOf, isWritable, noteAccess, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
 import { Known, knownPage, rememberPage } from "./second_level";
 import { classOf, deviceTag, entryFor, fill, Mark, noteLarge, tableOf } from "./tlb";
@@ -28,6 +28,7 @@ import { markWritten } from "./written";
 /** What a page function returns besides 0 (fault pending) and host addresses, which are far above. */
 export const DEVICE: usize = 1; // at WalkOff.gpa
 export const DISCARD: usize = 2; // read-only memory at WalkOff.gpa: writes vanish
+const PRISTINE: usize = 3; // zeros that are to become zeros
 
 const SCRATCH_R: usize = PCPU + PcpuOff.scratchR;
 const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
@@ -77,7 +78,7 @@ function fillReadable(entry: usize, page: u64, host: usize, lin: u64, known: u32
 /** Host address of a byte for writing `len` bytes within its page, in class `base`; records decoded from those bytes
  *  are dropped. Also good for reading. */
 export function writePage(lin: u64, base: usize, len: u32): usize {
-  const host = writableHost(lin, base);
+  const host = writableHost(lin, base, false);
   if (host <= DISCARD) return host;
   if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
   if (beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
@@ -93,7 +94,12 @@ export function besideCode(lin: u64, size: u32): usize {
   return isBesideCode(host, size) || isPatchedAgain(<u32>host, size) ? host : 0;
 }
 
-function writableHost(lin: u64, base: usize): usize {
+/** Whether the page at `lin` may be written, and is one of zeros that nobody has written to: then clearing it is nothing but the walk. The host
+ *  has no memory for it yet, and getting that would cost more than all else. */
+export function staysZero(lin: u64): bool { return !checkPhase() && writableHost(lin, inForce(), true) == PRISTINE; }
+
+/** `zeros`: zeros are to be written to all of it. */
+function writableHost(lin: u64, base: usize, zeros: bool): usize {
   const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
   if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.code)) {
@@ -120,9 +126,12 @@ function writableHost(lin: u64, base: usize): usize {
     known = rememberPage(lin, found);
   }
   const host = pageOf(known) | (<usize>lin & 0xfff), global = (known & Pte.G) != 0;
+  if (zeros && isPristine(host)) return PRISTINE;
   fillWritable(entry, page, host, lin, global);
   return host;
 }
+
+@inline function isPristine(host: usize): bool { return (load<u8>(frameOf(host), FrameOff.flags) & FrameFlag.pristine) != 0; }
 
 function noteSize(lin: u64): void {
   const shift = load<u32>(PCPU, WalkOff.shift);
@@ -131,6 +140,7 @@ function noteSize(lin: u64): void {
 
 function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
   let tag = page;
+  noteAccess(host);
   if (hasCode(host)) tag |= Mark.code;
   else markWritten(host, entry);
   fill(entry, tag, <u32>(host - <usize>lin), global);

@@ -1,6 +1,6 @@
 /** Second stage of translation: guest frames (gfn) to machine frames (mfn) through the domain's p2m, and the frame
  *  table's word on it. A p2m is a radix tree of three levels with 1024 u32 entries each (abi/layout.ts, P2m). */
-import { FrameOff, FrameType, P2m, PcpuOff, Region } from "../abi/layout";
+import { FrameFlag, FrameOff, FrameType, P2m, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
 
 /** Width of guest-physical addresses we report in CPUID 0x80000008. */
@@ -63,8 +63,17 @@ export function ramEntry(gpa: u64): u32 {
   return type == P2m.ram_rw || type == P2m.grant_rw || type == P2m.foreign;
 }
 
+/** Somebody is told where the memory at `host` is, and may write to it. */
+@inline export function noteAccess(host: usize): void {
+  const frame = frameOf(host);
+  if (load<u8>(frame, FrameOff.flags) & FrameFlag.pristine) atomic.and<u8>(frame, ~FrameFlag.pristine, FrameOff.flags);
+}
+
 /** Address of the memory behind `gpa`, 0 if there is none. */
 export function physical(gpa: u64): usize {
   const entry = ramEntry(gpa);
-  return entry ? (<usize>(entry & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff) : 0;
+  if (!entry) return 0;
+  const page = <usize>(entry & P2m.MFN_MASK) << 12;
+  noteAccess(page);
+  return page | (<usize>gpa & 0xfff);
 }

@@ -8,7 +8,7 @@ import { DomainError } from "./errors";
 
 /** Gives the domain frames of zeros for `count` pages from `gfn` on, but where it has got frames already, and counts all of them. */
 export function addRam(mem: MachineMemory, domid: number, domain: number, gfn: number, count: number, type = P2m.ram_rw): void {
-  mapFrames(mem, domid, domain, gfn, count, type, (wanted) => allocFrames(mem, domid, FrameType.ram, wanted));
+  mapFrames(mem, domid, domain, gfn, count, type, (wanted) => allocFrames(mem, domid, FrameType.ram, wanted, true));
   mem.add(domain + DomainOff.totPages, count);
 }
 

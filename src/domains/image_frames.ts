@@ -11,6 +11,7 @@ const WORK_PAGES = UnpackOff.SIZE / PAGE_SIZE;
 export class ImageFrames implements Room {
   /** 1 for each frame, of the image and then of the working memory, that has not been given away. */
   private readonly held: Uint8Array;
+  private zeros: Uint8Array | undefined;
 
   private constructor(
     private readonly mem: MachineMemory,
@@ -43,10 +44,11 @@ export class ImageFrames implements Room {
   /** Makes the frames with `count` of the image's pages the domain's: their mfns. */
   give(page: number, count: number, domid: number): number[] {
     const mfns: number[] = [];
+    const zeros = this.untouched();
     for (let n = page; n < page + count; n++) {
       if (this.held[n] !== 1) throw new RangeError(`page ${n} of the image has been given away`);
       this.held[n] = 0;
-      giveFrame(this.mem, this.first + n, domid, FrameType.ram);
+      giveFrame(this.mem, this.first + n, domid, FrameType.ram, zeros[n] === 1);
       mfns.push(this.first + n);
     }
     return mfns;
@@ -55,18 +57,24 @@ export class ImageFrames implements Room {
   /** Returns what has not been given away; lowest frames will be used first again. */
   release(): void {
     const mfns: number[] = [];
-    for (const [from, to] of this.zeroPages()) for (let n = from; n < to; n++) if (this.held[n]) markUnused(this.mem, this.first + n);
-    for (let n = this.held.length - 1; n >= 0; n--) if (this.held[n]) mfns.push(this.first + n);
+    const zeros = this.untouched();
+    for (let n = this.held.length - 1; n >= 0; n--) {
+      if (!this.held[n]) continue;
+      if (zeros[n]) markUnused(this.mem, this.first + n); // whoever gets it next need not clear it
+      mfns.push(this.first + n);
+    }
     freeFrames(this.mem, mfns);
     this.held.fill(0);
   }
 
-  /** Pages that the unpacker has left as they were: whoever gets them next need not clear them. */
-  private *zeroPages(): Generator<readonly [from: number, to: number]> {
-    if (!this.held[this.pages]) return;
+  /** 1 for each page that the unpacker has left as it was. To be asked when it has finished. */
+  private untouched(): Uint8Array {
+    if (this.zeros) return this.zeros;
+    this.zeros = new Uint8Array(this.held.length);
     const runs = this.mem.u32.subarray((this.work + UnpackOff.zeroRuns) >>> 2);
     for (let n = 0; n < this.mem.get32(this.work + UnpackOff.runs); n++) {
-      yield [Math.ceil((runs[2 * n] - this.start) / PAGE_SIZE), Math.floor((runs[2 * n + 1] - this.start) / PAGE_SIZE)];
+      this.zeros.fill(1, Math.ceil((runs[2 * n] - this.start) / PAGE_SIZE), Math.floor((runs[2 * n + 1] - this.start) / PAGE_SIZE));
     }
+    return this.zeros;
   }
 }

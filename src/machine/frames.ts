@@ -91,8 +91,8 @@ export function allocFrame(mem: MachineMemory, domid: number, type: FrameType): 
   return mfn;
 }
 
-/** `count` zeroed frames, or none at all. */
-export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, count: number): number[] {
+/** `count` zeroed frames, or none at all. `pristine`: whoever writes to them finds them through the p2m. */
+export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, count: number, pristine = false): number[] {
   const mfns: number[] = mem.locked(LOCK, () => {
     const free = mem.get32(FREE_COUNT);
     if (free < count) return [];
@@ -100,7 +100,7 @@ export function allocFrames(mem: MachineMemory, domid: number, type: FrameType, 
     const stack = (Region.FREE_STACK >>> 2) + free - count;
     return Array.from(mem.u32.subarray(stack, stack + count)).reverse();
   });
-  for (const mfn of mfns) prepare(mem, mfn, domid, type);
+  for (const mfn of mfns) prepare(mem, mfn, domid, type, pristine ? FrameFlag.pristine : 0);
   return mfns;
 }
 
@@ -129,11 +129,13 @@ export function allocRun(mem: MachineMemory, count: number): number {
   return first;
 }
 
-/** Makes a frame of the hypervisor's, to which nobody else refers and in which every byte is for `domid` to see, its own. */
-export function giveFrame(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
+/** Makes a frame of the hypervisor's, to which nobody else refers and in which every byte is for `domid` to see, its own. `pristine`: it has been
+ *  zeroed and not written to. */
+export function giveFrame(mem: MachineMemory, mfn: number, domid: number, type: FrameType, pristine = false): void {
   const entry = frameEntry(mfn);
   mem.set16(entry + FrameOff.owner, domid);
   mem.set8(entry + FrameOff.type, type);
+  if (pristine) mem.set8(entry + FrameOff.flags, mem.u8[entry + FrameOff.flags] | FrameFlag.pristine);
 }
 
 /** Nobody has written to this frame of the hypervisor's, which was zeroed. */
@@ -144,18 +146,24 @@ export function markUnused(mem: MachineMemory, mfn: number): void {
 
 /** The frame is off the free stack and nobody else's: no lock is needed. The count is stored last, because getPage()
  *  looks at it first. Records decoded from what was here before must go: the code mask is their owner's to clear. */
-function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType): void {
+function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType, flags = 0): void {
   const entry = frameEntry(mfn);
   const at = mfn * PAGE_SIZE;
   if (mem.u8[entry + FrameOff.flags] & FrameFlag.used) mem.u8.fill(0, at, at + PAGE_SIZE);
   const words = mem.i32;
   const first = entry >>> 2;
   if (words[first + (FrameOff.code >>> 2)] !== 0) dropCode(mem, mfn);
-  words[first] = headOf(domid, type, FrameFlag.used);
+  words[first] = headOf(domid, type, FrameFlag.used | flags);
   words[first + (FrameOff.typeCount >>> 2)] = 0;
   words[first + (FrameOff.gfn >>> 2)] = NO_GFN;
   words[first + (FrameOff.link >>> 2)] = 0;
   Atomics.store(words, first + (FrameOff.count >>> 2), 1);
+}
+
+/** Somebody is told where the frame is, and may write to it. */
+export function noteAccess(mem: MachineMemory, mfn: number): void {
+  const flags = frameEntry(mfn) + FrameOff.flags;
+  if (mem.u8[flags] & FrameFlag.pristine) Atomics.and(mem.u8, flags, ~FrameFlag.pristine & 0xff);
 }
 
 /** Gives back a frame that only its allocation refers to. See putPage() for one that others may hold. */

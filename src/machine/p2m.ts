@@ -4,7 +4,7 @@
 import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, FrameOff, FrameType, P2m, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
-import { allocFrame, frameEntry, freeFrame, NO_GFN } from "./frames";
+import { allocFrame, frameEntry, freeFrame, NO_GFN, noteAccess } from "./frames";
 import { kick } from "./kick";
 import { type MachineMemory, PAGE_SHIFT } from "./memory";
 
@@ -27,10 +27,12 @@ export function p2mCreate(mem: MachineMemory, domain: number): number {
   return 0;
 }
 
-/** Entry of `gfn`: P2m.none (0), or mfn and type. */
+/** Entry of `gfn`: P2m.none (0), or mfn and type. All of the hypervisor finds guest memory by this. */
 export function p2mGet(mem: MachineMemory, domain: number, gfn: number): number {
   const slot = leafSlot(mem, domain, gfn);
-  return slot ? mem.load(slot) >>> 0 : 0;
+  const entry = slot ? mem.load(slot) >>> 0 : 0;
+  if (entry) noteAccess(mem, p2mMfn(entry));
+  return entry;
 }
 
 export function p2mMfn(entry: number): number {

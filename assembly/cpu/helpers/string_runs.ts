@@ -3,6 +3,7 @@
  *  go on into the next pages as long as the TLB has them and they follow one another in the host's memory. */
 import { PcpuOff } from "../../abi/layout";
 import { hostSpanR, hostSpanW, knownR, knownW } from "../access";
+import { staysZero } from "../../mmu/access";
 import { PCPU } from "../pcpu";
 import { aluFlags } from "./arith";
 
@@ -70,6 +71,7 @@ export function moveDown(from: u64, to: u64, count: u64, shift: u64): u64 {
 export function fillRun(to: u64, count: u64, shift: u64, x: u64): u64 {
   let n = withinPage(to, count, shift);
   if (n < 2) return 0;
+  if (n << shift == PAGE && x << (64 - (8 << shift)) == 0 && staysZero(to)) return n;
   const target = hostSpanW(to, <u32>(n << shift));
   if (!target) return 0;
   if (n < count) n = max(n, min(count, reachW(to, target, count << shift) >> shift));
