@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { GuestUnavailable } from "../guests/fetch.mjs";
 import { obtainLinux } from "../guests/initramfs.mjs";
-import { nodeOptions } from "./build.mjs";
+import { nodeEnvironment, nodeOptions } from "./build.mjs";
 
 const root = join(import.meta.dirname, "..");
 let guest;
@@ -17,6 +17,6 @@ try {
 }
 const settings = ["name=debian", "memory=256", "cmdline=console=hvc0", `ramdisk=${guest.ramdisk}`, ...process.argv.slice(2)];
 // The program inherits the terminal; signals reach it directly, so this process only waits.
-const child = spawn(process.execPath, [...nodeOptions, join(root, "dist/cli.mjs"), "run", guest.kernel, ...settings], { stdio: "inherit" });
+const child = spawn(process.execPath, [...nodeOptions, join(root, "dist/cli.mjs"), "run", guest.kernel, ...settings], { stdio: "inherit", env: { ...nodeEnvironment, ...process.env } });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
