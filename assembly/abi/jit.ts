@@ -102,7 +102,7 @@ export const enum JitOff {
   deferred = 32120, // u16[5], locals of flags that only some of the ways out of a block take along
   limits = 32130, // u16[62] by header: the wasm local that says how much of the slice may be left where its loop looks up its strides again, 0 if it has none
   saved = 32256, // u32[32], copy of `cur`
-  xmmLocals = 32384, // u16[28], locals of XMM registers, of the word beside them, and scratch ones
+  xmmLocals = 32384, // u16[30], locals of XMM registers, of the word beside them, and scratch ones
   ranges = 32448, // 16 x 12 B by XMM register: bounds of the low f64, of the low f32 (cpu/jit/sse_range)
   pairs = 32696, // u16[32]: sums of registers that addresses are made of (cpu/jit/spans)
   pinnedLimit = 32760, // i32, written and read by emitted code
@@ -128,6 +128,7 @@ export const enum JitOff {
   loopHead = 0x35b64, // u32, head of the loop whose accesses are looked at (cpu/jit/windows)
   doubtLocal = 0x35b68, // u32, wasm local: 0 while what loops expect of XMM registers holds (cpu/jit/sse_flow)
   doubtful = 0x35b6c, // u32, bits as NearOff has them: what only holds if that is 0, where code is being written
+  x87Bounded = 0x35b70, // u32, 1: x87 operands that are far from 1 leave (cpu/jit/x87_range)
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken

@@ -1,5 +1,6 @@
 /** The x87 instructions of regions that work on doubles. Each is exact or leaves to the interpreter before it changes anything; those whose operands
  *  are not in use, which is known here, and all that are missing are performed by their helper. */
+import { JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Fsw } from "../helpers/x87_state";
@@ -101,7 +102,7 @@ function operate(u: usize, kind: i32, to: u32, from: u32, n: i32, y: i64): void 
   byte(op);
   localSet(localOf(L.s));
   let z = plainBounds(true);
-  if (jget(X.bounded)) z = boundsOfResult(u, arithOf(kind), left, right, reversed ? y : registerBounds(to), reversed ? registerBounds(to) : y);
+  if (jget(JitOff.x87Bounded)) z = boundsOfResult(u, arithOf(kind), left, right, reversed ? y : registerBounds(to), reversed ? registerBounds(to) : y);
   else rangeOfResult(u, kind, left, right);
   copy(left, L.a);
   localGet(localOf(right));

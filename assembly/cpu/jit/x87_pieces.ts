@@ -37,7 +37,6 @@ export const enum X {
   wanted = JitOff.x87 + 32, // u16[64], state each block expects
   out = JitOff.x87 + 160, // u16[64], state at the end of each block
   bounds = JitOff.x87 + 288, // 8 x 4 B, how large registers can be (cpu/jit/x87_range)
-  bounded = 0x35b64, // u32, 1: operands far from 1 leave
 }
 export const UNKNOWN: u32 = 1;
 export const UNKNOWN_ROUNDING: u32 = 0xff;
@@ -363,7 +362,7 @@ export function hostOperand(u: usize, w: i32, h: u32): u32 {
 /** Bounds of a memory operand that was read. */
 export function operandBounds(format: i32): i64 {
   switch (format) {
-    case Format.double: return jget(X.bounded) ? askedBounds(true) : plainBounds(true);
+    case Format.double: return jget(JitOff.x87Bounded) ? askedBounds(true) : plainBounds(true);
     case Format.single: return convertedBounds(plainBounds(false), true);
     case Format.int16: return integerBounds(15);
     case Format.int32: return integerBounds(31);
@@ -379,7 +378,7 @@ export function readOperand(u: usize, format: i32): u32 {
     case Format.double:
       access(F.f64load, 0);
       localSet(localOf(L.t));
-      if (jget(X.bounded)) {
+      if (jget(JitOff.x87Bounded)) {
         nearOr(L.t, u);
         break;
       }

@@ -37,5 +37,5 @@ export function chooseX87Bounds(): void {
     const b = blockOf(n), end = endOf(b);
     for (let u = headOf(b) + RecOff.SIZE; u < end; u += RecOff.SIZE) if (isX87(u) && isDoubtful(u + Doubt.range)) bounded = 0;
   }
-  jset(X.bounded, bounded);
+  jset(JitOff.x87Bounded, bounded);
 }
