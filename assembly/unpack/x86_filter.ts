@@ -5,13 +5,9 @@
 import { UnpackOff } from "../abi/unpack";
 
 /** Goes over the candidates from `n` up to `end` in the `length` bytes at `at`, the first of which has the position `position` in what was
- *  filtered. Returns where to go on. */
+ *  filtered. Returns where to go on. Before the first of them there is no candidate: UnpackOff.mask is 0 then, previous -1. */
 export function unfilterX86(work: usize, at: usize, length: u32, position: u32, n: u32, end: u32): u32 {
   if (length < 5) return length;
-  if (n == 0) {
-    store<u32>(work, 0, UnpackOff.mask);
-    store<u32>(work, -1, UnpackOff.previous);
-  }
   let mask = load<u32>(work, UnpackOff.mask);
   let previous = load<u32>(work, UnpackOff.previous);
   const last = min(end, length - 4) - 1;

@@ -87,7 +87,7 @@ export class Unpacker {
     return crc >>> 0;
   }
 
-  /* Of the output, from `first` up to `end`. Its runs of zeros were never written to, and are not looked at. */
+  /* Of the output, from `first` up to `end`. Its runs of zeros were never written to; CRC32 and filter do not look at them. */
   outputCrc32(first: number, end: number): number {
     let crc = 0;
     for (const [from, to, zeros] of this.pieces(first, end)) {
@@ -103,6 +103,8 @@ export class Unpacker {
   unfilterX86(first: number, end: number, position: number): void {
     const { start, work } = this.room;
     const length = end - first;
+    this.set(UnpackOff.mask, 0);
+    this.set(UnpackOff.previous, 0xffffffff);
     let at = 0;
     for (const [from, to, zeros] of this.pieces(first, end)) {
       at = Math.max(at, from - first); // a converted operand may end behind its piece

@@ -99,6 +99,17 @@ for (const [what, bytes] of DATA) {
   });
 }
 
+check("a block that begins with zeros, filtered as if there was none before it", async () => {
+  const size = 65536;
+  const bytes = new Uint8Array(2 * size);
+  bytes.set([0xe8, 1, 2, 3, 4], 20_000); // the last candidate of the first block, which is none
+  for (const gap of [1, 2, 3]) {
+    for (let at = size + 20_000; at < size + 20_010; at++) bytes[at] = 0;
+    bytes.set([0xe8, 1, 0, 0, 0], size + 20_000 + gap);
+    assert.ok(Buffer.compare(await decompress(xz(bytes, `--block-size=${size}`, "--check=crc32", "--x86", "--lzma2"), "k"), bytes) === 0, `${gap}`);
+  }
+});
+
 check(".lzma that says its size needs no end marker", async () => {
   const bytes = mixture(200_000);
   const packed = xz(bytes, "--format=lzma");
