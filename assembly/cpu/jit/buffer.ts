@@ -3,7 +3,7 @@
 import { JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { PCPU } from "../pcpu";
-import { Import, typeOf } from "./imports";
+import { typeOf } from "./imports";
 
 export const J: usize = PCPU + PcpuOff.JIT;
 

@@ -4,16 +4,16 @@ import { JitOff } from "../../abi/jit";
 import { Flag } from "../../abi/x86";
 import { Rmw } from "../machine";
 import { PCPU } from "../pcpu";
-import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, unsigned } from "./buffer";
+import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, jget, jset, loadWord, localGet, localSet, unsigned } from "./buffer";
 import { Effect, EffectOff, displacementOf, effectAt, hostOf, inSpan } from "./effect";
 import { Import } from "./imports";
 import { uses } from "./node";
 import { emitAligned, emitReady, emitSse, emitSseStoreValue } from "./sse_emit";
 import { loadMissing } from "./residents";
 import { Local } from "./slots";
-import { emit64, emitCond, value, flagOperands } from "./values";
+import { canonical, emit64, emitCond, value, flagOperands } from "./values";
 import { ready } from "./snapshots";
-import { leave } from "./leaving";
+import { leave, leaveToBadTarget } from "./leaving";
 import { translateAddress, hostAddress, translateSpan } from "./addresses";
 import { translateStore, translateSseStore, storeValue, afterStore } from "./stores";
 
@@ -105,19 +105,13 @@ export function emitEffects(): void {
       case Effect.canonical: {
         const a = load<i32>(e, EffectOff.a);
         emit64(a);
-        i64const(16);
-        byte(Wasm.i64shl);
-        i64const(16);
-        byte(Wasm.i64shr_s);
+        canonical();
         emit64(a);
         byte(Wasm.i64ne);
         hint(false);
         byte(Wasm.if_);
         byte(WasmType.void_);
-        i32const(load<i32>(e, EffectOff.u));
-        call(Import.badTarget);
-        byte(Wasm.drop);
-        leave(1);
+        leaveToBadTarget(load<i32>(e, EffectOff.u));
         byte(Wasm.end);
         break;
       }

@@ -2,8 +2,9 @@
 import { JitBlock, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { BlockOff } from "../code_cache";
-import { J, Wasm, WasmType, br, byte, hint, i32const, jget, jset, localGet, localSet, unsigned } from "./buffer";
+import { J, Wasm, WasmType, br, byte, call, hint, i32const, jget, jset, localGet, localSet, unsigned } from "./buffer";
 import { blockOf, headOf, succ } from "./graph";
+import { Import } from "./imports";
 import { savePending, loopOf } from "./residents";
 import { seeFlags } from "./rounds";
 import { Local } from "./slots";
@@ -49,7 +50,15 @@ export function leaveAtEnd(u: usize, count: i32): void {
   byte(Wasm.end);
 }
 
-/** Out to the record in Local.result. */
+/** Out, with the fault of a branch `u` whose target is not canonical; one wasm block deep. */
+export function leaveToBadTarget(u: usize): void {
+  i32const(<i32>u);
+  call(Import.badTarget);
+  byte(Wasm.drop);
+  leave(1);
+}
+
+/** Out to record `u`. */
 export function out(u: usize): void {
   i32const(<i32>u);
   localSet(Local.result);

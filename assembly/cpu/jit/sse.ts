@@ -106,17 +106,21 @@ export function sseProperties(u: usize): u32 {
   return propertiesOf(u);
 }
 
+/** Bit of the XMM register that record `u` writes. */
+export function writtenBy(u: usize, p: u32): u32 {
+  if (p & (Sse.REG_GPR | Sse.FLAGS)) return 0;
+  if (p & (Sse.STORE | Sse.IMM_RM)) return isMem(u) || p & Sse.RM_GPR ? 0 : 1 << load<u8>(u, RecOff.rm);
+  return 1 << load<u8>(u, RecOff.reg);
+}
+
 /** Registers that record `u` uses and writes; general ones as wasm slots. */
 export function noteSse(u: usize, p: u32): void {
   const reg = <u32>1 << load<u8>(u, RecOff.reg), rm = <u32>1 << load<u8>(u, RecOff.rm);
-  let used: u32 = 0, written: u32 = 0, general: u32 = 0;
+  let used: u32 = 0, general: u32 = 0;
   if (p & Sse.REG_GPR) {
     general = reg;
     jset(JitOff.written, jget(JitOff.written) | reg);
-  } else {
-    used = reg;
-    if (!(p & (Sse.STORE | Sse.FLAGS | Sse.IMM_RM))) written = reg;
-  }
+  } else used = reg;
   if (isMem(u)) general |= slotBit(load<u8>(u, RecOff.base)) | slotBit(load<u8>(u, RecOff.index));
   else if (p & Sse.RM_GPR) {
     general |= rm;
@@ -124,11 +128,10 @@ export function noteSse(u: usize, p: u32): void {
   } else {
     if (p & Sse.IMM_RM) used = 0;
     used |= rm;
-    if (p & (Sse.STORE | Sse.IMM_RM)) written |= rm;
   }
   jset(JitOff.usesSse, 1);
   jset(JitOff.xmmUsed, jget(JitOff.xmmUsed) | used);
-  jset(JitOff.xmmWritten, jget(JitOff.xmmWritten) | written);
+  jset(JitOff.xmmWritten, jget(JitOff.xmmWritten) | writtenBy(u, p));
   jset(JitOff.used, jget(JitOff.used) | general);
 }
 

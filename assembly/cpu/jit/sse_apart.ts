@@ -2,8 +2,9 @@
  *  them would have to put its result back among that. Where the region mostly has scalar instructions of one width for a register, its low element
  *  is kept apart, and who wants the whole puts it together. */
 import { JitBlock, JitOff } from "../../abi/jit";
-import { RecFlag, RecOff } from "../../abi/record";
+import { RecOff } from "../../abi/record";
 import { Op } from "../opcodes.gen";
+import { isMem } from "../operand";
 import { jget, jset } from "./buffer";
 import { blockOf, headOf, ordered } from "./graph";
 import { depthAt } from "./loops";
@@ -32,18 +33,18 @@ export function chooseApart(): void {
   let apart64: u32 = 0, apart32: u32 = 0;
   for (let n: u32 = 0; n < 16; n++) {
     if (!(jget(JitOff.xmmUsed) >> n & 1)) continue;
-    const score = weigh(n, Use.f64), score32 = weigh(n, Use.f32);
-    if (score > 0 && score >= score32) apart64 |= 1 << n;
-    else if (score32 > 0) apart32 |= 1 << n;
+    const use = mostly(n);
+    if (use == Use.f64) apart64 |= 1 << n;
+    else if (use == Use.f32) apart32 |= 1 << n;
   }
   jset(JitOff.lows64, apart64);
   jset(JitOff.lows32, apart32);
 }
 
-/** How much more register `n` is used in the way `how` than in others. What is within loops counts for more. */
-function weigh(n: u32, how: Use): i32 {
+/** How register `n` is used more than in all other ways together. What is within loops counts for more. */
+function mostly(n: u32): Use {
   const count = jget(JitOff.order);
-  let score = 0;
+  let all = 0, double = 0, single = 0;
   for (let i: u32 = 0; i < count; i++) {
     const block = ordered(i);
     if (block == JitBlock.DISPATCH) continue;
@@ -53,13 +54,15 @@ function weigh(n: u32, how: Use): i32 {
       const p = sseProperties(u);
       if (!p) continue;
       const isReg = !(p & Sse.REG_GPR) && load<u8>(u, RecOff.reg) == <u8>n && !(p & Sse.IMM_RM);
-      const isRm = !(load<u8>(u, RecOff.flags) & RecFlag.mem) && !(p & Sse.RM_GPR) && load<u8>(u, RecOff.rm) == <u8>n;
+      const isRm = !isMem(u) && !(p & Sse.RM_GPR) && load<u8>(u, RecOff.rm) == <u8>n;
       if (!isReg && !isRm) continue;
       const used = useOf(load<u16>(u, RecOff.op), p);
       if (used == Use.none) continue;
       if (!weight) weight = 1 << (min(depthAt(i), 4) << 1);
-      score += used == how ? weight : -weight;
+      all += weight;
+      if (used == Use.f64) double += weight;
+      if (used == Use.f32) single += weight;
     }
   }
-  return score;
+  return double > all - double ? Use.f64 : single > all - single ? Use.f32 : Use.whole;
 }

@@ -15,7 +15,7 @@ import { isBounded } from "./sse_mode";
 import {
   beginExact, endExact, exponentOutside, head, leaveIfDenormal, leaveIfDisordered, leaveUnlessNear, leaveUnlessOrdered, lowV, lowW, notZero, outside, setLow, slotA, slotB, slotR, unsafe,
 } from "./sse_plain";
-import { askedBounds, boundsOf, isSafe, markAsked, markLow, plainBounds, plainLow, resultBounds, rootBounds, worse } from "./sse_range";
+import { Ask, askedBounds, boundsOf, markAsked, markLow, plainBounds, plainLow, resultBounds, rootBounds, toAsk } from "./sse_range";
 import { alternating, compare, extreme, horizontal, packedArithmetic, roots, roundAll, roundingOf } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
@@ -122,16 +122,16 @@ function boundsOfResult(u: usize, h: u32, op: i32, a: u32, b: u32, wide: bool): 
     y = near;
     if (!h) markAsked(m, wide);
   }
-  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
-    if (one || !worse(op, x, y, wide)) {
-      leaveUnlessNear(u, a, wide);
-      x = near;
-      if (one) y = x;
-    } else {
-      leaveUnlessNear(u, b, wide);
-      y = near;
-      if (!h) markAsked(m, wide);
-    }
+  const ask = toAsk(op, x, y, wide, one);
+  if (ask & Ask.left) {
+    leaveUnlessNear(u, a, wide);
+    x = near;
+    if (one) y = x;
+  }
+  if (ask & Ask.right) {
+    leaveUnlessNear(u, b, wide);
+    y = near;
+    if (!h) markAsked(m, wide);
   }
   if (op == Arith.div) {
     notZero(b, wide);

@@ -5,19 +5,20 @@
  *
  *  Bits: registers whose low f64 is near, from 16 on those whose low f32 is. */
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
-import { RecFlag, RecOff } from "../../abi/record";
+import { RecOff } from "../../abi/record";
 import { Handler } from "../handler";
 import { Op } from "../opcodes.gen";
-import { opSize } from "../operand";
+import { isMem, opSize } from "../operand";
 import { Arith } from "../semantics/ieee";
 import { J, Wasm, WasmType, byte, giveUp, hint, i32const, jget, jset, localGet, localSet } from "./buffer";
 import { NONE, blockOf, edges, headOf, ordered, rpo, succ } from "./graph";
 import { endOf, isTemplate } from "./region";
 import { fresh } from "./slots";
-import { Sse, sseProperties } from "./sse";
+import { sseProperties, writtenBy } from "./sse";
+import { regOf, rmOf } from "./sse_emit";
 import { isBounded } from "./sse_mode";
 import { getLow, ifFar, leaveUnlessNear, slotV } from "./sse_plain";
-import { askedBounds, boundsOf, forgetRanges, integerBounds, isSafe, learn, markAsked, markLow, nearBits, plainLow, resultBounds, unknown, worse } from "./sse_range";
+import { Ask, askedBounds, boundsOf, forgetRanges, integerBounds, learn, markAsked, markLow, nearBits, plainLow, resultBounds, toAsk, unknown } from "./sse_range";
 
 /** u32 each: what a block expects; what it has where it ends; what it would ask if it expected nothing, of the values registers begin with; the same of it and
  *  all that come behind. */
@@ -94,19 +95,24 @@ function overwrites(n: u32): u32 {
 /** Some helper performs record `u`, and may write any register. */
 function isHelpers(u: usize): bool { return !isTemplate(u) && load<u16>(u, RecOff.handler) != Handler.goto; }
 
+/** What all ways into block `n` bring that begin at places from `first` up to `end` in the order. */
+function broughtFrom(first: u32, end: u32, n: u32): u32 {
+  let all: u32 = ~0;
+  for (let i = first; i < end; i++) {
+    const from = ordered(i), b = blockOf(from), usual = <u32>load<u8>(b, JitBlock.succCount);
+    for (let k: u32 = 0; k < edges(b); k++) if (<u32>succ(b, k) == n) all &= k < usual ? ends(from) : expects(from);
+  }
+  return all;
+}
+
+/** What those bring that do not come from its own loop. */
+function broughtForward(n: u32): u32 { return n == jget(JitOff.root) ? 0 : broughtFrom(0, rpo(n), n); }
+
 /** What the ways into block `n` bring together, and of what its loop asks that which its ways back bring. */
 function brought(n: u32, count: u32): u32 {
-  let entry: u32 = n == jget(JitOff.root) ? 0 : ~0, back: u32 = ~0;
-  for (let i: u32 = 0; i < count; i++) {
-    const from = ordered(i), b = blockOf(from), all = edges(b), usual = <u32>load<u8>(b, JitBlock.succCount);
-    for (let k: u32 = 0; k < all; k++) {
-      if (<u32>succ(b, k) != n) continue;
-      const has = k < usual ? ends(from) : expects(from);
-      if (i < rpo(n)) entry &= has;
-      else back &= has;
-    }
-  }
-  return load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop ? back & (entry | load<u32>(nearOf(n), NearOff.ahead)) : entry;
+  const entry = broughtForward(n);
+  if (!(load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop)) return entry;
+  return broughtFrom(rpo(n), count, n) & (entry | load<u32>(nearOf(n), NearOff.ahead));
 }
 
 /** A block begins with no more than `near`. */
@@ -136,17 +142,6 @@ function walk(n: u32): u32 {
   return asks;
 }
 
-@inline function regOf(u: usize): u32 { return load<u8>(u, RecOff.reg); }
-@inline function rmOf(u: usize): u32 { return load<u8>(u, RecOff.rm); }
-@inline function hasMemory(u: usize): bool { return (load<u8>(u, RecOff.flags) & RecFlag.mem) != 0; }
-
-/** Bit of the XMM register that record `u` writes. */
-function writtenBy(u: usize, p: u32): u32 {
-  if (p & (Sse.REG_GPR | Sse.FLAGS)) return 0;
-  if (p & (Sse.STORE | Sse.IMM_RM)) return hasMemory(u) || p & Sse.RM_GPR ? 0 : 1 << rmOf(u);
-  return 1 << regOf(u);
-}
-
 /** What is known behind record `u`, no more than its code will find; what it asks of registers `old`. */
 function perform(u: usize, p: u32, old: u32): u32 {
   const op = <i32>load<u16>(u, RecOff.op), n = regOf(u);
@@ -156,16 +151,16 @@ function perform(u: usize, p: u32, old: u32): u32 {
     case Op.mulsd: case Op.mulss: return arithmetic(u, Arith.mul, op == Op.mulsd, old);
     case Op.divsd: case Op.divss: return arithmetic(u, Arith.div, op == Op.divsd, old);
     case Op.movaps: case Op.movups:
-      if (hasMemory(u)) unknown(n);
+      if (isMem(u)) unknown(n);
       else learn(n, rmOf(u), false);
       return 0;
     case Op.movsd: case Op.movq:
-      if (hasMemory(u)) unknown(n);
+      if (isMem(u)) unknown(n);
       else if (n != rmOf(u)) learn(n, rmOf(u), true);
       return 0;
     case Op.xorps: case Op.pxor:
       unknown(n);
-      if (hasMemory(u) || rmOf(u) != n) return 0;
+      if (isMem(u) || rmOf(u) != n) return 0;
       markLow(n, true, integerBounds(1));
       markLow(n, false, integerBounds(1));
       return 0;
@@ -182,7 +177,7 @@ function perform(u: usize, p: u32, old: u32): u32 {
 
 /** As boundsOfResult (sse_float.ts). */
 function arithmetic(u: usize, op: i32, wide: bool, old: u32): u32 {
-  const n = regOf(u), m = rmOf(u), memory = hasMemory(u), near = askedBounds(wide), one = !memory && m == n;
+  const n = regOf(u), m = rmOf(u), memory = isMem(u), near = askedBounds(wide), one = !memory && m == n;
   let asks: u32 = 0, x = near, y = near;
   if (plainLow(n, wide)) x = boundsOf(n, wide);
   else {
@@ -195,14 +190,14 @@ function arithmetic(u: usize, op: i32, wide: bool, old: u32): u32 {
     asks |= 1 << m;
     markAsked(m, wide);
   }
-  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
-    if (one || !worse(op, x, y, wide)) {
-      x = near;
-      if (one) y = x;
-    } else {
-      y = near;
-      if (!memory) markAsked(m, wide);
-    }
+  const ask = toAsk(op, x, y, wide, one);
+  if (ask & Ask.left) {
+    x = near;
+    if (one) y = x;
+  }
+  if (ask & Ask.right) {
+    y = near;
+    if (!memory) markAsked(m, wide);
   }
   unknown(n);
   markLow(n, wide, resultBounds(op, x, y, wide));
@@ -210,14 +205,7 @@ function arithmetic(u: usize, op: i32, wide: bool, old: u32): u32 {
 }
 
 /** [] -> []: before the loop of header `n`: doubt if something is not near that is not known to be and that the loop expects. */
-export function openDoubt(n: u32): void {
-  let entry: u32 = n == jget(JitOff.root) ? 0 : ~0;
-  for (let i: u32 = 0; i < rpo(n); i++) {
-    const from = ordered(i), b = blockOf(from), usual = <u32>load<u8>(b, JitBlock.succCount);
-    for (let k: u32 = 0; k < edges(b); k++) if (<u32>succ(b, k) == n) entry &= k < usual ? ends(from) : expects(from);
-  }
-  raise(expects(n) & ~entry);
-}
+export function openDoubt(n: u32): void { raise(expects(n) & ~broughtForward(n)); }
 
 /** [] -> []: doubt if some of the elements `open` are not near. By branches: what is computed the host's compiler computes where it is used, in each round. */
 function raise(open: u32): void {

@@ -74,13 +74,30 @@ export function convertedBounds(x: i64, wide: bool): i64 {
   return makeBounds(lowOf(x), wide ? unitOf(x) : max(unitOf(x), lowOf(x) - 23), highOf(x));
 }
 
-/** Which of two operands to ask, if the result may be out of range: the one about which less is known. */
-export function worse(op: i32, x: i64, y: i64, wide: bool): i32 {
+/** Operands that are asked. */
+export const enum Ask { left = 1, right = 2 }
+
+/** Which operands of an operation, within `x` and `y`, have to be asked so that its result is in range. `one`: both are the same, and that is the left one. */
+export function toAsk(op: i32, x: i64, y: i64, wide: bool, one: bool): u32 {
+  const near = askedBounds(wide);
+  let ask: u32 = 0;
+  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
+    if (!one && worse(op, x, y, wide)) { y = near; ask |= Ask.right; }
+    else {
+      x = near;
+      if (one) y = near;
+      ask |= Ask.left;
+    }
+  }
+  return ask;
+}
+
+/** Less is known of the right operand than of the left one. */
+function worse(op: i32, x: i64, y: i64, wide: bool): bool {
   const best = askedBounds(wide);
-  if (x == best) return 1;
-  if (y == best) return 0;
-  const a = resultBounds(op, best, y, wide), b = resultBounds(op, x, best, wide);
-  return isSafe(b, wide) && !isSafe(a, wide) ? 1 : 0;
+  if (x == best) return true;
+  if (y == best) return false;
+  return isSafe(resultBounds(op, x, best, wide), wide) && !isSafe(resultBounds(op, best, y, wide), wide);
 }
 
 /* What is known of registers: JitOff.plain64 has a bit for each f64 element, the low one first; plain32 one for the low f32, one for all. */

@@ -6,7 +6,7 @@ import { Simd, lane, shuffle, simd, vector } from "./simd";
 import { getV, getW, leaveInDoubt, leaveToHelperIf, regOf, rmOf, setV } from "./sse_emit";
 import { Doubt, isBounded } from "./sse_mode";
 import { leaveUnlessOrdered, slotA, slotB } from "./sse_plain";
-import { asked, askedBounds, boundsOf, isSafe, markAll, markLow, plainAll, plainBounds, resultBounds, rootBounds, union, worse } from "./sse_range";
+import { Ask, asked, askedBounds, boundsOf, markAll, markLow, plainAll, plainBounds, resultBounds, rootBounds, toAsk, union } from "./sse_range";
 import { Scratch, scratch } from "./xmm";
 
 /** [] -> [v128]: a local without the signs. */
@@ -87,15 +87,12 @@ function leaveUnlessAllNear(u: usize, x: u32, wide: bool): void {
  *  range, as the bounds returned say; of a divisor, that it has no zeros. */
 function boundsOfResults(u: usize, op: i32, wide: bool, x: i64, y: i64): i64 {
   const near = askedBounds(wide);
-  let askA = !x, askB = !y;
-  if (askA) x = near;
-  if (askB) y = near;
-  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, wide), wide); i++) {
-    if (worse(op, x, y, wide)) { y = near; askB = true; }
-    else { x = near; askA = true; }
-  }
-  if (askA) leaveUnlessAllNear(u, scratch(Scratch.a), wide);
-  if (askB) leaveUnlessAllNear(u, scratch(Scratch.b), wide);
+  let ask: u32 = (x ? 0 : Ask.left) | (y ? 0 : Ask.right);
+  if (!x) x = near;
+  if (!y) y = near;
+  ask |= toAsk(op, x, y, wide, false);
+  if (ask & Ask.left) { leaveUnlessAllNear(u, scratch(Scratch.a), wide); x = near; }
+  if (ask & Ask.right) { leaveUnlessAllNear(u, scratch(Scratch.b), wide); y = near; }
   if (op == Arith.div) {
     zeroes(scratch(Scratch.b), wide);
     simd(Simd.anyTrue);

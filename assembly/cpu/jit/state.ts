@@ -11,7 +11,7 @@ import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base } from "./flags";
 import { loadXmm, saveXmm } from "./xmm";
 import { saveX87 } from "./x87";
 
-/** [] -> []: what is kept in locals only, from and to the pCPU block. */
+/** [] -> []: from the pCPU block. */
 export function loadState(): void {
   loadWord(PcpuOff.left);
   localSet(Local.left);
@@ -51,6 +51,7 @@ export function carryFromMemory(): void {
   localSet(Slot.flagsCarry);
 }
 
+/** [] -> []: to it. */
 export function saveState(): void {
   seeFlags();
   saveXmm();
@@ -67,7 +68,7 @@ export function saveState(): void {
   saveX87();
 }
 
-/** [] -> []: the same of flags of which `kind` is known. */
+/** [] -> []: flags of which `kind` is known to where the interpreter keeps them, if that is a few stores. */
 export function keepKind(kind: i32): void {
   const k = base(kind), wlog = (kind >> WLOG_SHIFT) & 3;
   if ((kind & ~(31 | 3 << WLOG_SHIFT)) != RawKind.raw || k > FlagsKind.logic || k == FlagsKind.none) return;

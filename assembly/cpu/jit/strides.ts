@@ -208,7 +208,7 @@ export function openStrides(n: u32): void {
     localSet(load<u16>(s, StrideOff.addend));
     if (!step || hasStep(step, k)) continue;
     roundsOf(k, step);
-    least(rounds);
+    choose(rounds, Wasm.i32lt_u);
   }
   // limit := max(left - rounds * least, insns - 1), by way of memory: the host's compiler would compute it where it is used, in each round
   i32const(0);
@@ -233,9 +233,6 @@ function hasStep(step: i32, end: u32): bool {
   for (let k: u32 = 0; k < end; k++) if (load<i32>(strideAt(k), StrideOff.step) == step) return true;
   return false;
 }
-
-/** [i32] -> []: local `to` becomes that if it is less. */
-function least(to: u32): void { choose(to, Wasm.i32lt_u); }
 
 /** [i32] -> []: local `to` becomes that if it is related to it so. */
 function choose(to: u32, relation: i32): void {

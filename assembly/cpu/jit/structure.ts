@@ -24,7 +24,7 @@ import { JitBlock, JitOff, JitBlockFlag, JitCarry } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
 import { BlockOff } from "../code_cache";
-import { J, Wasm, WasmType, access, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned, saveLong, storeLong } from "./buffer";
+import { J, Wasm, WasmType, br, byte, call, giveUp, hint, i32const, i64const, jget, jset, loadWord, localGet, localSet, localTee, unsigned, saveLong, storeLong } from "./buffer";
 import { NONE, blockOf, headOf, succ, ripOf } from "./graph";
 import { Effect, EffectOff, effectAt, inSpan } from "./effect";
 import { Import } from "./imports";
@@ -54,10 +54,10 @@ import { pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
 import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
-import { emit64, emitCond } from "./values";
+import { canonical, emit64, emitCond } from "./values";
 import { settle } from "./snapshots";
 import { Control, enterControl, leaveControl, brTo } from "./control";
-import { leave, leaveAtEnd, out, chooseWayOut } from "./leaving";
+import { leave, leaveAtEnd, leaveToBadTarget, out, chooseWayOut } from "./leaving";
 import { loadState, loadPages, countHere, carryFromMemory, saveState, keepKind } from "./state";
 import { translateRecord, nextPiece, endPiece, useAll } from "./pieces";
 import { emitCold } from "./cold";
@@ -112,8 +112,8 @@ function emitTree(n: u32): void {
       byte(WasmType.void_);
       enterControl(Control.spill | n);
     }
+    openDoubt(n);
   }
-  if (loop) openDoubt(n);
   const strides = loop ? findStrides(n) : 0;
   const checked = loop && checkOnWaysBack(n);
   if (strides) beginStrides(n);
@@ -503,10 +503,7 @@ function emitElsewhere(n: u32, u: usize, to: u32): void {
   chooseWayOut(n);
   if ((jget(JitOff.mode) & Mode.BITS) == Mode.bits64 && templateOf(u) != Template.callInd) {
     localGet(to);
-    i64const(16);
-    byte(Wasm.i64shl);
-    i64const(16);
-    byte(Wasm.i64shr_s);
+    canonical();
     localGet(to);
     byte(Wasm.i64ne);
     hint(false);
@@ -518,10 +515,7 @@ function emitElsewhere(n: u32, u: usize, to: u32): void {
       byte(Wasm.i64sub);
       assign(Gpr.rsp);
     }
-    i32const(<i32>u);
-    call(Import.badTarget);
-    byte(Wasm.drop);
-    leave(1);
+    leaveToBadTarget(u);
     byte(Wasm.end);
     jset(JitOff.pending, 0);
   }

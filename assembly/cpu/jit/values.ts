@@ -144,6 +144,14 @@ export function emit32(n: i32): void {
   keep32(n);
 }
 
+/** [i64] -> [i64]: the canonical address with the same 48 bits. */
+export function canonical(): void {
+  i64const(16);
+  byte(Wasm.i64shl);
+  i64const(16);
+  byte(Wasm.i64shr_s);
+}
+
 /** A count below 32. */
 function isShort(n: i32): bool {
   return isConst(n) ? <u64>imm(n) < 32 : op(n) == Node.and && isConst(argB(n)) && <u64>imm(argB(n)) < 32;

@@ -10,14 +10,13 @@ import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, 
 import { emitCond } from "./values";
 import { emitEffects } from "./codegen";
 import { hitHost, missHost, probe } from "./addresses";
-import { Host } from "./effect";
 import { Emit, setOrder } from "./emit";
 import { Import } from "./imports";
 import { local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
 import { Compare, Give, Odd } from "./x87_extended_runtime";
 import { ARGUMENT_BITS, Act, CHOP, QUIET, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
-import { F, Format, Kind, UNKNOWN_ROUNDING, X, abnormal, abnormalSingle, activate, address, begin, done, hostOperand, interpret, linear, opOf, openIf, peek, pointer, pops, ready, readyToPush, rm, setState, spanBase, spanOperand, st, state, turned, used, widthOf } from "./x87_pieces";
+import { F, Format, Kind, UNKNOWN_ROUNDING, X, abnormal, abnormalSingle, activate, address, begin, done, hostOperand, interpret, linear, opOf, openIf, peek, pointer, pops, ready, readyToPush, rm, setState, spanAddress, spanOperand, st, state, turned, used, widthOf } from "./x87_pieces";
 import { Rounded } from "./x87_runtime";
 
 /** True if the record was translated. */
@@ -353,9 +352,7 @@ function storeNumber(u: usize, format: i32, chop: i32, n: i32): bool {
   const argument = addressOf(st(0)) | (format == Format.double ? 0 : giving(format) | chop), before = state(), after = n ? turned(before, n) : before, h = temp32();
   const a = address(u), host = spanOperand(u, a, w, true);
   if (host) {
-    spanBase(host);
-    i32const(host >> Host.DISPLACEMENT);
-    byte(Wasm.i32add);
+    spanAddress(host);
     put(w, from, argument);
     complete(u, linear(a), after);
     jset(X.rounded, UNKNOWN_ROUNDING);

@@ -12,7 +12,7 @@ import { emitEffects } from "./codegen";
 import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
-import { askedBounds, highOf, integerBounds, isSafe, plainBounds, resultBounds, rootBounds, union, worse } from "./sse_range";
+import { Ask, askedBounds, highOf, integerBounds, plainBounds, resultBounds, rootBounds, toAsk, union } from "./sse_range";
 import { callX87 } from "./x87_calls";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
 import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, nearOr, opOf, openIf, operandBounds, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
@@ -73,16 +73,25 @@ function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
 /** What sse_range calls the operation. */
 @inline function arithOf(kind: i32): i32 { return kind == Kind.add ? Arith.add : kind == Kind.mul ? Arith.mul : kind >= Kind.div ? Arith.div : Arith.sub; }
 
+/** [] -> []: the interpreter performs `u` unless the number in local `k`, a register or the memory operand, is near. */
+function askOperand(k: u32, u: usize): void {
+  nearOr(k, u);
+  if (k < 8) setRegisterBounds(k, askedBounds(true));
+}
+
 /** [] -> []: the interpreter performs `u` unless operands `left` and `right`, within `x` and `y`, are such that the result is in range, as the bounds
  *  returned say. */
 function boundsOfResult(u: usize, op: i32, left: u32, right: u32, x: i64, y: i64): i64 {
   const near = askedBounds(true);
-  for (let i = 0; i < 2 && !isSafe(resultBounds(op, x, y, true), true); i++) {
-    const second = left != right && worse(op, x, y, true), k = second ? right : left;
-    nearOr(k, u);
-    if (k < 8) setRegisterBounds(k, near);
-    if (second || left == right) y = near;
-    if (!second) x = near;
+  const one = left == right, ask = toAsk(op, x, y, true, one);
+  if (ask & Ask.left) {
+    askOperand(left, u);
+    x = near;
+    if (one) y = x;
+  }
+  if (ask & Ask.right) {
+    askOperand(right, u);
+    y = near;
   }
   if (op == Arith.div) {
     localGet(localOf(right));

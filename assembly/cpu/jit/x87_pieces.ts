@@ -19,8 +19,8 @@ import { Local, temp32, temp64, unsettled } from "./slots";
 import { loadMissing } from "./residents";
 import { nextPiece } from "./pieces";
 import { spanHost } from "./spans";
-import { Doubt } from "./sse_mode";
-import { asked, askedBounds, convertedBounds, integerBounds, plainBounds } from "./sse_range";
+import { leaveUnlessNear } from "./sse_plain";
+import { askedBounds, convertedBounds, integerBounds, plainBounds } from "./sse_range";
 import { forgetBounds } from "./x87_range";
 import { Hand, Held, Rounded, State } from "./x87_runtime";
 
@@ -256,30 +256,7 @@ export function abnormal(least: i64): void {
 }
 
 /** [] -> []: the interpreter performs record `u`, for a reason that counts, unless local `n` is zero or within askedBounds. */
-export function nearOr(n: u32, u: usize): void {
-  localGet(localOf(n));
-  byte(F.i64reinterpret);
-  i64const(1);
-  byte(Wasm.i64shl);
-  i64const(32);
-  byte(Wasm.i64shr_u);
-  byte(Wasm.i32wrap);
-  i32const((1023 - asked(true)) << 21);
-  byte(Wasm.i32sub);
-  i32const(asked(true) << 22);
-  byte(Wasm.i32ge_u);
-  openIf();
-  localGet(localOf(n));
-  f64const(0);
-  byte(F.f64ne);
-  openIf();
-  i32const(<i32>(u + Doubt.range));
-  call(Import.doubt);
-  localSet(Local.result);
-  leave(2);
-  byte(Wasm.end);
-  byte(Wasm.end);
-}
+export function nearOr(n: u32, u: usize): void { leaveUnlessNear(u, localOf(n), true); }
 
 export function abnormalSingle(least: i32): void {
   i32const(1);
@@ -326,7 +303,13 @@ export function spanOperand(u: usize, a: i32, w: i32, write: bool): u32 {
   return host;
 }
 /** [] -> [i32]: that address, without its displacement. */
-export function spanBase(host: u32): void { localGet(host & Host.local); }
+function spanBase(host: u32): void { localGet(host & Host.local); }
+/** [] -> [i32]: that address. */
+export function spanAddress(host: u32): void {
+  spanBase(host);
+  i32const(host >> Host.DISPLACEMENT);
+  byte(Wasm.i32add);
+}
 /** [] -> []: linear address `a` to a local, for `pointer`. */
 export function linear(a: i32): u32 {
   const lin = temp64();
@@ -339,9 +322,7 @@ export function linear(a: i32): u32 {
 export function hostOperand(u: usize, w: i32, h: u32): u32 {
   const a = address(u), host = spanOperand(u, a, w, false);
   if (host) {
-    spanBase(host);
-    i32const(host >> Host.DISPLACEMENT);
-    byte(Wasm.i32add);
+    spanAddress(host);
     localSet(h);
     return linear(a);
   }

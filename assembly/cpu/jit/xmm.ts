@@ -35,28 +35,30 @@ export function xmmLocal(n: u32): u32 {
 /** The local of the low element of register `n`, f64 if `wide`, if it is kept apart; else 0. Then the v128 only has the rest. */
 export function lowOf(n: u32, wide: bool): u32 { return jget(wide ? JitOff.lows64 : JitOff.lows32) >> n & 1 ? load<u16>(J + (<usize>n << 1), JitOff.lows) : 0; }
 
+@inline function isWide(n: u32): bool { return (jget(JitOff.lows64) >> n & 1) != 0; }
+/** The same, whatever its width. */
+@inline function anyLowOf(n: u32): u32 { return lowOf(n, isWide(n)); }
+
 /** [] -> [v128]: register `n`. */
 export function getXmm(n: u32): void {
   localGet(xmmLocal(n));
-  const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
-  if (!low) return;
-  localGet(low);
-  lane(wide ? Simd.f64x2replace : Simd.f32x4replace, 0);
+  if (!anyLowOf(n)) return;
+  localGet(anyLowOf(n));
+  lane(isWide(n) ? Simd.f64x2replace : Simd.f32x4replace, 0);
 }
 /** [v128] -> []: becomes register `n`. */
 export function setXmm(n: u32): void {
-  const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
-  if (!low) {
+  if (!anyLowOf(n)) {
     localSet(xmmLocal(n));
     return;
   }
   localTee(xmmLocal(n));
-  lane(wide ? Simd.f64x2extract : Simd.f32x4extract, 0);
-  localSet(low);
+  lane(isWide(n) ? Simd.f64x2extract : Simd.f32x4extract, 0);
+  localSet(anyLowOf(n));
 }
 /** [] -> []: register `to` becomes what `from` is. */
 export function copyXmm(to: u32, from: u32): void {
-  const wide = lowOf(to, true) != 0, low = lowOf(to, wide);
+  const wide = isWide(to), low = lowOf(to, wide);
   if (low && lowOf(from, wide)) {
     localGet(xmmLocal(from));
     localSet(xmmLocal(to));
@@ -93,7 +95,7 @@ export function beginXmm(): void {
   const used = jget(JitOff.xmmUsed);
   for (let n: u32 = 0; n < 16; n++) {
     if (used >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>VectorType.v128), JitOff.xmmLocals);
-    if ((jget(JitOff.lows64) | jget(JitOff.lows32)) >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>(jget(JitOff.lows64) >> n & 1 ? VectorType.f64 : VectorType.f32)), JitOff.lows);
+    if ((jget(JitOff.lows64) | jget(JitOff.lows32)) >> n & 1) store<u16>(J + (<usize>n << 1), <u16>fresh(<u8>(isWide(n) ? VectorType.f64 : VectorType.f32)), JitOff.lows);
   }
   if (jget(JitOff.usesSse)) store<u16>(J + (READY << 1), <u16>fresh(0x7f), JitOff.xmmLocals);
 }
@@ -113,11 +115,10 @@ export function loadXmm(): void {
     i32const(0);
     simdAccess(Simd.load, <u32>PCPU + PcpuOff.xmm + n * 16);
     localSet(localOf(n));
-    const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
-    if (!low) continue;
+    if (!anyLowOf(n)) continue;
     i32const(0);
-    access(wide ? Float.f64load : Float.f32load, <u32>PCPU + PcpuOff.xmm + n * 16);
-    localSet(low);
+    access(isWide(n) ? Float.f64load : Float.f32load, <u32>PCPU + PcpuOff.xmm + n * 16);
+    localSet(anyLowOf(n));
   }
   loadWord(PcpuOff.cr0);
   i32const(Cr0.EM | Cr0.TS);
@@ -147,11 +148,10 @@ export function saveXmm(): void {
     i32const(0);
     localGet(localOf(n));
     simdAccess(Simd.store, <u32>PCPU + PcpuOff.xmm + n * 16);
-    const wide = lowOf(n, true) != 0, low = lowOf(n, wide);
-    if (!low) continue;
+    if (!anyLowOf(n)) continue;
     i32const(0);
-    localGet(low);
-    access(wide ? Float.f64store : Float.f32store, <u32>PCPU + PcpuOff.xmm + n * 16);
+    localGet(anyLowOf(n));
+    access(isWide(n) ? Float.f64store : Float.f32store, <u32>PCPU + PcpuOff.xmm + n * 16);
   }
 }
 
