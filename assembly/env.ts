@@ -1,7 +1,12 @@
 /** What the processor needs from outside: everything the host does on its behalf is one of these. */
 
-/** Throws a preallocated object: control leaves run(), whose caller enters it again to deliver the pending fault. */
-@external("env", "unwind") export declare function unwind(): void;
+@external("env", "unwind") declare function throwOut(): void;
+/** Throws a preallocated object: control leaves run(), whose caller enters it again to deliver the pending fault. The compiler is told that
+ *  nothing follows, so that the way on has nothing to save for it. */
+@inline export function unwind(): void {
+  throwOut();
+  unreachable();
+}
 /** Port read of 1, 2 or 4 bytes. */
 @external("env", "pioRead") export declare function pioRead(port: u32, size: u32): u32;
 @external("env", "pioWrite") export declare function pioWrite(port: u32, size: u32, value: u32): void;

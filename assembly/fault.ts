@@ -9,17 +9,12 @@ import { unwind } from "./env";
 
 /** Pends exception `vector` without error code; returns 0 for `return raise(...)`. */
 export function raise(vector: i32): usize {
-  store<i32>(PCPU, vector, PcpuOff.faultVector);
-  store<u32>(PCPU, 0, PcpuOff.faultError);
-  store<u32>(PCPU, 0, PcpuOff.faultHasError);
-  store<u32>(PCPU, FaultKind.fault, PcpuOff.faultKind);
+  pend(vector, 0, 0);
   return 0;
 }
 
 export function raiseError(vector: i32, errorCode: u32): usize {
-  raise(vector);
-  store<u32>(PCPU, errorCode, PcpuOff.faultError);
-  store<u32>(PCPU, 1, PcpuOff.faultHasError);
+  pend(vector, errorCode, 1);
   return 0;
 }
 
@@ -47,12 +42,24 @@ export function raiseTrap(vector: i32): usize {
 }
 
 /** Pends the fault and leaves run() through the host; does not return. */
-export function fail(vector: i32): void {
-  raise(vector);
+@inline export function fail(vector: i32): void {
+  leaveWith(vector, 0, 0);
+  unreachable();
+}
+
+@inline export function failError(vector: i32, errorCode: u32): void {
+  leaveWith(vector, errorCode, 1);
+  unreachable();
+}
+
+function leaveWith(vector: i32, errorCode: u32, hasError: u32): void {
+  pend(vector, errorCode, hasError);
   unwind();
 }
 
-export function failError(vector: i32, errorCode: u32): void {
-  raiseError(vector, errorCode);
-  unwind();
+@inline function pend(vector: i32, errorCode: u32, hasError: u32): void {
+  store<i32>(PCPU, vector, PcpuOff.faultVector);
+  store<u32>(PCPU, errorCode, PcpuOff.faultError);
+  store<u32>(PCPU, hasError, PcpuOff.faultHasError);
+  store<u32>(PCPU, FaultKind.fault, PcpuOff.faultKind);
 }
