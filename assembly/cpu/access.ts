@@ -8,7 +8,7 @@ import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
 import { failError } from "../fault";
-import { besideCode, commitWrite, hostSpanR, hostSpanW, missR, missS, missW, readIn, writeIn } from "../mmu/access";
+import { besideCode, commitWrite, hostSpanR, hostSpanW, inForce, missR, missS, missW, readIn, writeIn } from "../mmu/access";
 import { tableOf } from "../mmu/tlb";
 import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
@@ -51,19 +51,20 @@ const SCRATCH_W: usize = PCPU + PcpuOff.scratchW;
   return missAt(lin, size, u);
 }
 
+/** A device may want the run loop to look after this instruction, so its record is noted. */
 export function missAt(lin: u64, size: i32, u: usize): usize {
   const host = besideCode(lin, size);
-  return host ? host : missedAt(lin, size, u);
+  if (host) return host;
+  store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return writeIn(lin, size, inForce(), modifies(load<u16>(u, RecOff.desc) >> 9));
 }
 
-/** A device may want the run loop to look after this instruction, so its record is noted. */
-export function missedAt(lin: u64, size: i32, u: usize): usize {
-  store<u32>(PCPU, <u32>u, PcpuOff.record);
-  const template = load<u16>(u, RecOff.desc) >> 9;
-  const pure = template == Template.mov || template == Template.setcc || template == Template.movs || template == Template.stos
-    || template == Template.push || template == Template.call || template == Template.callInd;
-  return pure ? missS(lin, size) : missW(lin, size);
-}
+/** Templates that replace what they write to. */
+const REPLACE: u64 = 1 << Template.mov | 1 << Template.setcc | 1 << Template.movs | 1 << Template.stos | 1 << Template.push | 1 << Template.call
+  | 1 << Template.callInd;
+
+/** Whether a template wants to know what is there before it writes. */
+@inline export function modifies(template: u32): bool { return !(REPLACE >> template & 1); }
 
 /** Host address of `size` (1..64) bytes at `lin` if the TLB class `base` has them, 0 where there is more to do than to look. */
 @inline export function knownR(base: usize, lin: u64, size: i32): usize {
@@ -168,10 +169,13 @@ export function stBytes(lin: u64, host: usize, n: u32): void {
 
 @inline function pageLeft(lin: u64, n: u32): u32 { return min(n, 4096 - (<u32>lin & 0xfff)); }
 
-function sysReadable(lin: u64, size: u32): usize {
-  const base = tableOf(TlbClass.supervisor);
-  let host = knownR(base, lin, size);
-  if (!host) host = readIn(lin, size, base);
+@inline function sysReadable(lin: u64, size: u32): usize {
+  const base = tableOf(TlbClass.supervisor), host = knownR(base, lin, size);
+  return host ? host : sysMissed(lin, size, base);
+}
+
+function sysMissed(lin: u64, size: u32, base: usize): usize {
+  const host = readIn(lin, size, base);
   if (!host) unwind();
   return host;
 }

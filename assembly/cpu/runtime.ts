@@ -35,6 +35,11 @@ import { performSse } from "./semantics/sse";
 
 export function performCold(u: usize): usize {
   store<u32>(PCPU, <u32>u, PcpuOff.record);
+  return performGroup(u);
+}
+
+/** The same for a record that is noted already. */
+@inline export function performGroup(u: usize): usize {
   switch (<i32>load<u8>(u, RecOff.desc + 1)) {
     case Group.integer: return performInteger(u);
     case Group.system: return performSystem(u);

@@ -18,7 +18,7 @@ import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode, isBesideCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
-import { frameOf, isWritable, noteAccess, ramEntry } from "./p2m";
+import { frameOf, isWritable, lookUpRam, noteAccess, ramEntry } from "./p2m";
 import { deviceRead, deviceWrite, isApic } from "./ram";
 import { Known, knownPage, rememberPage } from "./second_level";
 import { classOf, deviceTag, entryFor, fill, Mark, noteLarge, tableOf } from "./tlb";
@@ -42,10 +42,12 @@ const MAX_STORE: u32 = 64;
 }
 
 /** The class in force (explicit accesses). */
-@inline function inForce(): usize { return <usize>load<u32>(PCPU, PcpuOff.tlbBase); }
+@inline export function inForce(): usize { return <usize>load<u32>(PCPU, PcpuOff.tlbBase); }
 
 /** Host address of a byte for reading in class `base`. */
-export function readPage(lin: u64, base: usize): usize {
+export function readPage(lin: u64, base: usize): usize { return toRead(lin, base); }
+
+@inline function toRead(lin: u64, base: usize): usize {
   const entry = entryFor(base, lin), page = lin & ~(PAGE - 1), tag = load<u64>(entry);
   if ((tag ^ lin) < PAGE) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if ((tag & ~(<u64>Mark.deviceWritable)) == deviceTag(page, Mark.device)) return deviceHit(lin, entry);
@@ -55,7 +57,7 @@ export function readPage(lin: u64, base: usize): usize {
     if (!isCanonical(lin)) return raiseNonCanonical(lin);
     if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
     const gpa = load<u64>(PCPU, WalkOff.gpa);
-    const found = isApic(gpa) ? 0 : ramEntry(gpa);
+    const found = isApic(gpa) ? 0 : lookUpRam(gpa);
     if (!found) return deviceMiss(lin, entry, Mark.device);
     noteSize(lin);
     known = rememberPage(lin, found);
@@ -66,7 +68,7 @@ export function readPage(lin: u64, base: usize): usize {
 }
 
 /** An entry for reading, and for writing if that is known to be allowed. */
-function fillReadable(entry: usize, page: u64, host: usize, lin: u64, known: u32, access: u32): void {
+@inline function fillReadable(entry: usize, page: u64, host: usize, lin: u64, known: u32, access: u32): void {
   const global = (known & Pte.G) != 0;
   if (known & Pte.D && !checkPhase() && known & Known.writable && permits(access | Pfec.W, known, false)) {
     fillWritable(entry, page, host, lin, global);
@@ -77,19 +79,25 @@ function fillReadable(entry: usize, page: u64, host: usize, lin: u64, known: u32
 
 /** Host address of a byte for writing `len` bytes within its page, in class `base`; records decoded from those bytes
  *  are dropped. Also good for reading. */
-export function writePage(lin: u64, base: usize, len: u32): usize {
+export function writePage(lin: u64, base: usize, len: u32): usize { return toWrite(lin, base, len); }
+
+@inline function toWrite(lin: u64, base: usize, len: u32): usize {
   const host = writableHost(lin, base, false);
   if (host <= DISCARD) return host;
   if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
-  if (beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
+  if (hasCode(host) && beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
   return host;
 }
 
 /** Host address for writing `size` bytes at `lin` if their page holds decoded code, but none that would have to be dropped; else 0. Code and data are
  *  neighbours where programs are generated. */
-export function besideCode(lin: u64, size: u32): usize {
+@inline export function besideCode(lin: u64, size: u32): usize {
   const entry = entryFor(inForce(), lin);
-  if (load<u64>(entry) != ((lin + size - 1 & ~(PAGE - 1)) | Mark.code) || checkPhase()) return 0;
+  return load<u64>(entry) == ((lin + size - 1 & ~(PAGE - 1)) | Mark.code) ? besideCodeAt(entry, lin, size) : 0;
+}
+
+function besideCodeAt(entry: usize, lin: u64, size: u32): usize {
+  if (checkPhase()) return 0;
   const host = <usize>lin + load<u32>(entry, TlbOff.addend);
   return isBesideCode(host, size) || isPatchedAgain(<u32>host, size) ? host : 0;
 }
@@ -119,7 +127,7 @@ function writableHost(lin: u64, base: usize, zeros: bool): usize {
     if (!isCanonical(lin)) return raiseNonCanonical(lin);
     if (!walk(lin, access)) return raisePageFault(lin, load<u32>(PCPU, WalkOff.error));
     const gpa = load<u64>(PCPU, WalkOff.gpa);
-    const found = isApic(gpa) ? 0 : ramEntry(gpa);
+    const found = isApic(gpa) ? 0 : lookUpRam(gpa);
     if (!found) return deviceMiss(lin, entry, Mark.device | Mark.deviceWritable);
     if (!isWritable(found)) return DISCARD;
     noteSize(lin);
@@ -138,7 +146,7 @@ function noteSize(lin: u64): void {
   if (shift > 12) noteLarge(lin, shift);
 }
 
-function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
+@inline function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
   let tag = page;
   noteAccess(host);
   if (hasCode(host)) tag |= Mark.code;
@@ -180,13 +188,15 @@ function nextPage(lin: u64, base: usize): u64 {
 /** Reads of up to 64 bytes in class `base`. */
 export function readIn(lin: u64, size: u32, base: usize): usize {
   const first = <u32>(PAGE - (lin & (PAGE - 1)));
-  const host = readPage(lin, base);
-  if (size <= first) {
-    if (host != DEVICE) return host;
-    deviceRead(load<u64>(PCPU, WalkOff.gpa), SCRATCH_R, size);
-    return SCRATCH_R;
-  }
-  if (!host) return 0;
+  const host = toRead(lin, base);
+  if (size > first) return host ? readSecond(lin, size, base, host, first) : 0;
+  if (host != DEVICE) return host;
+  deviceRead(load<u64>(PCPU, WalkOff.gpa), SCRATCH_R, size);
+  return SCRATCH_R;
+}
+
+/** Of `size` bytes at `lin` the `first` are at `host`, the others on the next page. */
+function readSecond(lin: u64, size: u32, base: usize, host: usize, first: u32): usize {
   const gpa = load<u64>(PCPU, WalkOff.gpa);
   const second = readPage(nextPage(lin, base), base);
   if (!second) return 0;
@@ -209,9 +219,14 @@ function gather(host: usize, gpa: u64, to: usize, len: u32): void {
 export function writeIn(lin: u64, size: u32, base: usize, keep: bool): usize {
   const first = <u32>(PAGE - (lin & (PAGE - 1)));
   const len = min(size, first);
-  const host = writePage(lin, base, len);
-  if (size <= first && (host > DISCARD || !host)) return host;
-  if (!host) return 0;
+  const host = toWrite(lin, base, len);
+  if (!host || (size <= first && host > DISCARD)) return host;
+  return bounce(lin, size, base, keep, host, first);
+}
+
+/** A write that goes to PcpuOff.scratchW: its first byte is at `host`, `first` bytes before the page's end. */
+function bounce(lin: u64, size: u32, base: usize, keep: bool, host: usize, first: u32): usize {
+  const len = min(size, first);
   store<u32>(PCPU, host, WalkOff.firstHost);
   store<u32>(PCPU, len, WalkOff.firstLen);
   store<u64>(PCPU, load<u64>(PCPU, WalkOff.gpa), WalkOff.firstGpa);

@@ -9,7 +9,7 @@ import { Check } from "../abi/jit";
 import { P2m, PcpuOff } from "../abi/layout";
 import { Cr0, Cr4, Efer, Pfec, Pte } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
-import { beforeStore } from "./code_pages";
+import { beforeStore, hasCode } from "./code_pages";
 import { checkPhase, tableWritten } from "./journal";
 import { isWritable, MAXPHYADDR } from "./p2m";
 import { cachedTable, cacheTable, forgetTable, isCached, tableEntry, tableRights } from "./table_cache";
@@ -71,7 +71,7 @@ function noteRefused(lin: u64): void {
 @inline function cr4(): u64 { return load<u64>(PCPU, PcpuOff.cr4); }
 @inline function efer(): u64 { return load<u64>(PCPU, PcpuOff.efer); }
 
-function attempt(lin: u64, access: u32): i32 {
+@inline function attempt(lin: u64, access: u32): i32 {
   store<u32>(PCPU, 0, WalkOff.steps);
   store<u32>(PCPU, 0, WalkOff.shift);
   const cr3 = load<u64>(PCPU, PcpuOff.cr3);
@@ -84,10 +84,10 @@ function attempt(lin: u64, access: u32): i32 {
   if (!(cr4() & Cr4.PAE)) return walk32(cr3 & 0xfffff000, <u32>lin, access);
   const nxe = (efer() & Efer.NXE) != 0;
   if (efer() & Efer.LMA) return walk64(cr3 & FRAME, lin, access, 39, HIGH | (nxe ? 0 : NX));
-  const pdpte = readEntry64((cr3 & 0xffffffe0) + ((lin >> 27) & 0x18));
+  const pdpte = readEntry64((cr3 & 0xffffffe0) + ((lin >> 27) & 0x18), 0);
   if (!(pdpte & Pte.P)) return refuse(access, 0);
   if (pdpte & (HIGH_PAE | NX | 0x1e6)) return refuse(access, Pfec.P | Pfec.RSVD);
-  store<u32>(PCPU, 0, WalkOff.steps); // PDPTEs have no accessed flag
+  // PDPTEs have no accessed flag: it is not a step
   return walk64(pdpte & FRAME, lin, access, 21, HIGH_PAE | (nxe ? 0 : NX));
 }
 
@@ -116,22 +116,17 @@ function lastLevel(lin: u64, access: u32): i32 {
   const nx = (upper & UPPER_NX) != 0 || (wide && (entry & NX) != 0);
   if (!permits(access, upper & <u32>entry, nx)) return Outcome.refused;
   const dirty: u32 = access & Pfec.W ? Pte.D : 0;
-  if (~<u32>entry & (Pte.A | dirty)) {
-    store<u64>(PCPU, entry, WalkOff.entry);
-    store<u32>(PCPU, at, WalkOff.entryAt);
-    store<u32>(PCPU, 1, WalkOff.steps);
-    if (!setFlags(dirty, (access & Pfec.I) != 0)) return Outcome.changed;
-  }
+  if (~<u32>entry & (Pte.A | dirty) && !setFlags(at, entry, Pte.A | dirty, (access & Pfec.I) != 0)) return Outcome.changed;
   return found((upper & <u32>entry), nx, <u32>entry | dirty, 12, (entry & FRAME) | (lin & 0xfff));
 }
 
 /** Levels of 512 entries of 8 bytes from `shift` down. `reserved` holds in every entry. */
 function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i32 {
-  let rights: u64 = Pte.RW | Pte.US, nx: u64 = 0;
+  let rights: u64 = Pte.RW | Pte.US | Pte.A, nx: u64 = 0, step: u32 = 0;
   while (true) {
-    const entry = readEntry64(table + (((lin >> shift) & 511) << 3));
+    const entry = readEntry64(table + (((lin >> shift) & 511) << 3), step);
     if (shift == 12) {
-      store<u32>(PCPU, <u32>rights | (nx & NX ? UPPER_NX : 0), WalkOff.upper);
+      store<u32>(PCPU, <u32>rights & (Pte.RW | Pte.US) | (nx & NX ? UPPER_NX : 0), WalkOff.upper);
       store<u32>(PCPU, 12, WalkOff.shift);
     }
     if (!(entry & Pte.P)) return refuse(access, 0);
@@ -150,30 +145,31 @@ function walk64(table: u64, lin: u64, access: u32, shift: i32, reserved: u64): i
     }
     table = entry & FRAME;
     shift -= 9;
+    step++;
   }
 }
 
 /** 32-bit paging. A 4 MiB page has address bits 39..32 in bits 20..13 of its entry (PSE-36); bit 21 is reserved. */
-function walk32(table: u64, lin: u32, access: u32): i32 {
-  const pde = readEntry32(table + <u64>((lin >>> 22) << 2));
+@inline function walk32(table: u64, lin: u32, access: u32): i32 {
+  const pde = readEntry32(table + <u64>((lin >>> 22) << 2), 0);
   if (!(pde & Pte.P)) return refuse(access, 0);
   if (pde & Pte.PS && cr4() & Cr4.PSE) {
     if (pde & 0x200000) return refuse(access, Pfec.P | Pfec.RSVD);
     const gpa = <u64>(pde & 0xffc00000) | (<u64>(pde & 0x1fe000) << 19) | <u64>(lin & 0x3fffff);
     return conclude(access, pde, false, pde, 22, gpa);
   }
-  const pte = readEntry32(<u64>(pde & 0xfffff000) + <u64>(((lin >>> 12) & 1023) << 2));
+  const pte = readEntry32(<u64>(pde & 0xfffff000) + <u64>(((lin >>> 12) & 1023) << 2), 1);
   store<u32>(PCPU, pde & (Pte.RW | Pte.US), WalkOff.upper);
   store<u32>(PCPU, 12, WalkOff.shift);
   if (!(pte & Pte.P)) return refuse(access, 0);
   return conclude(access, pde & pte, false, pte, 12, <u64>(pte & 0xfffff000) | <u64>(lin & 0xfff));
 }
 
-/** "Determination of Access Rights": `rights` and `nx` are combined over all levels, `leaf` is the entry that maps. */
-function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa: u64): i32 {
+/** "Determination of Access Rights": `rights`, accessed flag included, and `nx` are combined over all levels, `leaf` is the entry that maps. */
+@inline function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa: u64): i32 {
   if (!permits(access, rights, nx)) return refuse(access, Pfec.P);
   const dirty: u32 = access & Pfec.W ? Pte.D : 0;
-  if (!setFlags(dirty, (access & Pfec.I) != 0)) return Outcome.changed;
+  if ((~rights & Pte.A || ~leaf & dirty) && !setAllFlags(dirty, (access & Pfec.I) != 0)) return Outcome.changed;
   return found(rights, nx, leaf | dirty, shift, gpa);
 }
 
@@ -188,7 +184,7 @@ function conclude(access: u32, rights: u32, nx: bool, leaf: u32, shift: i32, gpa
 }
 
 /** Whether a page with these combined rights may be accessed so. */
-export function permits(access: u32, rights: u32, nx: bool): bool {
+@inline export function permits(access: u32, rights: u32, nx: bool): bool {
   if (nx && access & Pfec.I) return false;
   if (access & Pfec.U) {
     if (!(rights & Pte.US)) return false;
@@ -209,58 +205,55 @@ function refuse(access: u32, reason: u32): i32 {
   return Outcome.refused;
 }
 
-/** Where there is no memory reads give all ones. */
-function readEntry64(gpa: u64): u64 {
-  const at = note(gpa);
+/** Entry at `gpa`, which is used in `step` of the walk. Where there is no memory reads give all ones. */
+@inline function readEntry64(gpa: u64, step: u32): u64 {
+  const at = noteStep(gpa, step);
   if (!at) return ALL_ONES;
   const entry = atomic.load<u64>(at);
-  const step = load<u32>(PCPU, WalkOff.steps) - 1;
   store<u64>(PCPU + (<usize>step << 3), entry, WalkOff.entry);
   return entry;
 }
 
-function readEntry32(gpa: u64): u32 {
-  const at = note(gpa);
+@inline function readEntry32(gpa: u64, step: u32): u32 {
+  const at = noteStep(gpa, step);
   if (!at) return <u32>ALL_ONES;
   const entry = atomic.load<u32>(at);
-  const step = load<u32>(PCPU, WalkOff.steps) - 1;
   store<u64>(PCPU + (<usize>step << 3), <u64>entry, WalkOff.entry);
   return entry;
 }
 
-/** Address of the entry at `gpa`, recorded as the next step; flags of entries in read-only memory stay as they are. */
-function note(gpa: u64): usize {
+/** Address of the entry at `gpa`, recorded as that of `step`; flags of entries in read-only memory stay as they are. */
+@inline function noteStep(gpa: u64, step: u32): usize {
   const found = tableEntry(gpa);
   const at = found ? (<usize>(found & P2m.MFN_MASK) << 12) | (<usize>gpa & 0xfff) : 0;
-  const step = load<u32>(PCPU, WalkOff.steps);
   store<u32>(PCPU + (<usize>step << 2), isWritable(found) ? at : 0, WalkOff.entryAt);
   store<u32>(PCPU, step + 1, WalkOff.steps);
   return at;
 }
 
 /** Sets the accessed flag in all entries used and `dirty` in the last. False if an entry has changed meanwhile. */
-function setFlags(dirty: u32, fetch: bool): bool {
+function setAllFlags(dirty: u32, fetch: bool): bool {
   const steps = load<u32>(PCPU, WalkOff.steps);
-  const wide = (cr4() & Cr4.PAE) != 0;
   for (let step: u32 = 0; step < steps; step++) {
-    const entry = load<u64>(PCPU + (<usize>step << 3), WalkOff.entry);
-    const wanted = entry | <u64>(Pte.A | (step + 1 == steps ? dirty : 0));
-    if (wanted == entry) continue;
-    const at = <usize>load<u32>(PCPU + (<usize>step << 2), WalkOff.entryAt);
-    if (!at) continue;
-    if (checkPhase() > Check.idle) tableWritten(at, fetch);
-    beforeStore(at, wide ? 8 : 4);
-    if (wide) { if (atomic.cmpxchg<u64>(at, entry, wanted) != entry) return false; }
-    else if (atomic.cmpxchg<u32>(at, <u32>entry, <u32>wanted) != <u32>entry) return false;
+    const at = <usize>load<u32>(PCPU + (<usize>step << 2), WalkOff.entryAt), entry = load<u64>(PCPU + (<usize>step << 3), WalkOff.entry);
+    const flags = Pte.A | (step + 1 == steps ? dirty : 0);
+    if (at && ~<u32>entry & flags && !setFlags(at, entry, flags, fetch)) return false;
   }
   return true;
+}
+
+/** Sets `flags` in `entry`, which was read at `at`. False if it has changed meanwhile. */
+function setFlags(at: usize, entry: u64, flags: u32, fetch: bool): bool {
+  const wide = (cr4() & Cr4.PAE) != 0, wanted = entry | <u64>flags;
+  if (checkPhase() > Check.idle) tableWritten(at, fetch);
+  if (hasCode(at)) beforeStore(at, wide ? 8 : 4);
+  return wide ? atomic.cmpxchg<u64>(at, entry, wanted) == entry : atomic.cmpxchg<u32>(at, <u32>entry, <u32>wanted) == <u32>entry;
 }
 
 /** Whether MOV to CR3, CR0 or CR4 may load the PDPTEs at `cr3` (SDM Vol.3A "PDPTE Registers"): #GP(0) if not. */
 export function pdptesAreValid(cr3: u64): bool {
   for (let n: u64 = 0; n < 4; n++) {
-    store<u32>(PCPU, 0, WalkOff.steps);
-    const pdpte = readEntry64((cr3 & 0xffffffe0) + (n << 3));
+    const pdpte = readEntry64((cr3 & 0xffffffe0) + (n << 3), 0);
     if (pdpte & Pte.P && pdpte & (HIGH_PAE | NX | 0x1e6)) return false;
   }
   return true;

@@ -43,7 +43,10 @@ function p2mWalk(gfn: u32, at: usize): u32 {
 
 /** p2m entry of `gpa` if plain memory is behind it, else 0. The frame table has the last word: what the domain calls its
  *  RAM must be its own frame (or one Xen shares with it), what it maps from others must still belong to somebody. */
-export function ramEntry(gpa: u64): u32 {
+export function ramEntry(gpa: u64): u32 { return lookUpRam(gpa); }
+
+/** The same, for the few who ask most. */
+@inline export function lookUpRam(gpa: u64): u32 {
   if (gpa >> 42) return 0;
   const entry = p2mLookup(<u32>(gpa >> 12));
   const type = p2mType(entry);

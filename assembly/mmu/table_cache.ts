@@ -54,9 +54,12 @@ const FRAMES: usize = PCPU + PcpuOff.tableFrames;
 const FRAMES_SIZE: usize = 32 * 8;
 
 /** ramEntry() for page-table entries. */
-export function tableEntry(gpa: u64): u32 {
+@inline export function tableEntry(gpa: u64): u32 {
   const gfn = <u32>(gpa >> 12), at = FRAMES + (<usize>(gfn & 31) << 3);
-  if (gpa >> 42 == 0 && load<u32>(at) == gfn + 1) return load<u32>(at, 4);
+  return gpa >> 42 == 0 && load<u32>(at) == gfn + 1 ? load<u32>(at, 4) : findTable(gpa, gfn, at);
+}
+
+function findTable(gpa: u64, gfn: u32, at: usize): u32 {
   const found = ramEntry(gpa);
   if (found) {
     store<u32>(at, gfn + 1);

@@ -64,7 +64,7 @@ const CLEAR: u8 = 1;
 @inline export function classOf(table: usize): u32 { return <u32>((table - tables()) / TlbOff.CLASS); }
 
 /** Puts the class that CPL, CR4.SMAP and RFLAGS.AC select in force. */
-export function setTlbClass(): void {
+@inline export function setTlbClass(): void {
   let which: u32 = TlbClass.supervisor;
   if (load<u32>(PCPU, PcpuOff.cpl) == 3) which = TlbClass.user;
   else if (load<u64>(PCPU, PcpuOff.cr4) & Cr4.SMAP && load<u64>(PCPU, PcpuOff.rflags) & Flag.AC) which = TlbClass.supervisorAc;

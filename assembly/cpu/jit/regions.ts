@@ -9,14 +9,14 @@ import { jitDrop, jitInstall } from "../../env";
 import { BlockOff, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
-import { besideCode, missS } from "../../mmu/access";
+import { besideCode, inForce, writeIn } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
-import { commitWrite, missR, missedAt } from "../access";
+import { commitWrite, missR, modifies } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU, attention } from "../pcpu";
 import { ageRewritten, isRewritten } from "../rewritten";
-import { endSlice, performChecked, performCold } from "../runtime";
+import { endSlice, performChecked, performGroup } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
@@ -306,18 +306,12 @@ export function jitMissR(lin: u64, size: i32, u: usize): usize {
 export function jitMissW(lin: u64, size: i32, u: usize): usize {
   const beside = besideCode(lin, size);
   if (beside) return beside;
+  const t = <i32>load<u16>(u, RecOff.desc) >> 9, sse = load<u16>(u, RecOff.handler) == Handler.cold; // which replace all of their bytes, too
   // a call has no record after it, where the run loop might look at what a device did
-  if (load<u16>(u, RecOff.handler) == Handler.cold) return jitMissStore(lin, size, u);
-  const t = <i32>load<u16>(u, RecOff.desc) >> 9;
-  const host = missedAt(lin, size, t == Template.call || t == Template.callInd ? 0 : u);
+  store<u32>(PCPU, !sse && (t == Template.call || t == Template.callInd) ? 0 : <u32>u, PcpuOff.record);
+  const host = writeIn(lin, size, inForce(), !sse && modifies(t));
   if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
   return host;
-}
-
-/** SSE stores replace all of their bytes. */
-function jitMissStore(lin: u64, size: i32, u: usize): usize {
-  store<u32>(PCPU, <u32>u, PcpuOff.record);
-  return missS(lin, size);
 }
 
 /** Something was stored to `host` that was not found in the TLB. A write may have been prepared before by an instruction that faulted
@@ -331,7 +325,7 @@ export function jitCold(u: usize): usize {
   const checked = checkPhase() == Check.region;
   if (checked && !mayPerform(u)) return u;
   store<u32>(PCPU, <u32>u, PcpuOff.record);
-  const next = load<u16>(u, RecOff.handler) == Handler.cold ? performCold(u) : performChecked(u, false);
+  const next = load<u16>(u, RecOff.handler) == Handler.cold ? performGroup(u) : performChecked(u, false);
   if (checked) performed();
   if (load<u32>(PCPU, PcpuOff.lookAt)) jset(JitOff.leave, 1);
   return next;
