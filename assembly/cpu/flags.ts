@@ -15,7 +15,9 @@ function wideProduct(): u32 {
 @inline function baseKind(): u32 { return load<u32>(PCPU, PcpuOff.flagsKind) & (FlagsKind.overlay - 1); }
 
 /** CF as 0 or 1. */
-export function carry(): u32 {
+export function carry(): u32 { return carryNow(); }
+
+@inline function carryNow(): u32 {
   const r = load<i64>(PCPU, PcpuOff.flagsRes);
   switch (<i32>load<u32>(PCPU, PcpuOff.flagsKind)) {
     case FlagsKind.add: return u32(<u64>r < load<u64>(PCPU, PcpuOff.flagsA));
@@ -28,7 +30,9 @@ export function carry(): u32 {
 }
 
 /** OF as 0 or 1. */
-export function overflow(): u32 {
+export function overflow(): u32 { return overflowNow(); }
+
+@inline function overflowNow(): u32 {
   const r = load<i64>(PCPU, PcpuOff.flagsRes), a = load<i64>(PCPU, PcpuOff.flagsA), b = load<i64>(PCPU, PcpuOff.flagsB);
   const kind = <i32>load<u32>(PCPU, PcpuOff.flagsKind);
   if (kind & FlagsKind.overlay) return (load<u32>(PCPU, PcpuOff.flagsCarry) >> 1) & 1;
@@ -73,7 +77,7 @@ export function parity(): u32 {
 /** OSZAPC in their RFLAGS positions. */
 export function status(): u32 {
   if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return load<u32>(PCPU, PcpuOff.rflags) & Flag.STATUS;
-  return carry() | (parity() << 2) | (auxiliary() << 4) | (zero() << 6) | (sign() << 7) | (overflow() << 11);
+  return carryNow() | (parity() << 2) | (auxiliary() << 4) | (zero() << 6) | (sign() << 7) | (overflowNow() << 11);
 }
 
 /** Folds the lazy flags into RFLAGS and returns all of it. */

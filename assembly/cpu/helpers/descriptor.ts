@@ -65,7 +65,7 @@ export function readDescriptor(selector: u32, vector: i32, ext: u32): u64 {
 @inline export function isBig(d: u64): bool { return ((d >> 54) & 1) != 0; }
 
 @inline export function baseOf(d: u64): u64 { return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000); }
-export function limitOf(d: u64): u32 {
+@inline export function limitOf(d: u64): u32 {
   const limit = <u32>(d & 0xffff) | <u32>((d >> 32) & 0xf0000);
   return (d >> 55) & 1 ? (limit << 12) | 0xfff : limit;
 }
@@ -75,8 +75,11 @@ export function limitOf(d: u64): u32 {
 @inline export function gateSelector(d: u64): u32 { return <u32>(d >> 16) & 0xffff; }
 
 /** Sets the accessed bit, the processor's only write to a segment descriptor. */
-export function markAccessed(selector: u32, d: u64): void {
-  if ((d >> 40) & 1) return;
+@inline export function markAccessed(selector: u32, d: u64): void {
+  if (!((d >> 40) & 1)) setAccessed(selector, d);
+}
+
+function setAccessed(selector: u32, d: u64): void {
   const at = descriptorAt(selector, 8);
   if (at != NO_DESCRIPTOR) sysSt8(at + 5, <u32>(d >> 40) & 0xff | 1);
 }

@@ -53,7 +53,7 @@ export function interruptWaiting(): bool {
 }
 
 /** IF has become 1, NMIs are open again, or the priority dropped: makes the run loop end its slice after this block and look. */
-export function recheckInterrupts(): void {
+@inline export function recheckInterrupts(): void {
   if (nmiReady() || ((rflags() & Flag.IF) && interruptWaiting())) attention();
 }
 

@@ -23,19 +23,23 @@ import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 @inline export function to64(d: u64): bool { return longActive() && isLong(d); }
 
 /** #GP(0) unless `offset` is a possible target in code segment `d`. */
-export function checkTarget(d: u64, offset: u64): void {
+@inline export function checkTarget(d: u64, offset: u64): void {
   if (to64(d) ? !canonical(offset) : offset > <u64>limitOf(d)) failError(Vector.GP, 0);
 }
 
 /** Puts code segment `d` in force at privilege `level` and goes on at `offset`. */
 export function enterCode(selector: u32, d: u64, level: u32, offset: u64): void {
   markAccessed(selector, d);
-  const same = cpl() == level && segAttr(Seg.cs) == (attrOf(d) | 1) && segLimit(Seg.cs) == limitOf(d) && segBase(Seg.cs) == baseOf(d);
-  setFromDescriptor(Seg.cs, (selector & 0xfffc) | level, d);
-  store<u32>(PCPU, level, PcpuOff.cpl);
+  selector = (selector & 0xfffc) | level;
   store<u64>(PCPU, offset, PcpuOff.rip);
-  if (same) updateModeFlags(level);
-  else updateMode();
+  if (cpl() == level && segAttr(Seg.cs) == (attrOf(d) | 1) && segLimit(Seg.cs) == limitOf(d) && segBase(Seg.cs) == baseOf(d)) {
+    store<u32>(PCPU, selector, PcpuOff.segSel + Seg.cs * 4);
+    updateModeFlags(level);
+  } else {
+    setFromDescriptor(Seg.cs, selector, d);
+    store<u32>(PCPU, level, PcpuOff.cpl);
+    updateMode();
+  }
 }
 
 /** Real and virtual-8086 mode. */
@@ -218,7 +222,7 @@ function callInner64(u: usize, selector: u32, cs: u64, target: u64): usize {
 }
 
 /** Code segment a far return or IRET goes to. */
-export function returnTarget(selector: u32): u64 {
+@inline export function returnTarget(selector: u32): u64 {
   if (isNull(selector)) failError(Vector.GP, 0);
   const d = readDescriptor(selector, Vector.GP, 0), level = selector & 3;
   if (!isCode(d) || level < cpl()) failError(Vector.GP, code(selector));

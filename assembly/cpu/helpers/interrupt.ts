@@ -214,7 +214,7 @@ function startup(bits: i32): usize {
 }
 
 /** Puts `vector` on the stack and its handler in force. Unwinds if it cannot. */
-function deliverEvent(vector: u32, error: u32, event: u32, rip: u64, flags: u32): void {
+@inline function deliverEvent(vector: u32, error: u32, event: u32, rip: u64, flags: u32): void {
   if (realMode()) return deliverReal(vector, rip, flags);
   if (longActive()) return deliverLong(vector, error, event, rip, flags);
   deliverProtected(vector, error, event, rip, flags);
@@ -243,13 +243,13 @@ function deliverReal(vector: u32, rip: u64, flags: u32): void {
 /* IA-32e mode: 16-byte gates, always five quadwords and the error code, IST. */
 
 /** Checks gate `d` common to both gate formats. */
-function checkGate(d: u64, vector: u32, event: u32): void {
+@inline function checkGate(d: u64, vector: u32, event: u32): void {
   if ((event & Event.soft) && dplOf(d) < cpl()) failError(Vector.GP, vector * 8 + 2);
   if (!isPresent(d)) failError(Vector.NP, idtError(vector, event));
 }
 
 /** The handler's code segment. */
-function handlerSegment(selector: u32, event: u32): u64 {
+@inline function handlerSegment(selector: u32, event: u32): u64 {
   const code = (selector & 0xfffc) | ext(event);
   if (isNull(selector)) failError(Vector.GP, ext(event));
   const d = readDescriptor(selector, Vector.GP, ext(event));

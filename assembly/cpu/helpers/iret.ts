@@ -42,7 +42,7 @@ function resumeFlag(size: i32): u32 {
   return size != 2 && load<u32>(PCPU, PcpuOff.dr + 40) & 0xff ? Flag.RF : 0;
 }
 
-export function interruptReturn(u: usize, size: i32): usize {
+@inline export function interruptReturn(u: usize, size: i32): usize {
   if (longActive()) return returnLong(size);
   if (realMode()) return returnReal(size, ~(<u32>0));
   if (v86Mode()) {

@@ -26,7 +26,7 @@ import { PCPU } from "../pcpu";
 @inline export function segSel(seg: i32): u32 { return load<u32>(PCPU + (<usize>seg << 2), PcpuOff.segSel); }
 @inline export function segBase(seg: i32): u64 { return load<u64>(PCPU + (<usize>seg << 3), PcpuOff.segBase); }
 
-export function canonical(lin: u64): bool { return (<i64>(lin << 16) >> 16) == <i64>lin; }
+@inline export function canonical(lin: u64): bool { return (<i64>(lin << 16) >> 16) == <i64>lin; }
 
 /** True if the segment is 4 GiB long and may be read and written, so only its base matters. */
 function wholeAndWritable(seg: i32): bool {
@@ -65,7 +65,7 @@ export function updateMode(): void {
 }
 
 /** The same after RFLAGS alone may have changed, with `level` for CPL. */
-export function updateModeFlags(level: u32): void {
+@inline export function updateModeFlags(level: u32): void {
   const mode = load<u32>(PCPU, PcpuOff.mode);
   const before = mode & (Mode.step | Mode.align | Mode.v86 | Mode.cpl3), now = level == 3 ? Mode.cpl3 : 0;
   const debug = load<u32>(PCPU, SystemOff.stepArmed) | load<u32>(PCPU, PcpuOff.pendingDb);
@@ -86,7 +86,7 @@ function dataBreakpoints(): bool {
 @inline export function ripMask(rip: u64): u64 { return mode64() ? rip : rip & 0xffffffff; }
 
 /** Address of the instruction after record `u`. */
-export function nextRip(u: usize): u64 { return ripMask(ripOf(u) + load<u8>(u, RecOff.len)); }
+@inline export function nextRip(u: usize): u64 { return ripMask(ripOf(u) + load<u8>(u, RecOff.len)); }
 
 /** Continues after `u` with whatever mode, mapping or flags now hold. */
 export function resumeAfter(u: usize): usize {

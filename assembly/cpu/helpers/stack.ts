@@ -30,7 +30,7 @@ export function sysStN(lin: u64, size: i32, value: u64): void {
 }
 
 /** Mask of the stack pointer in force. */
-export function stackMask(): u64 {
+@inline export function stackMask(): u64 {
   const mode = load<u32>(PCPU, PcpuOff.mode);
   return (mode & Mode.BITS) == Mode.bits64 ? 0xffffffffffffffff : mode & Mode.ss32 ? 0xffffffff : 0xffff;
 }
@@ -54,10 +54,13 @@ export function poke(depth: u32, size: i32, value: u64): void {
 }
 
 /** May items of `size` bytes, `bytes` in all, be pushed, as far as the segment goes? */
-export function hasRoom(bytes: i32, size: i32): bool {
+@inline export function hasRoom(bytes: i32, size: i32): bool {
   const mode = load<u32>(PCPU, PcpuOff.mode);
   if ((mode & Mode.BITS) == Mode.bits64) return canonical(rsp() - bytes) && canonical(rsp() - 1);
-  if (mode & Mode.flat) return true;
+  return mode & Mode.flat ? true : isWithin(bytes, size);
+}
+
+function isWithin(bytes: i32, size: i32): bool {
   const attr = segAttr(Seg.ss), limit = segLimit(Seg.ss), mask = stackMask();
   if (attr & SegAttr.NULL) return false;
   for (let depth = size; depth <= bytes; depth += size) if (!withinLimit(attr, limit, (rsp() - depth) & mask, size)) return false;
@@ -65,13 +68,13 @@ export function hasRoom(bytes: i32, size: i32): bool {
 }
 
 /** Unwinds with #SS(`code`) if not. */
-export function needRoom(bytes: i32, size: i32, code: u32): void {
+@inline export function needRoom(bytes: i32, size: i32, code: u32): void {
   if (!hasRoom(bytes, size)) failError(Vector.SS, code);
 }
 
 /** Host address of `bytes` bytes `delta` from the top of a flat 32-bit stack, to be read or written as items of a frame, if the
  *  TLB has them; else 0, and peek or poke finds out item by item. */
-export function stackFrame(delta: i64, bytes: i32, write: bool): usize {
+@inline export function stackFrame(delta: i64, bytes: i32, write: bool): usize {
   if ((load<u32>(PCPU, PcpuOff.mode) & (Mode.flat | Mode.ss32 | Mode.align)) != (Mode.flat | Mode.ss32)) return 0;
   const lin = (rsp() + <u64>delta) & 0xffffffff, base = <usize>load<u32>(PCPU, PcpuOff.tlbBase);
   return write ? knownW(base, lin, bytes) : knownR(base, lin, bytes);

@@ -34,7 +34,7 @@ import { adoptVirtualImage, checkVirtualImage, extended, setVirtualInterruptFlag
 @inline function next(u: usize): usize { return u + RecOff.SIZE; }
 
 /** #GP(0) above CPL 0; virtual-8086 mode is CPL 3. */
-function needLevel0(): void {
+@inline function needLevel0(): void {
   if (cpl() != 0) failError(Vector.GP, 0);
 }
 
@@ -208,7 +208,7 @@ function moveToCr(u: usize): usize {
 }
 
 /** CR0, CR2, CR3, CR4 and CR8; #UD for others. */
-function controlRegister(u: usize): i32 {
+@inline function controlRegister(u: usize): i32 {
   const n = regField(u);
   if (n == 1 || (n > 4 && n != 8)) fail(Vector.UD);
   return n;

@@ -32,7 +32,7 @@ function sext(x: i64, wlog: u32): i64 {
 
 /** Brings flags as emitted code has them into the form of the interpreter. */
 export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
-  if (c & CARRY_IN_MEMORY) c = (c & ~(CARRY_IN_MEMORY | 1)) | <i64>carry();
+  if (c & CARRY_IN_MEMORY && (base(kind) > FlagsKind.logic || kind & (FlagsKind.overlay | RawKind.carry))) c = (c & ~(CARRY_IN_MEMORY | 1)) | <i64>carry();
   if (!(kind & RawKind.memory)) {
     const wlog = (kind >> WLOG_SHIFT) & 3;
     const k = <i32>(kind & 31);
