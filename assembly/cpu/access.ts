@@ -189,7 +189,7 @@ function sysWritable(lin: u64, size: u32): usize {
 export function sysLd8(lin: u64): u64 { return <u64>load<u8>(sysReadable(lin, 1)); }
 export function sysLd16(lin: u64): u64 { return <u64>load<u16>(sysReadable(lin, 2)); }
 export function sysLd32(lin: u64): u64 { return <u64>load<u32>(sysReadable(lin, 4)); }
-export function sysLd64(lin: u64): u64 { return load<u64>(sysReadable(lin, 8)); }
+@inline export function sysLd64(lin: u64): u64 { return load<u64>(sysReadable(lin, 8)); }
 export function sysSt8(lin: u64, value: u64): void { store8(sysWritable(lin, 1), value); }
 export function sysSt16(lin: u64, value: u64): void { store16(sysWritable(lin, 2), value); }
 export function sysSt32(lin: u64, value: u64): void { store32(sysWritable(lin, 4), value); }

@@ -75,14 +75,16 @@ export function parity(): u32 {
 }
 
 /** OSZAPC in their RFLAGS positions. */
-export function status(): u32 {
+export function status(): u32 { return statusNow(); }
+
+@inline function statusNow(): u32 {
   if (load<u32>(PCPU, PcpuOff.flagsKind) == FlagsKind.none) return load<u32>(PCPU, PcpuOff.rflags) & Flag.STATUS;
   return carryNow() | (parity() << 2) | (auxiliary() << 4) | (zero() << 6) | (sign() << 7) | (overflowNow() << 11);
 }
 
 /** Folds the lazy flags into RFLAGS and returns all of it. */
 export function materialize(): u64 {
-  const all = (load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.STATUS)) | <u64>status();
+  const all = (load<u64>(PCPU, PcpuOff.rflags) & ~(<u64>Flag.STATUS)) | <u64>statusNow();
   store<u64>(PCPU, all, PcpuOff.rflags);
   store<u32>(PCPU, FlagsKind.none, PcpuOff.flagsKind);
   return all;

@@ -40,9 +40,10 @@ export function performCold(u: usize): usize {
 
 /** The same for a record that is noted already. */
 @inline export function performGroup(u: usize): usize {
-  switch (<i32>load<u8>(u, RecOff.desc + 1)) {
+  const group = <i32>load<u8>(u, RecOff.desc + 1);
+  if (group == Group.system) return performSystem(u); // most of what translated code leaves to helpers
+  switch (group) {
     case Group.integer: return performInteger(u);
-    case Group.system: return performSystem(u);
     case Group.string: return performString(u);
     case Group.x87: return performX87(u);
     case Group.mmx: return performMmx(u);

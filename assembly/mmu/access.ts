@@ -216,7 +216,10 @@ function gather(host: usize, gpa: u64, to: usize, len: u32): void {
 }
 
 /** Writes of up to 64 bytes in class `base`. `keep`: their present contents are wanted, of devices too. */
-export function writeIn(lin: u64, size: u32, base: usize, keep: bool): usize {
+export function writeIn(lin: u64, size: u32, base: usize, keep: bool): usize { return toWriteIn(lin, size, base, keep); }
+
+/** The same in line. */
+@inline export function toWriteIn(lin: u64, size: u32, base: usize, keep: bool): usize {
   const first = <u32>(PAGE - (lin & (PAGE - 1)));
   const len = min(size, first);
   const host = toWrite(lin, base, len);

@@ -103,7 +103,7 @@ function largePage(lin: u64, access: u32): bool {
 }
 
 /** The last level alone, in the table that cachedTable() found. */
-function lastLevel(lin: u64, access: u32): i32 {
+@inline function lastLevel(lin: u64, access: u32): i32 {
   const table = cachedTable(lin), upper = tableRights(lin);
   const wide = (cr4() & Cr4.PAE) != 0;
   const at = wide ? table + ((<usize>(lin >> 12) & 511) << 3) : table + ((<usize>(lin >> 12) & 1023) << 2);

@@ -86,7 +86,7 @@ function countFault(vector: i32): void {
 
 /** Delivers the pending fault: the record to continue with, UNFETCHED, or 0 (another fault is pending, or
  *  Exit.tripleFault). */
-export function deliver(): usize {
+@inline export function deliver(): usize {
   let vector = load<i32>(PCPU, PcpuOff.faultVector);
   let error = load<u32>(PCPU, PcpuOff.faultError), hasError = load<u32>(PCPU, PcpuOff.faultHasError) != 0;
   const kind = load<u32>(PCPU, PcpuOff.faultKind), record = <usize>load<u32>(PCPU, PcpuOff.record);

@@ -58,7 +58,7 @@ function resumeFlag(size: i32): u32 {
 }
 
 /** A new instruction stream: NMIs are open again, and IF may just have been set. */
-function finish(): usize {
+@inline function finish(): usize {
   store<u32>(PCPU, 0, PcpuOff.nmiBlocked);
   const next = resume();
   recheckInterrupts();

@@ -10,7 +10,7 @@ import {
 } from "./descriptor";
 import { canonical, cpl, cr0, mode64, realMode, rflags, segAttr, segBase, segLimit, segSel, updateMode, v86Mode } from "./mode";
 
-export function setSegment(seg: i32, selector: u32, base: u64, limit: u32, attr: u32): void {
+@inline export function setSegment(seg: i32, selector: u32, base: u64, limit: u32, attr: u32): void {
   const at = PCPU + (<usize>seg << 2);
   store<u32>(at, selector, PcpuOff.segSel);
   store<u32>(at, limit, PcpuOff.segLimit);
@@ -19,7 +19,7 @@ export function setSegment(seg: i32, selector: u32, base: u64, limit: u32, attr:
   else store<u64>(PCPU + (<usize>(seg - Seg.ldtr) << 3), base, PcpuOff.ldtBase);
 }
 
-export function setFromDescriptor(seg: i32, selector: u32, d: u64): void {
+@inline export function setFromDescriptor(seg: i32, selector: u32, d: u64): void {
   setSegment(seg, selector, baseOf(d), limitOf(d), attrOf(d) | 1);
 }
 

@@ -45,11 +45,21 @@ export function setRsp(value: u64, mask: u64): void {
 
 /** The item `size` bytes wide at `depth` bytes above the top of the stack. */
 export function peek(depth: u32, size: i32): u64 {
+  const host = stackFrame(depth, size, false);
+  if (host) return size == 4 ? <u64>load<u32>(host) : size == 2 ? <u64>load<u16>(host) : load<u64>(host);
   return ldN(checkedEa(Seg.ss, (rsp() + depth) & stackMask(), size, false), size);
 }
 
 /** Writes an item whose end is `depth` bytes below the top of the stack, so the first push has depth `size`. RSP stays. */
 export function poke(depth: u32, size: i32, value: u64): void {
+  const host = stackFrame(-<i64>depth, size, true);
+  if (!host) pokeChecked(depth, size, value);
+  else if (size == 4) store<u32>(host, <u32>value);
+  else if (size == 2) store<u16>(host, <u16>value);
+  else store<u64>(host, value);
+}
+
+function pokeChecked(depth: u32, size: i32, value: u64): void {
   stN(checkedEa(Seg.ss, (rsp() - depth) & stackMask(), size, true), size, value);
 }
 

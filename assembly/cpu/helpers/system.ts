@@ -39,9 +39,9 @@ import { adoptVirtualImage, checkVirtualImage, extended, setVirtualInterruptFlag
 }
 
 /** The 16-bit operand Ew. */
-function operand16(u: usize): u32 {
-  return isMem(u) ? <u32>ld16(ea(u, 2, false)) : <u32>getReg(rmField(u), 2);
-}
+@inline function operand16(u: usize): u32 { return isMem(u) ? memory16(u) : <u32>getReg(rmField(u), 2); }
+
+function memory16(u: usize): u32 { return <u32>ld16(ea(u, 2, false)); }
 
 /** Result of SLDT, STR, SMSW, MOV from a segment: 16 bits to memory, operand size to a register. */
 function storeSelector(u: usize, value: u64): usize {
@@ -70,7 +70,7 @@ function popSegment(u: usize, seg: i32): usize {
 }
 
 /** Goes on behind the record that has loaded a segment register. */
-function loaded(u: usize, seg: i32, changed: bool): usize {
+@inline function loaded(u: usize, seg: i32, changed: bool): usize {
   if (seg == Seg.ss) setShadow(SHADOW_SS, nextRip(u));
   else if (!changed) return u + RecOff.SIZE;
   return resumeAfter(u);

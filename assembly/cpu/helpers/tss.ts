@@ -12,7 +12,7 @@ import { canonical, cpl, iopl, realMode, segAttr, segLimit, segSel, v86Mode } fr
 /** The current TSS is a 16-bit one. */
 @inline export function tssIs16(): bool { return (segAttr(Seg.tr) & 15 & ~2) == Sys.tss16; }
 
-function needTss(last: u32, ext: u32): void {
+@inline function needTss(last: u32, ext: u32): void {
   if (last > segLimit(Seg.tr)) failError(Vector.TS, (segSel(Seg.tr) & 0xfffc) | ext);
 }
 

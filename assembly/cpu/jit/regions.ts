@@ -9,7 +9,7 @@ import { jitDrop, jitInstall } from "../../env";
 import { BlockOff, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
-import { besideCode, inForce, writeIn } from "../../mmu/access";
+import { besideCode, inForce, toWriteIn } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
 import { commitWrite, missR, modifies } from "../access";
 import { Handler } from "../handler";
@@ -309,7 +309,7 @@ export function jitMissW(lin: u64, size: i32, u: usize): usize {
   const t = <i32>load<u16>(u, RecOff.desc) >> 9, sse = load<u16>(u, RecOff.handler) == Handler.cold; // which replace all of their bytes, too
   // a call has no record after it, where the run loop might look at what a device did
   store<u32>(PCPU, !sse && (t == Template.call || t == Template.callInd) ? 0 : <u32>u, PcpuOff.record);
-  const host = writeIn(lin, size, inForce(), !sse && modifies(t));
+  const host = toWriteIn(lin, size, inForce(), !sse && modifies(t));
   if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
   return host;
 }
