@@ -61,10 +61,9 @@ export function ramEntry(gpa: u64): u32 { return lookUpRam(gpa); }
 
 /** Whether stores through `entry` reach memory. Those through the other types are discarded, as Xen does with its
  *  write-discard types (ROM and read-only grant mappings). */
-@inline export function isWritable(entry: u32): bool {
-  const type = p2mType(entry);
-  return type == P2m.ram_rw || type == P2m.grant_rw || type == P2m.foreign;
-}
+@inline export function isWritable(entry: u32): bool { return (WRITABLE >> p2mType(entry) & 1) != 0; }
+
+const WRITABLE: u32 = 1 << P2m.ram_rw | 1 << P2m.grant_rw | 1 << P2m.foreign;
 
 /** Somebody is told where the memory at `host` is, and may write to it. */
 @inline export function noteAccess(host: usize): void {

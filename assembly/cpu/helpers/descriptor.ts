@@ -33,18 +33,20 @@ export const enum Sys {
 @inline export function linear(address: u64): u64 { return longActive() ? address : address & 0xffffffff; }
 
 /** Linear address of the `bytes`-byte descriptor `selector`, NO_DESCRIPTOR if its table ends before. */
-export function descriptorAt(selector: u32, bytes: u32): u64 {
+@inline export function descriptorAt(selector: u32, bytes: u32): u64 {
   const offset = selector & 0xfff8;
-  if (selector & 4) {
-    if ((segAttr(Seg.ldtr) & SegAttr.NULL) || offset + bytes - 1 > segLimit(Seg.ldtr)) return NO_DESCRIPTOR;
-    return linear(load<u64>(PCPU, PcpuOff.ldtBase) + offset);
-  }
+  if (selector & 4) return inLdt(offset, bytes);
   if (offset + bytes - 1 > load<u32>(PCPU, PcpuOff.gdtLimit)) return NO_DESCRIPTOR;
   return linear(load<u64>(PCPU, PcpuOff.gdtBase) + offset);
 }
 
+function inLdt(offset: u32, bytes: u32): u64 {
+  if ((segAttr(Seg.ldtr) & SegAttr.NULL) || offset + bytes - 1 > segLimit(Seg.ldtr)) return NO_DESCRIPTOR;
+  return linear(load<u64>(PCPU, PcpuOff.ldtBase) + offset);
+}
+
 /** The descriptor, or `vector`(selector) if its table ends before. `ext` is bit 0 of the error code. */
-export function readDescriptor(selector: u32, vector: i32, ext: u32): u64 {
+@inline export function readDescriptor(selector: u32, vector: i32, ext: u32): u64 {
   const at = descriptorAt(selector, 8);
   if (at == NO_DESCRIPTOR) failError(vector, (selector & 0xfffc) | ext);
   return <u64>sysLd64(at);

@@ -28,18 +28,19 @@ import { tssStack64, tssStackPointer, tssStackSelector } from "./tss";
 }
 
 /** Puts code segment `d` in force at privilege `level` and goes on at `offset`. */
-export function enterCode(selector: u32, d: u64, level: u32, offset: u64): void {
+@inline export function enterCode(selector: u32, d: u64, level: u32, offset: u64): void {
   markAccessed(selector, d);
-  selector = (selector & 0xfffc) | level;
   store<u64>(PCPU, offset, PcpuOff.rip);
   if (cpl() == level && segAttr(Seg.cs) == (attrOf(d) | 1) && segLimit(Seg.cs) == limitOf(d) && segBase(Seg.cs) == baseOf(d)) {
-    store<u32>(PCPU, selector, PcpuOff.segSel + Seg.cs * 4);
+    store<u32>(PCPU, (selector & 0xfffc) | level, PcpuOff.segSel + Seg.cs * 4);
     updateModeFlags(level);
-  } else {
-    setFromDescriptor(Seg.cs, selector, d);
-    store<u32>(PCPU, level, PcpuOff.cpl);
-    updateMode();
-  }
+  } else changeCode((selector & 0xfffc) | level, d, level);
+}
+
+function changeCode(selector: u32, d: u64, level: u32): void {
+  setFromDescriptor(Seg.cs, selector, d);
+  store<u32>(PCPU, level, PcpuOff.cpl);
+  updateMode();
 }
 
 /** Real and virtual-8086 mode. */

@@ -25,7 +25,7 @@ export function flagsWritable(level: u32, size: i32): u32 {
   return mask;
 }
 
-/** RFLAGS with the bits of `mask` taken from `image`; the lazy flags are superseded. RF stays only if a breakpoint could
+/** RFLAGS with the bits of `mask`, all status flags among them, taken from `image`; the lazy flags are superseded. RF stays only if a breakpoint could
  *  see it. */
 export function mergeFlags(image: u32, mask: u32): void {
   setRflags((rflags() & ~mask & ~Flag.RF) | (image & mask) | Flag.R1);

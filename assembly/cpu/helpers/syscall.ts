@@ -57,7 +57,6 @@ export function sysret(size: i32): usize {
   }
   flatSegment(Seg.ss, (base + 8) | 3, DATA32 | DPL3);
   if (longActive()) {
-    materialize();
     mergeFlags(load<u32>(PCPU, Gpr.r11 * 8), 0x3c7fd7 & ~Flag.VM);
   } else setRflags(<u32>materialize() | Flag.IF);
   setLevel(3);

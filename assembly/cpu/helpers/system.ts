@@ -135,10 +135,7 @@ function popFlags(u: usize): usize {
   if (virtual) {
     checkVirtualImage(image);
     adoptVirtualImage(image);
-  } else {
-    materialize();
-    mergeFlags(image, flagsWritable(cpl(), size));
-  }
+  } else mergeFlags(image, flagsWritable(cpl(), size));
   moveRsp(size);
   updateMode();
   const to = resumeAfter(u);

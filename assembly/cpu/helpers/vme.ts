@@ -35,7 +35,6 @@ export function checkVirtualImage(image: u32): void {
   if (image & Flag.TF || (image & Flag.IF && rflags() & Flag.VIP)) failError(Vector.GP, 0);
 }
 export function adoptVirtualImage(image: u32): void {
-  materialize();
   mergeFlags((image & 0xffff) | (image & Flag.IF ? Flag.VIF : 0), Flag.STATUS | Flag.TF | Flag.DF | Flag.NT | Flag.VIF);
 }
 
