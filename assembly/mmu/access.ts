@@ -9,12 +9,12 @@
  *  page-crossing access is not on hardware. */
 import { Check } from "../abi/jit";
 import { FrameFlag, FrameOff, Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
-import { Efer, Pfec, Pte, Vector } from "../abi/x86";
+import { Efer, Pfec, Pte } from "../abi/x86";
 import { isPatchedAgain } from "../cpu/code_cache";
 import { recheckAfter } from "../cpu/helpers/events";
 import { PCPU } from "../cpu/pcpu";
 import { noteRewritten } from "../cpu/rewritten";
-import { raiseError, raiseNonCanonical, raisePageFault } from "../fault";
+import { raiseNonCanonical, raisePageFault } from "../fault";
 import { beforeStore, hasCode, isBesideCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
