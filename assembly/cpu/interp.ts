@@ -41,6 +41,7 @@ export class Interp<K> extends Machine<u64> {
     else store<u8>(r, <u8>x, PCPU);
   }
   @inline imm(x: i64): u64 { return <u64>x; }
+  @inline immediate(u: usize, x: i64): u64 { return <u64>x; }
   @inline add(a: u64, b: u64): u64 { return a + b; }
   @inline sub(a: u64, b: u64): u64 { return a - b; }
   @inline and(a: u64, b: u64): u64 { return a & b; }

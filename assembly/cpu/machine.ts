@@ -17,6 +17,8 @@ export abstract class Machine<V> {
   abstract regS(r: usize, w: i32): V;
   abstract setReg(r: usize, w: i32, x: V): void;
   abstract imm(x: i64): V;
+  /** The immediate of record `u`, which says that it is `x`. */
+  abstract immediate(u: usize, x: i64): V;
   abstract add(a: V, b: V): V;
   abstract sub(a: V, b: V): V;
   abstract and(a: V, b: V): V;

@@ -28,6 +28,13 @@ const enum SlotOff { record = 0, at = 4, handler = 8, same = 10 }
   return (load<u16>(u, RecOff.op) & PATCHED) != 0 && <usize>load<u32>(slotOf(u), SlotOff.record) == u;
 }
 
+/** Whether `u` does and would be a template's record otherwise: then reading it anew is all there is to it. */
+export function isReadAnew(u: usize): bool { return isPatched(u) && load<u16>(slotOf(u), SlotOff.handler) != Handler.checked; }
+
+/** Where the immediate of such a record is, and its bytes. */
+export function placeOfImmediate(u: usize): usize { return <usize>load<u32>(slotOf(u), SlotOff.at); }
+export function sizeOfImmediate(u: usize): i32 { return <i32>load<u16>(u, RecOff.op) & 15; }
+
 /** Whether the immediate of template record `u` means a number and nothing else. */
 @inline function mayReadAgain(u: usize): bool {
   const template = load<u16>(u, RecOff.desc) >> 9;

@@ -41,6 +41,11 @@ export function emitEffects(): void {
         access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, displacementOf(e));
         localSet(t);
         break;
+      case Effect.immediate:
+        i32const(0);
+        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, load<u32>(e, EffectOff.u));
+        localSet(t);
+        break;
       case Effect.store: {
         if (!inSpan(e)) ready(load<u32>(e, EffectOff.snap));
         localGet(h);

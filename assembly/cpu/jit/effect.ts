@@ -23,6 +23,7 @@ export const enum Effect {
   place = 13, // host address h to local t
   sseReady = 18, // leaves at record u unless SSE may be used, as cc (Known) says
   aligned = 19, // leaves at record u unless node a is a multiple of 16
+  immediate = 20, // w bytes of code at address u, zero-extended, to local t
 }
 
 /** A host address as effects name it: a local, and how far from what that says. */

@@ -5,6 +5,7 @@ import { JitCarry, JitMemory, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
 import { Cond, Host, Machine, Rmw } from "../machine";
+import { isReadAnew, placeOfImmediate, sizeOfImmediate } from "../patched";
 import { PCPU } from "../pcpu";
 import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
@@ -170,6 +171,12 @@ export class Emit extends Machine<i32> {
   regS(r: usize, w: i32): i32 { return extend(Node.sext, get(r), w); }
   setReg(r: usize, w: i32, x: i32): void { put(r, w, x); }
   imm(x: i64): i32 { return constant(x); }
+  immediate(u: usize, x: i64): i32 {
+    if (!isReadAnew(u)) return constant(x);
+    const w = sizeOfImmediate(u), t = w == 8 ? temp64() : temp32();
+    effect(Effect.immediate, w, 0, 0, t, placeOfImmediate(u));
+    return extend(Node.sext, w == 8 ? local(t) : local32(t), w);
+  }
   add(a: i32, b: i32): i32 { return binary(Node.add, a, b); }
   sub(a: i32, b: i32): i32 { return binary(Node.sub, a, b); }
   and(a: i32, b: i32): i32 { return binary(Node.and, a, b); }

@@ -8,6 +8,7 @@ import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { Op, Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
+import { isReadAnew } from "../patched";
 import { isRewritten } from "../rewritten";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
@@ -53,7 +54,7 @@ const TARGETS: usize = 1024;
 /** Records that the emitting machine performs. */
 export function isTemplate(u: usize): bool {
   const handler = <i32>load<u16>(u, RecOff.handler);
-  return handler == Handler.any || handler >= Handler.hot;
+  return handler == Handler.any || handler >= Handler.hot || (handler == Handler.checked && isReadAnew(u));
 }
 
 @inline export function isHead(n: usize): bool {

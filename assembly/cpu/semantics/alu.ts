@@ -49,7 +49,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   const simple = f >= Form.rmb;
   if (f == Form.rr || f == Form.ri) {
     const a = fa(u);
-    const b = f == Form.ri ? m.imm(imm32(u)) : m.regS(fb(u), w);
+    const b = f == Form.ri ? m.immediate(u, imm32(u)) : m.regS(fb(u), w);
     const r = aluOp<M, V>(m, op, w, m.regS(a, w), b);
     if (writes) m.setReg(a, w, r);
     return u + RecOff.SIZE;
@@ -65,7 +65,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   const at = m.ea(u, simple), s = writes ? m.hostW(at, w, u) : m.hostR(at, w, u);
   if (writes ? m.faultedW(s, at, w, u) : m.faulted(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
-  const b = f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.regS(fa(u), w);
+  const b = f == Form.mi || f == Form.mib ? m.immediate(u, imm32(u)) : m.regS(fa(u), w);
   const r = aluOp<M, V>(m, op, w, m.loadS(h, w), b);
   if (writes) m.store(h, w, r);
   return u + RecOff.SIZE;
@@ -107,7 +107,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
     return u + RecOff.SIZE;
   }
   if (f == Form.ri) {
-    m.setReg(fa(u), w, w == 8 ? m.imm(load<i64>(u, RecOff.imm)) : m.imm(imm32(u)));
+    m.setReg(fa(u), w, m.immediate(u, w == 8 ? load<i64>(u, RecOff.imm) : imm32(u)));
     return u + RecOff.SIZE;
   }
   const simple = f >= Form.rmb;
@@ -121,7 +121,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
   const at = m.ea(u, simple), s = m.hostW(at, w, u);
   if (m.faultedW(s, at, w, u)) return m.fault(u);
   const h = m.host(s, at);
-  m.store(h, w, f == Form.mi || f == Form.mib ? m.imm(imm32(u)) : m.reg(fa(u), w));
+  m.store(h, w, f == Form.mi || f == Form.mib ? m.immediate(u, imm32(u)) : m.reg(fa(u), w));
   return u + RecOff.SIZE;
 }
 

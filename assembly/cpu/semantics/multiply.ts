@@ -26,7 +26,7 @@ const RDX: usize = Gpr.rdx * 8;
     const h = m.host(s, at);
     x = m.loadS(h, w);
   }
-  const y = f == Form.rr || f == Form.rm || f == Form.rmb ? m.regS(a, w) : m.imm(imm32(u));
+  const y = f == Form.rr || f == Form.rm || f == Form.rmb ? m.regS(a, w) : m.immediate(u, imm32(u));
   m.setReg(a, w, imulOp<M, V>(m, w, x, y));
   return u + RecOff.SIZE;
 }

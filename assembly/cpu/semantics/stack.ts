@@ -7,7 +7,7 @@ import { fa, Form, imm32 } from "./alu";
 @inline export function push<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
   let x: V;
   if (f == Form.rr) x = m.reg(fa(u), w);
-  else if (f == Form.ri) x = m.imm(imm32(u));
+  else if (f == Form.ri) x = m.immediate(u, imm32(u));
   else {
     const at = m.ea(u, f >= Form.rmb), s = m.hostR(at, w, u);
     if (m.faulted(s, at, w, u)) return m.fault(u);
