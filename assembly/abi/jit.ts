@@ -13,7 +13,7 @@ export const enum JitOff {
   threshold = 36, // u32, slices that have to end at a block before its region is translated
   slice = 40, // i32, instructions between two looks at requests and interrupts
   endedAt = 44, // u32, head of the block the last slice ended at, for profiles
-  flushes = 48, // u32, counts what may have taken a code page's mapping away
+  flushes = 48, // u32, counts what may have taken a mapping away from supervisor code
   pages = 52, // u32, bit per page of the region that runs: its mapping has been seen to be in force since the last flush
   running = 56, // u32, the region that runs
   pending = 60, // u32, bit per general register whose local is newer than the pCPU block, where code is being written
@@ -129,6 +129,8 @@ export const enum JitOff {
   doubtLocal = 0x35b68, // u32, wasm local: 0 while what loops expect of XMM registers holds (cpu/jit/sse_flow)
   doubtful = 0x35b6c, // u32, bits as NearOff has them: what only holds if that is 0, where code is being written
   x87Bounded = 0x35b70, // u32, 1: x87 operands that are far from 1 leave (cpu/jit/x87_range)
+  userFlushes = 0x35b74, // u32, and from user code
+  localCode = 0x35b78, // u32, 1: supervisor code was found through a mapping that is not global since the last flush
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken
@@ -218,7 +220,7 @@ export const enum RegionOff {
   entries = 0, // u32, 0: free
   blocks = 4, // u32
   used = 8, // u32, 1: a slice ended in it since a place was last looked for here
-  pages = 12, // u32, JitOff.pages as it was when JitOff.flushes was
+  pages = 12, // u32, JitOff.pages as it was when flushesSoFar() was this (mmu/code_mappings)
   flushes = 16, // u32
   list = 20, // u32[59], heads of all blocks
   SIZE = 256,
@@ -238,10 +240,11 @@ export const enum EntryOff {
 /** How to go on at an address where a region may be entered (cpu/jit/handover). */
 export const enum HandoverOff {
   rip = 0, // u64
-  mode = 8, // u32
-  flushes = 12, // u32, JitOff.flushes as it was
-  count = 16, // u32, instructions of the first block
-  pages = 20, // u32, as JitOff.pages
+  key = 8, // u32, number of its page << 12 | mode (mmu/code_mappings); 0: none
+  flushes = 12, // u32, flushesSoFar() as it was
+  count = 16, // u16, instructions of the first block
+  page = 18, // u8, number of the bit of its page
+  pages = 20, // u32, JitOff.pages as it was then
   slot = 24, // u32, in the core's table
   region = 28, // u16
   entry = 30, // u16
@@ -281,7 +284,7 @@ export const enum CheckOff {
   pages = 20, // u32, pages saved
   regionPages = 24, // u32, the first so many were written by the region
   fills = 28, // u32, TLB entries filled while the region ran
-  jumps = 32, // u32, jump-cache entries filled
+  codePages = 32, // u32, pages with code found to be mapped
   writables = 36, // u32, writable TLB entries filled since the last check began
   checked = 40, // u32, entries of regions that were checked (statistics)
   given = 44, // u32, that could not be
@@ -299,8 +302,8 @@ export const enum CheckOff {
   MAX_FILLS = 2048,
   writableList = 0x7000, // u32[MAX_WRITABLES]
   MAX_WRITABLES = 4096,
-  jumpList = 0xb000, // u32[MAX_JUMPS]
-  MAX_JUMPS = 1024,
+  codePageList = 0xb000, // u32[MAX_CODE_PAGES]
+  MAX_CODE_PAGES = 1024,
   pagesBefore = 0x10000, // as they were at the entry
   pagesAfter = 0x90000, // as the region left them
   SIZE = 0x110000,

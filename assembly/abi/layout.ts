@@ -280,13 +280,14 @@ export const enum PcpuOff {
   codeEnd = 4228, // u32
   codeEpoch = 4232, // u32, counts whole-cache flushes and blocks that took the place of others
   tlbLogCount = 4236, // u32, entries in the fill log
-  jcLogCount = 4240, // u32
+  codePageLogged = 4240, // u32, entries in codePageLog
   sliceLength = 4248, // u32, instructions the current slice was opened with (cpu/runtime)
   lookAt = 4252, // u32, record whose handler is Handler.look for once, 0 none
   lookHandler = 4256, // u32, its own handler
   patchedAt = 4260, // u32, the last bytes found to be in immediates that are read anew (cpu/code_cache): their address, 0 none
   patchedLen = 4264, // u32
   patchedNext = 4268, // u32, codeNext at that time
+  lastNumber = 4272, // u32, of pages with code (assembly/mmu/code_mappings)
   delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer
@@ -311,9 +312,12 @@ export const enum PcpuOff {
   lines = 0x11000, // 2048 x 4 B, by hash of 512 bytes of code: slices that ended there lately (cpu/jit/lines)
   rewritten = 0x13000, // u8[1024], by hash of 128 bytes of code: how often it was overwritten between two executions lately (cpu/rewritten)
   rewrittenAged = 0x13400, // u32, JitOff.slices when half of that was forgotten
-  JC = 0x70000, // jump cache, 16384 x 16 B: rip u64, mode u32 (0: invalid), record u32
+  codePages = 0x14000, // u32[4096], u64[4096] and 4096 x 16 B: pages that code may be entered on (assembly/mmu/code_mappings)
+  codePageTags = 0x18000,
+  codeNumbers = 0x20000,
+  JC = 0x70000, // jump cache, 16384 x 2 x u64 (cpu/jump_cache)
   TLB_LOG = 0xb0000, // u32[8192], address of each non-global entry filled since the last flush
-  JC_LOG = 0xb8000, // u32[8192]
+  codePageLog = 0xb8000, // u32[8192], places of non-global pages in codePages since the last flush, less the offset of that
   SIZE = 0xc0000,
   JIT = 0xc3000, // JitOff.SIZE bytes after the scheduler's words: the translator's working memory (abi/jit)
 }

@@ -16,14 +16,15 @@ import { FrameOff, MachineOff, Mode, PcpuOff, Region, Seg, TlbOff } from "../abi
 import { BlockOff, RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raiseError } from "../fault";
+import { codePageOf, forgetNumbers, mapCode, numbersAreUsedUp } from "../mmu/code_mappings";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
-import { checkPhase, noteJump } from "../mmu/journal";
-import { flushJumpCacheAll, jumpCacheFilled } from "../mmu/tlb";
+import { checkPhase } from "../mmu/journal";
 import { evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
 import { stepHook } from "./helpers/debug";
 import { dropRegions, dropRegionsOf } from "./jit/regions";
+import { firstFor, forgetJumps, headIn, isFor, jumpHead, rememberJump } from "./jump_cache";
 import { forgetPatched, immediateAt, isPatched, notePatched } from "./patched";
 import { PCPU } from "./pcpu";
 
@@ -64,7 +65,8 @@ export function dropAllCode(): void {
   store<u32>(PCPU, buckets() + HASH_SIZE * 4, PcpuOff.codeNext);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeBase) + Region.CODE_SIZE - (checkPhase() ? CheckOff.SIZE : 0), PcpuOff.codeEnd);
   store<u32>(PCPU, load<u32>(PCPU, PcpuOff.codeEpoch) + 1, PcpuOff.codeEpoch);
-  flushJumpCacheAll();
+  forgetJumps();
+  forgetNumbers();
   dropRegions();
   forgetPatched();
 }
@@ -279,13 +281,19 @@ function blockAt(rip: u64): usize {
   }
   const maddr = fetchPage(lin);
   if (!maddr) return 0;
-  const global = fetchGlobal();
+  const flat = (mode & Mode.flat) != 0, global = fetchGlobal();
   store<u64>(PCPU, rip - (lin & 0xfff), PcpuOff.ripBase);
+  if (flat) {
+    if (numbersAreUsedUp()) dropAllCode();
+    mapCode(lin, maddr, mode, global);
+    const known = jumpHead(rip, mode); // from before the last flush
+    if (known && load<u16>(known, BlockOff.handler) != Handler.dead) return known;
+  }
   let head = find(maddr, mode), old: usize = 0;
   if (head && load<u16>(head, BlockOff.handler) == Handler.dead) {
     old = head;
     head = 0;
-  } else if (head && !(mode & Mode.flat) && rip + load<u16>(head, BlockOff.end) - (lin & 0xfff) - 1 > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) {
+  } else if (head && !flat && rip + load<u16>(head, BlockOff.end) - (lin & 0xfff) - 1 > <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4)) {
     // decoded under a wider CS limit
     killBlock(head);
     old = head;
@@ -299,13 +307,9 @@ function blockAt(rip: u64): usize {
     head = decodeBlock(lin, maddr, mode, old);
     if (!head) return 0;
   }
-  if (mode & Mode.flat) {
-    const entry = PCPU + jumpEntry(rip);
-    store<u64>(entry, rip, PcpuOff.JC);
-    store<u32>(entry, mode, PcpuOff.JC + 8);
-    store<u32>(entry, <u32>head, PcpuOff.JC + 12);
-    jumpCacheFilled(entry + PcpuOff.JC, lin, global);
-    if (checkPhase() == Check.region) noteJump(entry + PcpuOff.JC);
+  if (flat) {
+    if (!codePageOf(lin, mode)) mapCode(lin, maddr, mode, global); // records were dropped
+    rememberJump(rip, mode, head);
   }
   return head;
 }
@@ -315,15 +319,11 @@ export function enter(rip: u64): usize {
   return lookup(rip);
 }
 
-/** Where the jump cache has, or would have, `rip`: to be added to PCPU + PcpuOff.JC. */
-@inline export function jumpEntry(rip: u64): usize { return ((<usize>rip ^ (<usize>rip >> 12)) & 16383) << 4; }
-
-/** Continues at `rip`, through the jump cache. Only blocks decoded under a flat mode are there. */
+/** Continues at `rip`, through the jump cache. */
 export function jumpCached(rip: u64): usize {
-  const entry = jumpEntry(rip);
-  if (load<u64>(entry, PCPU + PcpuOff.JC) != rip || load<u32>(entry, PCPU + PcpuOff.JC + 8) != load<u32>(PCPU, PcpuOff.mode)) return lookup(rip);
-  const head = <usize>load<u32>(entry, PCPU + PcpuOff.JC + 12);
-  if (!head) return lookup(rip); // an empty entry looks like rip 0 in 16-bit protected mode
+  const mode = load<u32>(PCPU, PcpuOff.mode), first = firstFor(rip);
+  const head = first && isFor(first, rip, mode) ? headIn(first) : jumpHead(rip, mode);
+  if (!head) return lookup(rip);
   store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
   return head;
 }
@@ -360,8 +360,17 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
   return head;
 }
 
+/** Branches to other pages come here each time; link() knows the rest. */
 export function linkTaken(u: usize): usize {
-  return link(u, <i64>load<i32>(u, RecOff.imm), RecOff.taken, targetMask(u));
+  const to = <i64>load<i32>(u, RecOff.imm), mask = targetMask(u);
+  if (<u64>to > 4095) {
+    const rip = (load<u64>(PCPU, PcpuOff.ripBase) + <u64>to) & mask, first = firstFor(rip);
+    if (first && isFor(first, rip, load<u32>(PCPU, PcpuOff.mode))) {
+      store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
+      return headIn(first);
+    }
+  }
+  return link(u, to, RecOff.taken, mask);
 }
 
 /** A branch that is not taken does not truncate rip to its operand size. */

@@ -11,10 +11,11 @@ import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR, readHits, writeHits } from "./access";
 import { exchange } from "./atomic";
-import { enter, jumpEntry, linkFall, linkTaken } from "./code_cache";
+import { enter, jumpCached, linkFall, linkTaken } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow, setZero } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { noteTarget } from "./jit/region";
+import { firstFor, headIn, isFor } from "./jump_cache";
 import { Cond, Host, Machine, Rmw } from "./machine";
 import { PCPU } from "./pcpu";
 import { divide } from "./helpers/divide";
@@ -190,25 +191,27 @@ export class Interp<K> extends Machine<u64> {
     const n = <usize>load<u32>(u, RecOff.taken);
     return n ? n : linkTaken(u);
   }
-  @inline jumpFrom(u: usize, rip: u64, w: i32): usize {
-    if (sizeof<K>() != 2) noteTarget(u, w == 4 ? rip & 0xffffffff : rip);
-    return this.jumpTo(rip, w);
+  /** What the jump cache has for `rip`, for the hot handlers; what it does not find is begun again. Found targets are canonical. */
+  @inline lookUp(rip: u64, w: i32): u64 {
+    return sizeof<K>() == 1 ? firstFor(w == 4 ? rip & 0xffffffff : rip) : 0;
   }
-  @inline jumpTo(rip: u64, w: i32): usize {
-    if (sizeof<K>() != 2) {
-      const to = w == 4 ? rip & 0xffffffff : rip;
-      const entry = jumpEntry(to);
-      if (load<u64>(entry, PCPU + PcpuOff.JC) == to) {
-        if (load<u32>(entry, PCPU + PcpuOff.JC + 8) == load<u32>(PCPU, PcpuOff.mode)) {
-          store<u64>(PCPU, to & ~(<u64>0xfff), PcpuOff.ripBase);
-          return <usize>load<u32>(entry, PCPU + PcpuOff.JC + 12);
-        }
-      }
-      return enter(to);
+  @inline unknown(found: u64, rip: u64, w: i32): bool {
+    return sizeof<K>() == 1 && !isFor(found, w == 4 ? rip & 0xffffffff : rip, load<u32>(PCPU, PcpuOff.mode));
+  }
+  @inline jumpFrom(u: usize, rip: u64, found: u64, w: i32): usize {
+    if (sizeof<K>() != 2) noteTarget(u, w == 4 ? rip & 0xffffffff : rip);
+    return this.jumpTo(rip, found, w);
+  }
+  @inline jumpTo(rip: u64, found: u64, w: i32): usize {
+    if (sizeof<K>() == 1) {
+      store<u64>(PCPU, (w == 4 ? rip & 0xffffffff : rip) & ~(<u64>0xfff), PcpuOff.ripBase);
+      return headIn(found);
     }
+    if (sizeof<K>() != 2) return jumpCached(w == 4 ? rip & 0xffffffff : rip);
     return enter(this.zext(rip, w));
   }
   @inline badTarget(rip: u64, w: i32, u: usize): bool {
+    if (sizeof<K>() == 1) return false;
     if (sizeof<K>() == 2) return badTargetChecked(this.zext(rip, w), u);
     if (w == 4 || <u64>(<i64>(rip << 16) >> 16) == rip) return false;
     store<u32>(PCPU, <u32>u, PcpuOff.record);

@@ -96,9 +96,12 @@ export abstract class Machine<V> {
   /** Next record: the taken or the fall-through successor of the branch record `u`. */
   abstract branch(u: usize, c: Cond): usize;
   abstract goto(u: usize): usize;
-  abstract jumpTo(rip: V, w: i32): usize;
+  /** What is known about the target `rip` of an indirect branch, for jumpTo and jumpFrom; if `unknown` the whole instruction is for fault(). */
+  abstract lookUp(rip: V, w: i32): V;
+  abstract unknown(found: V, rip: V, w: i32): bool;
+  abstract jumpTo(rip: V, found: V, w: i32): usize;
   /** jumpTo for the indirect branch `u`, which may be asked later where it went. */
-  abstract jumpFrom(u: usize, rip: V, w: i32): usize;
+  abstract jumpFrom(u: usize, rip: V, found: V, w: i32): usize;
   /** True, with #GP(0) pending, if a near branch may not go to `rip`: not canonical, or beyond the CS limit. */
   abstract badTarget(rip: V, w: i32, u: usize): bool;
   /** The same for the target of the direct call `u`; flat code cannot miss. */

@@ -72,7 +72,8 @@ export function tableWritten(host: usize, fetch: bool): void {
 
 /** A TLB entry was filled while a region runs. */
 export function noteFill(entry: usize): void { append(CheckOff.fills, CheckOff.fillList, CheckOff.MAX_FILLS, entry); }
-export function noteJump(entry: usize): void { append(CheckOff.jumps, CheckOff.jumpList, CheckOff.MAX_JUMPS, entry); }
+/** A page with code was found to be mapped while a region runs. */
+export function noteCodePage(slot: usize): void { append(CheckOff.codePages, CheckOff.codePageList, CheckOff.MAX_CODE_PAGES, slot); }
 /** A writable TLB entry was filled, at whatever time. */
 export function noteWritable(entry: usize): void { append(CheckOff.writables, CheckOff.writableList, CheckOff.MAX_WRITABLES, entry); }
 

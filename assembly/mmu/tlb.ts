@@ -1,4 +1,4 @@
-/** Translation caches of one pCPU: data TLBs, instruction pages (xtlb) and the jump cache.
+/** Translation caches of one pCPU: data TLBs and instruction pages (xtlb).
  *
  *  ```
  *  data   3 classes (TlbClass) x 65536 entries, direct-mapped by linear bits 27..12, in front of the record cache
@@ -15,13 +15,15 @@
  *  Everything filled through a non-global mapping is in a log, so that a CR3 write costs what was filled since the last. An xtlb entry
  *  is there with its low bit set.
  *  INVLPG of a large page must drop all its 4 KiB pieces, and only then look for them: `large` in pageFilter is a
- *  Bloom filter of large pages seen. The `code` filters do the same for pages with jump-cache entries.
+ *  Bloom filter of large pages seen. Pages with code are mmu/code_mappings'.
  *
  *  All of it is private to the pCPU: other threads ask for a flush by VcpuRequest.flush. */
 import { PcpuOff, TlbClass, TlbOff } from "../abi/layout";
-import { Check, JitOff } from "../abi/jit";
+import { Check } from "../abi/jit";
 import { Cr4, Flag } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
+import { flushAllCode, flushCode, flushCodePage } from "./code_mappings";
+import { FILTER_SIZE, setBit, testBit } from "./filter";
 import { checkPhase, noteFill } from "./journal";
 import { forgetLeaves } from "./p2m";
 import { forgetAllPages, forgetPage, forgetPages } from "./second_level";
@@ -46,12 +48,7 @@ const CHUNKS: usize = (TlbOff.END - TlbOff.TABLES) >> 12;
 const LOG_MAX: u32 = 8192;
 const XTLB: usize = PCPU + PcpuOff.xtlb;
 const XTLB_SIZE: usize = 4096;
-const JC: usize = PCPU + PcpuOff.JC;
-const JC_SIZE: usize = 0x40000;
-const FILTER_SIZE: usize = 512;
 const LARGE: usize = PCPU + PcpuOff.pageFilter;
-const CODE: usize = LARGE + FILTER_SIZE;
-const CODE_GLOBAL: usize = CODE + FILTER_SIZE;
 /** Large pages the filter takes: a guest with more pays for full flushes instead. */
 const LARGE_MAX: u32 = 512;
 /** Fill byte of a cleared xtlb: odd tags match nothing, and the flags do not say "logged". */
@@ -130,15 +127,6 @@ function log(entry: usize, what: usize): void {
   store<u32>(PCPU + (<usize>count << 2), what, PcpuOff.TLB_LOG);
 }
 
-/** The decoder filled the jump-cache entry at `entry` for code on the page of `lin`. */
-export function jumpCacheFilled(entry: usize, lin: u64, global: bool): void {
-  setBit(global ? CODE_GLOBAL : CODE, lin >> 12);
-  if (global) return;
-  const count = load<u32>(PCPU, PcpuOff.jcLogCount);
-  if (count < LOG_MAX) store<u32>(PCPU + (<usize>count << 2), entry, PcpuOff.JC_LOG);
-  if (count <= LOG_MAX) store<u32>(PCPU, count + 1, PcpuOff.jcLogCount);
-}
-
 /** A page of 2^shift bytes (21, 22 or 30) around `lin` is being filled in pieces. */
 export function noteLarge(lin: u64, shift: u32): void {
   store<u32>(PCPU, load<u32>(PCPU, WalkOff.largeKinds) | (<u32>1 << shift), WalkOff.largeKinds);
@@ -165,7 +153,7 @@ export function flushTlb(): void {
     }
     store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
   }
-  flushJumpCache();
+  flushCode();
 }
 
 /** Paging controls changed, or everything may have: forgets all. Also brings a new pCPU block into its first state. */
@@ -178,7 +166,7 @@ export function flushTlbAll(): void {
   memory.fill(LARGE, 0, FILTER_SIZE);
   store<u32>(PCPU, 0, WalkOff.largeKinds);
   store<u32>(PCPU, 0, WalkOff.largeCount);
-  flushJumpCacheAll();
+  flushAllCode();
 }
 
 function clearTlb(): void {
@@ -194,33 +182,6 @@ function clearTlb(): void {
   }
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
   store<u32>(PCPU, 0, PcpuOff.tlbLogCount);
-}
-
-/** Drops jump-cache entries for code reached through non-global mappings. */
-export function flushJumpCache(): void {
-  const count = load<u32>(PCPU, PcpuOff.jcLogCount);
-  if (!count) return;
-  if (count > LOG_MAX) return flushJumpCacheAll();
-  doubtPages();
-  for (let at = PCPU + PcpuOff.JC_LOG, end = at + (<usize>count << 2); at < end; at += 4) {
-    store<u32>(<usize>load<u32>(at), 0, 8); // mode 0, real mode, never uses the cache
-  }
-  store<u32>(PCPU, 0, PcpuOff.jcLogCount);
-  memory.fill(CODE, 0, FILTER_SIZE);
-}
-
-/** What translated code knows about its pages' mappings came from the jump cache, and goes with it. */
-function doubtPages(): void {
-  store<u32>(PCPU + PcpuOff.JIT, load<u32>(PCPU + PcpuOff.JIT, JitOff.flushes) + 1, JitOff.flushes);
-  store<u32>(PCPU + PcpuOff.JIT, 0, JitOff.pages);
-}
-
-/** Drops the whole jump cache. */
-export function flushJumpCacheAll(): void {
-  doubtPages();
-  memory.fill(JC, 0, JC_SIZE);
-  memory.fill(CODE, 0, 2 * FILTER_SIZE);
-  store<u32>(PCPU, 0, PcpuOff.jcLogCount);
 }
 
 /** INVLPG: forgets the page around `lin`, global or not (SDM Vol.3A "Operations that Invalidate TLBs and
@@ -243,9 +204,7 @@ export function invlpg(lin: u64): bool {
   forgetPage(lin);
   const entry = xtlbEntry(lin);
   if ((load<u64>(entry) ^ lin) >> 12 == 0) store<u64>(entry, Mark.invalid);
-  if (!testBit(CODE, lin >> 12) && !testBit(CODE_GLOBAL, lin >> 12)) return false;
-  flushJumpCacheAll();
-  return true;
+  return flushCodePage(lin);
 }
 
 /** Forgets the 2^shift bytes around `lin`: their entries are neighbours in each table. */
@@ -259,7 +218,7 @@ function forgetRange(lin: u64, shift: u32): bool {
   }
   forgetAllPages();
   memory.fill(XTLB, CLEAR, XTLB_SIZE);
-  flushJumpCacheAll();
+  flushAllCode();
   return true;
 }
 
@@ -278,18 +237,4 @@ export function markCodeEverywhere(mfn: u32): void {
   }
 }
 
-/* Bloom filters of one hash over 4096 bits. */
-
 @inline function largeKey(lin: u64, shift: u32): u64 { return (lin >> shift) * 3 + shift; }
-
-@inline function bitOf(key: u64): u32 { return <u32>((key * 0x9e3779b97f4a7c15) >> 52); }
-
-@inline function setBit(filter: usize, key: u64): void {
-  const bit = bitOf(key), at = filter + (bit >>> 3);
-  store<u8>(at, load<u8>(at) | <u8>(<u32>1 << (bit & 7)));
-}
-
-@inline function testBit(filter: usize, key: u64): bool {
-  const bit = bitOf(key);
-  return ((load<u8>(filter + (bit >>> 3)) >> (bit & 7)) & 1) != 0;
-}

@@ -2,7 +2,7 @@
  *  stores to decoded code. SDM Vol.3A "Caching Translation Information"; public/xen.h for the kinds of memory. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DomainOff, FrameOff, FrameType, P2m, PcpuOff, TlbClass, TlbOff } from "../../assembly/abi/layout";
+import { DomainOff, FrameOff, FrameType, Mode, P2m, PcpuOff, TlbClass, TlbOff } from "../../assembly/abi/layout";
 import { Cr4, Efer, Flag, Vector } from "../../assembly/abi/x86";
 import { allocFrame, frameEntry } from "../../src/machine/frames";
 import { p2mSet } from "../../src/machine/p2m";
@@ -503,25 +503,41 @@ access("what the host writes to decoded code is dropped before the guest runs ag
   for (let gfn = 0; gfn < 300; gfn++) rig.mem.set32(rig.frame(gfn) + FrameOff.code, 0);
 });
 
-access("jump-cache entries go with the translations they depend on", () => {
-  const JC = PCPU + PcpuOff.JC;
-  const fill = (n: number, lin: bigint, global: boolean): void => {
-    rig.mem.set32(JC + 16 * n + 8, 42);
-    rig.core.jumpCacheFilled(JC + 16 * n, lin, global ? 1 : 0);
+access("pages with code have a number while their translations are cached, the same for the same frame", () => {
+  const SYSTEM = Mode.bits64, USER = Mode.bits64 | Mode.cpl3;
+  const at = (lin: bigint, gfn: number, mode: number, global: boolean): number => {
+    rig.core.mapCode(lin, rig.host(gfn << 12), mode, global ? 1 : 0);
+    return rig.core.codePageOf(lin, mode);
   };
-  const alive = (...n: number[]): boolean[] => n.map((i) => rig.mem.get32(JC + 16 * i + 8) !== 0);
   rig.core.flushTlbAll();
-  fill(1, LIN, false);
-  fill(2, KERNEL, true);
+  const user = at(LIN + 0x123n, 0x50, USER, false), kernel = at(KERNEL + 0x1000n, 0x50, SYSTEM, true);
+  assert.is.not(user, 0);
+  assert.is.not(kernel, user);
+  assert.is(rig.core.codePageOf(LIN, SYSTEM), 0, "another privilege");
+  assert.is(rig.core.codePageOf(LIN + 0x1000n, USER), 0, "another page");
   rig.core.invlpg(LIN + 0x1000n);
-  assert.equal(alive(1, 2), [true, true]);
+  assert.is(rig.core.codePageOf(LIN, USER), user);
   rig.core.flushTlb();
-  assert.equal(alive(1, 2), [false, true]);
-  rig.core.invlpg(KERNEL + 5n);
-  assert.equal(alive(2), [false]);
-  for (let n = 0; n < 9000; n++) fill(n, LIN, false);
+  assert.equal([rig.core.codePage(LIN), rig.core.codePage(KERNEL + 0x1000n)], [0, kernel]);
+  assert.is.not(at(LIN, 0x51, USER, false), user);
+  assert.is.not(at(LIN, 0x50, SYSTEM, false), user);
+  assert.is(at(LIN, 0x50, USER, false), user);
+  rig.core.invlpg(KERNEL + 0x1005n);
+  assert.is(rig.core.codePage(KERNEL + 0x1000n), 0);
+  assert.is(at(KERNEL + 0x1000n, 0x50, SYSTEM, true), kernel);
+  rig.core.flushTlbAll();
+  assert.equal([rig.core.codePage(LIN), rig.core.codePage(KERNEL + 0x1000n)], [0, 0]);
+  // pages 16 MiB apart have the same place, and more are mapped than are noted
+  for (let n = 0; n < 9000; n++) at(BigInt(n) << 12n, 0x50, USER, false);
+  assert.is(rig.core.codePageOf(0n, USER), 0);
+  assert.is.not(rig.core.codePageOf(8999n << 12n, USER), 0);
   rig.core.flushTlb();
-  assert.not(alive(...Array.from({ length: 9000 }, (_, n) => n)).includes(true));
+  for (let n = 0; n < 4096; n++) assert.is(rig.core.codePage(BigInt(n) << 12n), 0);
+  rig.mem.set32(PCPU + PcpuOff.lastNumber, 0xffffe);
+  assert.is(rig.core.numbersAreUsedUp(), 0);
+  assert.is(at(0x7654_3000n, 0x52, USER, false) >>> 0, 0xfffff000);
+  assert.is(rig.core.numbersAreUsedUp(), 1);
+  rig.mem.set32(PCPU + PcpuOff.lastNumber, 0);
 });
 
 access("hypercall copies stop at the first unreachable byte and leave no fault", () => {

@@ -25,7 +25,10 @@ export interface Exports {
   invlpg(lin: bigint): void;
   forgetTables(): void;
   evictWritable(mfn: number): void;
-  jumpCacheFilled(entry: number, lin: bigint, global: number): void;
+  mapCode(lin: bigint, maddr: number, mode: number, global: number): void;
+  codePage(lin: bigint): number;
+  codePageOf(lin: bigint, mode: number): number;
+  numbersAreUsedUp(): number;
   copyFromGuest(to: number, linLo: number, linHi: number, length: number): number;
   copyToGuest(linLo: number, linHi: number, from: number, length: number): number;
   translate(linLo: number, linHi: number, access: number): number;

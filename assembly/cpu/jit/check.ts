@@ -49,7 +49,7 @@ export function enterChecked(u: usize, n: u32): usize {
   cset(CheckOff.notes, 0);
   cset(CheckOff.pages, 0);
   cset(CheckOff.fills, 0);
-  cset(CheckOff.jumps, 0);
+  cset(CheckOff.codePages, 0);
   jset(JitOff.check, Check.region);
   const record = <usize>call_indirect<u32>(jget(JitOff.table) + n);
   return left(record == ELSEWHERE ? jumpCached(load<u64>(PCPU, PcpuOff.rip)) : followLink(record));
@@ -101,11 +101,11 @@ function undo(): void {
   restore(PcpuOff.record, PcpuOff.retired);
   restore(PcpuOff.budget, PcpuOff.codeBase);
   restore(PcpuOff.delivering, PcpuOff.lookHandler + 4);
-  const fills = cget(CheckOff.fills), jumps = cget(CheckOff.jumps);
-  if (fills > <u32>CheckOff.MAX_FILLS || jumps > <u32>CheckOff.MAX_JUMPS) flushTlbAll();
+  const fills = cget(CheckOff.fills), found = cget(CheckOff.codePages);
+  if (fills > <u32>CheckOff.MAX_FILLS || found > <u32>CheckOff.MAX_CODE_PAGES) flushTlbAll();
   else {
     for (let i: u32 = 0; i < fills; i++) emptyAny(<usize>load<u32>(area(CheckOff.fillList) + (<usize>i << 2)));
-    for (let i: u32 = 0; i < jumps; i++) memory.fill(<usize>load<u32>(area(CheckOff.jumpList) + (<usize>i << 2)), 0, 16);
+    for (let i: u32 = 0; i < found; i++) store<u32>(<usize>load<u32>(area(CheckOff.codePageList) + (<usize>i << 2)), 0);
     evictWritables();
   }
   forgetTables();

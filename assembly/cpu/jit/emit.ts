@@ -411,13 +411,15 @@ export class Emit extends Machine<i32> {
     return this.end(Term.cond, c, u);
   }
   goto(u: usize): usize { return this.end(Term.goto, 0, u); }
-  jumpTo(rip: i32, w: i32): usize {
+  lookUp(rip: i32, w: i32): i32 { return rip; }
+  unknown(found: i32, rip: i32, w: i32): bool { return false; }
+  jumpTo(rip: i32, found: i32, w: i32): usize {
     const to = extend(Node.zext, rip, w);
     use(to);
     use(to); // compared with each known target
     return this.end(Term.indirect, to, 0);
   }
-  jumpFrom(u: usize, rip: i32, w: i32): usize { return this.jumpTo(rip, w); }
+  jumpFrom(u: usize, rip: i32, found: i32, w: i32): usize { return this.jumpTo(rip, found, w); }
   badTarget(rip: i32, w: i32, u: usize): bool {
     if (w == 4 || templateOf(u) != Template.callInd) return false; // others look once no known target was the one (emitElsewhere)
     use(rip);

@@ -1,9 +1,10 @@
 /** What a region that leaves for an address needs to know of the region there, if there is one: 32 bytes for each, in one line of the host's cache,
- *  where the jump cache, the block's head, the region's entry and its pages are four. They hold while nothing was flushed since; a
- *  region that goes takes its own along. Check mode has none, so that each region is left to the checker. */
+ *  where the jump cache, the block's head, the region's entry and its pages are four. They hold while the page's number is in force (mmu/code_mappings), what
+ *  they know of the region's other pages while nothing was flushed since; a region that goes takes its own along. Check mode has none, so that each region is left to the checker. */
 import { EntryOff, HandoverOff, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
+import { codePage, codePageOf, flushesSoFar } from "../../mmu/code_mappings";
 import { BlockOff, linkFall, linkTaken } from "../code_cache";
 import { PCPU } from "../pcpu";
 import { jget } from "./buffer";
@@ -29,19 +30,26 @@ function link(result: usize): usize {
 /** How to go on at `rip`, with ripBase made that of the page there; 0 if that is not known, or the slice has no room for the block. */
 @inline export function handover(rip: u64): usize {
   const to = placeOf(rip);
-  if (load<u64>(to, HandoverOff.rip) != rip || load<u32>(to, HandoverOff.flushes) != jget(JitOff.flushes)) return 0;
-  if (load<u32>(to, HandoverOff.mode) != load<u32>(PCPU, PcpuOff.mode) || load<i32>(PCPU, PcpuOff.left) < load<i32>(to, HandoverOff.count)) return 0;
+  if (load<u64>(to, HandoverOff.rip) != rip || load<u32>(to, HandoverOff.key) != (codePage(rip) | load<u32>(PCPU, PcpuOff.mode))) return 0;
+  if (load<i32>(PCPU, PcpuOff.left) < <i32>load<u16>(to, HandoverOff.count)) return 0;
   store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
   return to;
 }
 
-/** Entry `e` of a region, at the head `u`, is good under the mapping and mode in force. */
-export function remember(u: usize, e: u32, pages: u32): usize {
+/** Pages of the region that need no look. */
+@inline export function pagesOf(to: usize): u32 {
+  return load<u32>(to, HandoverOff.flushes) == flushesSoFar() ? load<u32>(to, HandoverOff.pages) : <u32>1 << load<u8>(to, HandoverOff.page);
+}
+
+/** Entry `e` of a region, at the head `u` on `page`, is good under the mapping and mode in force; `pages` as pagesOf() will say. */
+export function remember(u: usize, e: u32, page: u32, pages: u32): usize {
   const rip = load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off), to = placeOf(rip), n = e / EntryOff.MAX;
   store<u64>(to, rip, HandoverOff.rip);
-  store<u32>(to, load<u32>(PCPU, PcpuOff.mode), HandoverOff.mode);
-  store<u32>(to, jget(JitOff.flushes), HandoverOff.flushes);
-  store<u32>(to, load<u16>(u, BlockOff.count), HandoverOff.count);
+  const mode = load<u32>(PCPU, PcpuOff.mode), number = codePageOf(rip, mode);
+  store<u32>(to, number ? number | mode : 0, HandoverOff.key);
+  store<u32>(to, flushesSoFar(), HandoverOff.flushes);
+  store<u16>(to, load<u16>(u, BlockOff.count), HandoverOff.count);
+  store<u8>(to, <u8>ctz<u32>(page), HandoverOff.page);
   store<u32>(to, pages, HandoverOff.pages);
   store<u32>(to, jget(JitOff.table) + n, HandoverOff.slot);
   store<u16>(to, <u16>n, HandoverOff.region);
@@ -52,14 +60,15 @@ export function remember(u: usize, e: u32, pages: u32): usize {
 /** The region that runs has seen `page` to be mapped as it was. */
 export function learn(page: u32): void {
   const by = <usize>jget(JitOff.handover);
-  if (!by || load<u32>(by, HandoverOff.flushes) != jget(JitOff.flushes)) return;
-  store<u32>(by, load<u32>(by, HandoverOff.pages) | page, HandoverOff.pages);
+  if (!by) return;
+  store<u32>(by, pagesOf(by) | page, HandoverOff.pages);
+  store<u32>(by, flushesSoFar(), HandoverOff.flushes);
 }
 
 /** The region entered at `rip` is no more. */
 export function forgetHandover(rip: u64): void {
   const at = placeOf(rip);
-  if (load<u64>(at, HandoverOff.rip) == rip) store<u32>(at, 0, HandoverOff.mode); // real mode has no regions
+  if (load<u64>(at, HandoverOff.rip) == rip) store<u32>(at, 0, HandoverOff.key);
 }
 
 export function forgetHandovers(): void { memory.fill(table(), 0, HandoverOff.COUNT * HandoverOff.SIZE); }

@@ -4,10 +4,10 @@
 import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
-import { BlockOff, decodedAt, jumpEntry, recordsOf } from "../code_cache";
+import { BlockOff, decodedAt, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
+import { jumpHead } from "../jump_cache";
 import { Op, Template } from "../opcodes.gen";
-import { PCPU } from "../pcpu";
 import { isReadAnew } from "../patched";
 import { isRewritten } from "../rewritten";
 import { Alu, Form } from "../semantics/alu";
@@ -155,8 +155,7 @@ function direct(b: usize, u: usize, field: usize, to: i64): u8 {
 function known(b: usize, u: usize, field: usize, to: i64): usize {
   let n = <usize>load<u32>(u + field);
   if (!n && <u64>to > 4095) {
-    const rip = ripOfTarget(load<u64>(b, JitBlock.ripBase), to), entry = PCPU + jumpEntry(rip);
-    if (load<u64>(entry, PcpuOff.JC) == rip && load<u32>(entry, PcpuOff.JC + 8) == jget(JitOff.mode)) n = <usize>load<u32>(entry, PcpuOff.JC + 12);
+    n = jumpHead(ripOfTarget(load<u64>(b, JitBlock.ripBase), to), jget(JitOff.mode));
   }
   return n && isHead(n) ? n : 0;
 }
@@ -411,9 +410,7 @@ function addTargets(b: usize, u: usize): void {
   for (let i: usize = 0; i < TARGETS && load<u8>(b, JitBlock.succCount) < MAX_TARGETS; i++) {
     const p = J + i * JitTarget.SIZE;
     if (<usize>load<u32>(p, JitOff.targets) != u) continue;
-    const rip = load<u64>(p, JitOff.targets + JitTarget.rip), entry = PCPU + jumpEntry(rip);
-    if (load<u64>(entry, PcpuOff.JC) != rip || load<u32>(entry, PcpuOff.JC + 8) != jget(JitOff.mode)) continue;
-    const head = <usize>load<u32>(entry, PcpuOff.JC + 12);
+    const rip = load<u64>(p, JitOff.targets + JitTarget.rip), head = jumpHead(rip, jget(JitOff.mode));
     if (!head || !isHead(head)) continue;
     const n = add(head, rip & ~(<u64>0xfff));
     if (n != NONE) insertTarget(b, n, rip);

@@ -9,6 +9,7 @@ import { jitDrop, jitInstall } from "../../env";
 import { BlockOff, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
+import { flushesSoFar } from "../../mmu/code_mappings";
 import { besideCode, inForce, toWriteIn } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
 import { commitWrite, missR, modifies } from "../access";
@@ -22,7 +23,7 @@ import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
 import { ageLines, clearLine, countLine } from "./lines";
 import { entryAt } from "./entries";
-import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, remember } from "./handover";
+import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, pagesOf, remember } from "./handover";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
@@ -243,7 +244,7 @@ export function dropRegions(): void {
 }
 
 /** Pages of region `r` that need no look. */
-@inline function knownPages(r: usize): u32 { return load<u32>(r, RegionOff.flushes) == jget(JitOff.flushes) ? load<u32>(r, RegionOff.pages) : 0; }
+@inline function knownPages(r: usize): u32 { return load<u32>(r, RegionOff.flushes) == flushesSoFar() ? load<u32>(r, RegionOff.pages) : 0; }
 
 /** Handler.region: runs the translation of the block at `u`, and those it hands over to; the next record. Exported so that it stays a function
  *  of its own: within run() each call would have that function's many values to keep. */
@@ -266,7 +267,7 @@ export function enterRegion(u: usize): usize {
         store<i32>(PCPU, rest, PcpuOff.left);
         return endSlice(u);
       }
-      const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX, pages = load<u32>(at, EntryOff.page) | knownPages(regionAt(n));
+      const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX, page = load<u32>(at, EntryOff.page), pages = page | knownPages(regionAt(n));
       if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
         // the same bytes mapped elsewhere, or a region that is no more
         store<i32>(PCPU, rest, PcpuOff.left);
@@ -276,9 +277,9 @@ export function enterRegion(u: usize): usize {
         begin(n, e % EntryOff.MAX, pages, 0);
         return enterChecked(u, n);
       }
-      to = remember(u, e, pages);
+      to = remember(u, e, page, pages);
     }
-    begin(load<u16>(to, HandoverOff.region), load<u16>(to, HandoverOff.entry), load<u32>(to, HandoverOff.pages), to);
+    begin(load<u16>(to, HandoverOff.region), load<u16>(to, HandoverOff.entry), pagesOf(to), to);
     u = <usize>call_indirect<u32>(load<u32>(to, HandoverOff.slot));
     if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
   }
@@ -337,7 +338,7 @@ export function jitPage(rip: u64, head: usize, page: u32): usize {
   if (n != head) return n;
   const r = regionAt(jget(JitOff.running));
   store<u32>(r, knownPages(r) | page, RegionOff.pages);
-  store<u32>(r, jget(JitOff.flushes), RegionOff.flushes);
+  store<u32>(r, flushesSoFar(), RegionOff.flushes);
   jset(JitOff.pages, jget(JitOff.pages) | page);
   learn(page);
   return head;

@@ -71,8 +71,10 @@ import { fa, fb, Form, imm32 } from "./alu";
     const h = m.host(s, at);
     to = m.load(h, w);
   }
+  const found = m.lookUp(to, w);
+  if (m.unknown(found, to, w)) return m.fault(u);
   if (m.badTarget(to, w, u)) return 0;
-  return m.jumpFrom(u, to, w);
+  return m.jumpFrom(u, to, found, w);
 }
 
 @inline export function callInd<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
@@ -87,10 +89,12 @@ import { fa, fb, Form, imm32 } from "./alu";
   const sp = m.stackAt(-w, w), s = m.stackHostW(sp, w, u);
   if (m.faultedW(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
+  const found = m.lookUp(to, w);
+  if (m.unknown(found, to, w)) return m.fault(u);
   if (m.badTarget(to, w, u)) return 0;
   m.store(h, w, m.nextRip(u));
   m.setStack(sp, w);
-  return m.jumpFrom(u, to, w);
+  return m.jumpFrom(u, to, found, w);
 }
 
 /** RET and RET Iw: the immediate is added after the pop. */
@@ -99,7 +103,9 @@ import { fa, fb, Form, imm32 } from "./alu";
   if (m.faulted(s, sp, w, u)) return m.fault(u);
   const h = m.host(s, sp);
   const to = m.load(h, w);
+  const found = m.lookUp(to, w);
+  if (m.unknown(found, to, w)) return m.fault(u);
   if (m.badTarget(to, w, u)) return 0;
   m.setStack(m.stackAt(<i64>w + imm32(u), w), w);
-  return m.jumpTo(to, w);
+  return m.jumpTo(to, found, w);
 }
