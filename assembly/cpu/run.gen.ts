@@ -59,205 +59,218 @@ function h49(u: usize): usize { return lea<Interp<u8>, u64>(changetype<Interp<u8
 function h50(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // alu add 8 rr
 function h51(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 1); } // alu add 8 ri
 function h52(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 5); } // alu add 8 rmb
-function h53(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 7); } // alu add 8 mib
-function h54(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // alu add 4 rr
-function h55(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // alu add 4 ri
-function h56(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // alu add 4 rm
-function h57(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // alu add 4 rmb
-function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // alu add 4 mrb
-function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // alu add 4 mib
-function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // alu sub 8 rr
-function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
-function h62(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
-function h63(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
-function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
-function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 5); } // alu sub 4 rmb
-function h66(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // alu and 8 rr
-function h67(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
-function h68(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
-function h69(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // alu and 4 ri
-function h70(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // alu and 4 rmb
-function h71(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // alu or 4 rmb
-function h72(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // alu or 8 rr
-function h73(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // alu or 4 rr
-function h74(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // alu xor 8 rr
-function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // alu xor 4 rr
-function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // alu or 4 ri
-function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // alu xor 4 ri
-function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
-function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
-function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
-function h81(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
-function h82(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
-function h83(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
-function h84(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
-function h85(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
-function h86(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
-function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
-function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
-function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // alu cmp 4 ri
-function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
-function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
-function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
-function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
-function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
-function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
-function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
-function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
-function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
-function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
-function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
-function h101(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
-function h102(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
-function h103(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
-function h104(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // unary inc 8 rr
-function h105(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
-function h106(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // unary dec 8 rr
-function h107(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
-function h108(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // unary inc 4 mrb
-function h109(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 6); } // unary dec 4 mrb
-function h110(u: usize): usize { return lateOrder() ? performFlat(u) : bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // bitTest bt 4 mib
-function h111(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
-function h112(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
-function h113(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
-function h114(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
-function h115(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
-function h116(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
-function h117(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
-function h118(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
-function h119(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
-function h120(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
-function h121(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
-function h122(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
-function h123(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
-function h124(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
-function h125(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
-function h126(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
-function h127(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
-function h128(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
-function h129(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
-function h130(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
-function h131(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
-function h132(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
-function h133(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
-function h134(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
-function h135(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
-function h136(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
-function h137(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
-function h138(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
-function h139(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // setcc e 1 rr
-function h140(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 0); } // setcc ne 1 rr
-function h141(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 0); } // setcc b 1 rr
-function h142(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 0); } // setcc ae 1 rr
-function h143(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 0); } // setcc be 1 rr
-function h144(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 0); } // setcc a 1 rr
-function h145(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 0); } // setcc l 1 rr
-function h146(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 0); } // setcc ge 1 rr
-function h147(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 0); } // setcc le 1 rr
-function h148(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 0); } // setcc g 1 rr
-function h149(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmov b 8 rr
-function h150(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmov b 4 rr
-function h151(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmov ae 8 rr
-function h152(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmov ae 4 rr
-function h153(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmov e 8 rr
-function h154(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmov e 4 rr
-function h155(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmov ne 8 rr
-function h156(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmov ne 4 rr
-function h157(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmov be 8 rr
-function h158(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmov be 4 rr
-function h159(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmov a 8 rr
-function h160(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmov a 4 rr
-function h161(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // cmov s 8 rr
-function h162(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // cmov s 4 rr
-function h163(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // cmov ns 8 rr
-function h164(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // cmov ns 4 rr
-function h165(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmov l 8 rr
-function h166(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmov l 4 rr
-function h167(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 8, 0); } // cmov ge 8 rr
-function h168(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmov ge 4 rr
-function h169(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 8, 0); } // cmov le 8 rr
-function h170(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmov le 4 rr
-function h171(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 8, 0); } // cmov g 8 rr
-function h172(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmov g 4 rr
-function h173(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
-function h174(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
-function h175(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
-function h176(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
-function h177(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
-function h178(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
-function h179(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
-function h180(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
-function h181(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
-function h182(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
-function h183(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
-function h184(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
-function h185(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
-function h186(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
-function h187(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
-function h188(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
-function h189(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
-function h190(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
-function h191(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // imul  4 ri
-function h192(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
-function h193(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // movs  8 rr
-function h194(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // movs  4 rr
-function h195(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // movs  1 rr
-function h196(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // stos  8 rr
-function h197(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // stos  4 rr
-function h198(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // stos  1 rr
-function h199(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
-function h200(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
-function h201(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
-function h202(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
-function h203(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
-function h204(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
-function h205(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
-function h206(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
-function h207(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
-function h208(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
-function h209(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
-function h210(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
-function h211(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
-function h212(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
-function h213(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
-function h214(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
-function h215(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
-function h216(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
-function h217(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
-function h218(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
-function h219(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
-function h220(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
-function h221(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
-function h222(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
-function h223(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
-function h224(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
-function h225(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
-function h226(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
-function h227(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
-function h228(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
-function h229(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
-function h230(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
-function h231(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
-function h232(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
-function h233(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
-function h234(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
-function h235(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
-function h236(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
-function h237(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
-function h238(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
-function h239(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
-function h240(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
-function h241(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
-function h242(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
-function h243(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
-function h244(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
-function h245(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
-function h246(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
-function h247(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
-function h248(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
-function h249(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
-function h250(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
-function h251(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+function h53(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 6); } // alu add 8 mrb
+function h54(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 7); } // alu add 8 mib
+function h55(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // alu add 4 rr
+function h56(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // alu add 4 ri
+function h57(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 2); } // alu add 4 rm
+function h58(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 5); } // alu add 4 rmb
+function h59(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // alu add 4 mrb
+function h60(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // alu add 4 mib
+function h61(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // alu sub 8 rr
+function h62(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // alu sub 4 rr
+function h63(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // alu sub 8 ri
+function h64(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // alu sub 4 ri
+function h65(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 5); } // alu sub 8 rmb
+function h66(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 5); } // alu sub 4 rmb
+function h67(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // alu and 8 rr
+function h68(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // alu and 4 rr
+function h69(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // alu and 8 ri
+function h70(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // alu and 4 ri
+function h71(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 5); } // alu and 4 rmb
+function h72(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 5); } // alu or 4 rmb
+function h73(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // alu or 8 rr
+function h74(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // alu or 4 rr
+function h75(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // alu xor 8 rr
+function h76(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // alu xor 4 rr
+function h77(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // alu or 4 ri
+function h78(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // alu xor 4 ri
+function h79(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 2); } // alu xor 4 rm
+function h80(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 5); } // alu xor 4 rmb
+function h81(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 0); } // alu xor 1 rr
+function h82(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // alu adc 8 rr
+function h83(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // alu adc 4 rr
+function h84(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // alu sbb 8 rr
+function h85(u: usize): usize { return lateCarry() ? performFlat(u) : alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // alu sbb 4 rr
+function h86(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 2); } // alu add 8 rm
+function h87(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // alu cmp 8 rr
+function h88(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // alu cmp 4 rr
+function h89(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // alu cmp 8 ri
+function h90(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // alu cmp 4 ri
+function h91(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 5); } // alu cmp 8 rmb
+function h92(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 5); } // alu cmp 4 rmb
+function h93(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 6); } // alu cmp 8 mrb
+function h94(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 6); } // alu cmp 4 mrb
+function h95(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 7); } // alu cmp 8 mib
+function h96(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 7); } // alu cmp 4 mib
+function h97(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // alu cmp 1 ri
+function h98(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 7); } // alu cmp 1 mib
+function h99(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 2, 1); } // alu cmp 2 ri
+function h100(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 0); } // alu cmp 1 rr
+function h101(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 1); } // alu test 8 ri
+function h102(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // alu and 1 ri
+function h103(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 1); } // alu or 8 ri
+function h104(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 5); } // alu and 8 rmb
+function h105(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // alu test 8 rr
+function h106(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // alu test 4 rr
+function h107(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 1); } // alu test 4 ri
+function h108(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 1); } // alu test 1 ri
+function h109(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 0); } // alu test 1 rr
+function h110(u: usize): usize { return alu<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 1, 7); } // alu test 1 mib
+function h111(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 8, 0); } // unary inc 8 rr
+function h112(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 0); } // unary inc 4 rr
+function h113(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 8, 0); } // unary dec 8 rr
+function h114(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 0); } // unary dec 4 rr
+function h115(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 6); } // unary inc 4 mrb
+function h116(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 3); } // unary inc 4 mr
+function h117(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 6); } // unary dec 4 mrb
+function h118(u: usize): usize { return lateCarry() ? performFlat(u) : unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 3); } // unary dec 4 mr
+function h119(u: usize): usize { return lateOrder() ? performFlat(u) : bitTest<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 7); } // bitTest bt 4 mib
+function h120(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // unary not 8 rr
+function h121(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // unary not 4 rr
+function h122(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // unary neg 8 rr
+function h123(u: usize): usize { return unary<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // unary neg 4 rr
+function h124(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // shift shl 8 ri
+function h125(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // shift shl 4 ri
+function h126(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // shift shr 8 ri
+function h127(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // shift shr 4 ri
+function h128(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // shift sar 8 ri
+function h129(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // shift sar 4 ri
+function h130(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 0, 4, 1); } // shift rol 4 ri
+function h131(u: usize): usize { return shift<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1, 4, 1); } // shift ror 4 ri
+function h132(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // push  8 rr
+function h133(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // push  4 rr
+function h134(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // push  4 ri
+function h135(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // push  4 rmb
+function h136(u: usize): usize { return push<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // push  8 rmb
+function h137(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // pop  8 rr
+function h138(u: usize): usize { return pop<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // pop  4 rr
+function h139(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2); } // jcc b 8 ri
+function h140(u: usize): usize { return lateCarry() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3); } // jcc ae 8 ri
+function h141(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // jcc e 8 ri
+function h142(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5); } // jcc ne 8 ri
+function h143(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6); } // jcc be 8 ri
+function h144(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7); } // jcc a 8 ri
+function h145(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // jcc s 8 ri
+function h146(u: usize): usize { return lateResult() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9); } // jcc ns 8 ri
+function h147(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12); } // jcc l 8 ri
+function h148(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13); } // jcc ge 8 ri
+function h149(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14); } // jcc le 8 ri
+function h150(u: usize): usize { return lateOrder() ? performFlat(u) : jcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15); } // jcc g 8 ri
+function h151(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // setcc e 1 rr
+function h152(u: usize): usize { return lateResult() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 0); } // setcc ne 1 rr
+function h153(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 0); } // setcc b 1 rr
+function h154(u: usize): usize { return lateCarry() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 0); } // setcc ae 1 rr
+function h155(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 0); } // setcc be 1 rr
+function h156(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 0); } // setcc a 1 rr
+function h157(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 0); } // setcc l 1 rr
+function h158(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 0); } // setcc ge 1 rr
+function h159(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 0); } // setcc le 1 rr
+function h160(u: usize): usize { return lateOrder() ? performFlat(u) : setcc<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 0); } // setcc g 1 rr
+function h161(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmov b 8 rr
+function h162(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmov b 4 rr
+function h163(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmov ae 8 rr
+function h164(u: usize): usize { return lateCarry() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmov ae 4 rr
+function h165(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmov e 8 rr
+function h166(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmov e 4 rr
+function h167(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmov ne 8 rr
+function h168(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmov ne 4 rr
+function h169(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmov be 8 rr
+function h170(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmov be 4 rr
+function h171(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmov a 8 rr
+function h172(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmov a 4 rr
+function h173(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // cmov s 8 rr
+function h174(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // cmov s 4 rr
+function h175(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // cmov ns 8 rr
+function h176(u: usize): usize { return lateResult() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // cmov ns 4 rr
+function h177(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmov l 8 rr
+function h178(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmov l 4 rr
+function h179(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 8, 0); } // cmov ge 8 rr
+function h180(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmov ge 4 rr
+function h181(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 8, 0); } // cmov le 8 rr
+function h182(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmov le 4 rr
+function h183(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 8, 0); } // cmov g 8 rr
+function h184(u: usize): usize { return lateOrder() ? performFlat(u) : cmov<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmov g 4 rr
+function h185(u: usize): usize { return jmp<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u); } // jmp  8 ri
+function h186(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // call  8 ri
+function h187(u: usize): usize { return call<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // call  4 ri
+function h188(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // ret  8 ri
+function h189(u: usize): usize { return ret<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // ret  4 ri
+function h190(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // callInd  8 rr
+function h191(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // callInd  4 rr
+function h192(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // callInd  8 rmb
+function h193(u: usize): usize { return callInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // callInd  4 rmb
+function h194(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // jmpInd  8 rr
+function h195(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // jmpInd  4 rr
+function h196(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 2); } // jmpInd  8 rm
+function h197(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 2); } // jmpInd  4 rm
+function h198(u: usize): usize { return jmpInd<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 5); } // jmpInd  8 rmb
+function h199(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // leave  8 ri
+function h200(u: usize): usize { return leave<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // leave  4 ri
+function h201(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // imul  8 rr
+function h202(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
+function h203(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
+function h204(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // imul  4 ri
+function h205(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
+function h206(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // movs  8 rr
+function h207(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // movs  4 rr
+function h208(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // movs  1 rr
+function h209(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // stos  8 rr
+function h210(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // stos  4 rr
+function h211(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // stos  1 rr
+function h212(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
+function h213(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
+function h214(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
+function h215(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
+function h216(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
+function h217(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
+function h218(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
+function h219(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
+function h220(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
+function h221(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
+function h222(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
+function h223(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
+function h224(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
+function h225(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
+function h226(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
+function h227(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
+function h228(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
+function h229(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
+function h230(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
+function h231(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
+function h232(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
+function h233(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
+function h234(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
+function h235(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
+function h236(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
+function h237(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
+function h238(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
+function h239(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
+function h240(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
+function h241(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
+function h242(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
+function h243(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
+function h244(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
+function h245(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
+function h246(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
+function h247(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
+function h248(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
+function h249(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
+function h250(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
+function h251(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
+function h252(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
+function h253(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
+function h254(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
+function h255(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
+function h256(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
+function h257(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
+function h258(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
+function h259(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
+function h260(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
+function h261(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
+function h262(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
+function h263(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
+function h264(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
 
 /** Counts the instructions of the block at `u`: its first record, or what comes when the slice is used up. */
 @inline function block(u: usize): usize {
@@ -405,30 +418,30 @@ export function run(): i32 {
       case 124: u = h124(u); continue;
       case 125: u = h125(u); continue;
       case 126: u = h126(u); continue;
-      case 127: u = h127(u); break;
-      case 128: u = h128(u); break;
-      case 129: u = h129(u); break;
-      case 130: u = h130(u); break;
-      case 131: u = h131(u); break;
-      case 132: u = h132(u); break;
-      case 133: u = h133(u); break;
-      case 134: u = h134(u); break;
-      case 135: u = h135(u); break;
-      case 136: u = h136(u); break;
-      case 137: u = h137(u); break;
-      case 138: u = h138(u); break;
-      case 139: u = h139(u); continue;
-      case 140: u = h140(u); continue;
-      case 141: u = h141(u); continue;
-      case 142: u = h142(u); continue;
-      case 143: u = h143(u); continue;
-      case 144: u = h144(u); continue;
-      case 145: u = h145(u); continue;
-      case 146: u = h146(u); continue;
-      case 147: u = h147(u); continue;
-      case 148: u = h148(u); continue;
-      case 149: u = h149(u); continue;
-      case 150: u = h150(u); continue;
+      case 127: u = h127(u); continue;
+      case 128: u = h128(u); continue;
+      case 129: u = h129(u); continue;
+      case 130: u = h130(u); continue;
+      case 131: u = h131(u); continue;
+      case 132: u = h132(u); continue;
+      case 133: u = h133(u); continue;
+      case 134: u = h134(u); continue;
+      case 135: u = h135(u); continue;
+      case 136: u = h136(u); continue;
+      case 137: u = h137(u); continue;
+      case 138: u = h138(u); continue;
+      case 139: u = h139(u); break;
+      case 140: u = h140(u); break;
+      case 141: u = h141(u); break;
+      case 142: u = h142(u); break;
+      case 143: u = h143(u); break;
+      case 144: u = h144(u); break;
+      case 145: u = h145(u); break;
+      case 146: u = h146(u); break;
+      case 147: u = h147(u); break;
+      case 148: u = h148(u); break;
+      case 149: u = h149(u); break;
+      case 150: u = h150(u); break;
       case 151: u = h151(u); continue;
       case 152: u = h152(u); continue;
       case 153: u = h153(u); continue;
@@ -451,45 +464,45 @@ export function run(): i32 {
       case 170: u = h170(u); continue;
       case 171: u = h171(u); continue;
       case 172: u = h172(u); continue;
-      case 173: u = h173(u); break;
-      case 174: u = h174(u); break;
-      case 175: u = h175(u); break;
-      case 176: u = h176(u); break;
-      case 177: u = h177(u); break;
-      case 178: u = h178(u); break;
-      case 179: u = h179(u); break;
-      case 180: u = h180(u); break;
-      case 181: u = h181(u); break;
-      case 182: u = h182(u); break;
-      case 183: u = h183(u); break;
-      case 184: u = h184(u); break;
+      case 173: u = h173(u); continue;
+      case 174: u = h174(u); continue;
+      case 175: u = h175(u); continue;
+      case 176: u = h176(u); continue;
+      case 177: u = h177(u); continue;
+      case 178: u = h178(u); continue;
+      case 179: u = h179(u); continue;
+      case 180: u = h180(u); continue;
+      case 181: u = h181(u); continue;
+      case 182: u = h182(u); continue;
+      case 183: u = h183(u); continue;
+      case 184: u = h184(u); continue;
       case 185: u = h185(u); break;
-      case 186: u = h186(u); continue;
-      case 187: u = h187(u); continue;
-      case 188: u = h188(u); continue;
-      case 189: u = h189(u); continue;
-      case 190: u = h190(u); continue;
-      case 191: u = h191(u); continue;
-      case 192: u = h192(u); continue;
-      case 193: u = h193(u); continue;
-      case 194: u = h194(u); continue;
-      case 195: u = h195(u); continue;
-      case 196: u = h196(u); continue;
-      case 197: u = h197(u); continue;
-      case 198: u = h198(u); continue;
-      case 199: u = h199(u); break;
-      case 200: u = h200(u); break;
-      case 201: u = h201(u); break;
-      case 202: u = h202(u); break;
-      case 203: u = h203(u); break;
-      case 204: u = h204(u); break;
-      case 205: u = h205(u); break;
-      case 206: u = h206(u); break;
-      case 207: u = h207(u); break;
-      case 208: u = h208(u); break;
-      case 209: u = h209(u); break;
-      case 210: u = h210(u); break;
-      case 211: u = h211(u); break;
+      case 186: u = h186(u); break;
+      case 187: u = h187(u); break;
+      case 188: u = h188(u); break;
+      case 189: u = h189(u); break;
+      case 190: u = h190(u); break;
+      case 191: u = h191(u); break;
+      case 192: u = h192(u); break;
+      case 193: u = h193(u); break;
+      case 194: u = h194(u); break;
+      case 195: u = h195(u); break;
+      case 196: u = h196(u); break;
+      case 197: u = h197(u); break;
+      case 198: u = h198(u); break;
+      case 199: u = h199(u); continue;
+      case 200: u = h200(u); continue;
+      case 201: u = h201(u); continue;
+      case 202: u = h202(u); continue;
+      case 203: u = h203(u); continue;
+      case 204: u = h204(u); continue;
+      case 205: u = h205(u); continue;
+      case 206: u = h206(u); continue;
+      case 207: u = h207(u); continue;
+      case 208: u = h208(u); continue;
+      case 209: u = h209(u); continue;
+      case 210: u = h210(u); continue;
+      case 211: u = h211(u); continue;
       case 212: u = h212(u); break;
       case 213: u = h213(u); break;
       case 214: u = h214(u); break;
@@ -530,6 +543,19 @@ export function run(): i32 {
       case 249: u = h249(u); break;
       case 250: u = h250(u); break;
       case 251: u = h251(u); break;
+      case 252: u = h252(u); break;
+      case 253: u = h253(u); break;
+      case 254: u = h254(u); break;
+      case 255: u = h255(u); break;
+      case 256: u = h256(u); break;
+      case 257: u = h257(u); break;
+      case 258: u = h258(u); break;
+      case 259: u = h259(u); break;
+      case 260: u = h260(u); break;
+      case 261: u = h261(u); break;
+      case 262: u = h262(u); break;
+      case 263: u = h263(u); break;
+      case 264: u = h264(u); break;
       default: unreachable();
     }
     // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch
