@@ -81,7 +81,8 @@ export const enum JitOff {
   list64 = 1024, // u16[512], numbers of 64-bit temporaries
   list32 = 2048, // u16[512]
   types = 3072, // u8[1024], type of each temporary
-  blocks = 4096, // 64 x 64 B
+  blocks = 4096, // 62 x 64 B
+  arms = 8064, // u64, bit per block that performs the block its branch jumps over (cpu/jit/arms)
   snaps = 8192, // u32[5760]
   /* Where general registers are (cpu/jit/residents). */
   residents = 31232, // u32[64] by block: those in their locals throughout it

@@ -14,6 +14,7 @@ import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
 import { Locked } from "../semantics/locked";
 import { J, jget, jset } from "./buffer";
+import { chooseArms } from "./arms";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
 import { RESTLESS, RESTLESS_THERE, isRestless } from "./regions";
@@ -382,6 +383,7 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.entryCount, 0);
   order();
   if (chooseEntries()) order();
+  if (chooseArms()) order();
   return true;
 }
 

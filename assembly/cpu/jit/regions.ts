@@ -24,6 +24,7 @@ import { assemble } from "./module";
 import { ageLines, clearLine, countLine } from "./lines";
 import { entryAt } from "./entries";
 import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, pagesOf, remember } from "./handover";
+import { armOf, hasArm } from "./arms";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
 import { forgetSpans } from "./span_runtime";
@@ -129,11 +130,12 @@ function translate(head: usize, ripBase: u64): void {
   }
   const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
   store<u32>(r, entries, RegionOff.entries);
-  store<u32>(r, count - first, RegionOff.blocks);
+  store<u32>(r, 0, RegionOff.blocks);
   store<u32>(r, 0, RegionOff.pages);
   for (let i = first; i < count; i++) {
-    const h = headOf(blockOf(ordered(i)));
-    store<u32>(r + (<usize>(i - first) << 2), <u32>h, RegionOff.list);
+    const n = ordered(i);
+    addBlock(r, n);
+    if (hasArm(n)) addBlock(r, armOf(n));
   }
   markBlocks(r);
   for (let k: u32 = 0; k < entries; k++) {
@@ -146,6 +148,13 @@ function translate(head: usize, ripBase: u64): void {
   }
   jset(JitOff.translated, jget(JitOff.translated) + 1);
   jset(JitOff.bytes, jget(JitOff.bytes) + length);
+}
+
+/** Block `n` of the region that was written belongs to `r`. */
+function addBlock(r: usize, n: u32): void {
+  const count = load<u32>(r, RegionOff.blocks);
+  store<u32>(r + (<usize>count << 2), <u32>headOf(blockOf(n)), RegionOff.list);
+  store<u32>(r, count + 1, RegionOff.blocks);
 }
 
 /** A slot for a new region; when all are taken the oldest go, those that were in use lately only at a second look. */

@@ -11,6 +11,7 @@ import { recordsOf } from "../code_cache";
 import { J, jget, jset, loadLong, localSet, saveLong } from "./buffer";
 import { blockOf, dominates, headOf, ordered } from "./graph";
 import { lastOf } from "./loops";
+import { registersOfArm } from "./arms";
 import { registersOf } from "./region";
 import { Slot, isEntry } from "./slots";
 
@@ -57,7 +58,7 @@ export function chooseResidents(): void {
 function slotsOf(n: u32): u64 {
   if (n == JitBlock.DISPATCH) return 0;
   const head = headOf(blockOf(n)), records = <u32>recordsOf(head);
-  let slots: u64 = 0;
+  let slots = registersOfArm(n);
   for (let k: u32 = 1; k <= records; k++) slots |= registersOf(head + <usize>k * RecOff.SIZE, head);
   return slots;
 }

@@ -10,6 +10,7 @@ import { Gpr } from "../../abi/x86";
 import { performAny } from "../perform";
 import { J, jget, jset } from "./buffer";
 import { Op } from "../opcodes.gen";
+import { registersOfArm } from "./arms";
 import { Emit, Term, carryLevel, setCarryLevel } from "./emit";
 import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { local } from "./node";
@@ -43,8 +44,18 @@ export function summarize(): void {
     const stopped = perform(headOf(b) + RecOff.SIZE, endOf(b), s);
     const accesses = min(jget(JitOff.accessCount), <u32>SummaryOff.MAX);
     store<u8>(s, <u8>accesses);
+    forget(s, <u32>(registersOfArm(n) >> 32));
     store<u8>(s, u8(stopped), SummaryOff.stops);
     memory.copy(s + SummaryOff.accesses, J + JitOff.accesses, <usize>accesses * AccessOff.SIZE);
+  }
+}
+
+/** Where `registers`, as bits, come from is not known at the end of the block with summary `s`. */
+function forget(s: usize, registers: u32): void {
+  for (; registers; registers &= registers - 1) {
+    const slot = <usize>ctz(registers);
+    store<u8>(s + slot, <u8>Root.none, SummaryOff.roots);
+    store<i32>(s + (slot << 2), 0, SummaryOff.distances);
   }
 }
 

@@ -54,6 +54,7 @@ import { pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
 import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
+import { countArm, hasArm, performArm } from "./arms";
 import { canonical, emit64, emitCond } from "./values";
 import { settle } from "./snapshots";
 import { Control, enterControl, leaveControl, brTo } from "./control";
@@ -445,6 +446,12 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
     }
     term = Term.goto;
   }
+  let arm: u32 = 0;
+  if (hasArm(n)) {
+    arm = temp32();
+    performArm(n, arm);
+    term = Term.goto;
+  }
   foreseeFlags();
   const successors = <u32>load<u8>(b, JitBlock.succCount);
   let live = term == Term.indirect, dropped = false;
@@ -464,6 +471,11 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   rememberPlain(n);
   endNear(n);
   const node = <i32>jget(JitOff.termNode);
+  if (arm) {
+    emitCond(node);
+    localSet(arm);
+    countArm(n, arm);
+  }
   if (term == Term.cond) {
     const c = temp32();
     emitCond(node);
