@@ -4,9 +4,9 @@
  *  entry u64   63..44 number of the page (mmu/code_mappings)  43..32 mode  31..20 offset in the page  19..0 block head, 32 bytes each from codeBase
  *  ```
  *  An entry holds as long as the records do, and is found while the number of its page is in force: one comparison asks for
- *  address, mode and mapping. Only blocks decoded under a flat mode are here, so an empty entry is never found. */
+ *  offset, mode and mapping, another whether that number is this page's. Only blocks decoded under a flat mode are here, so an empty entry is never found. */
 import { PcpuOff } from "../abi/layout";
-import { codePage } from "../mmu/code_mappings";
+import { codePage, isCodePage } from "../mmu/code_mappings";
 import { PCPU } from "./pcpu";
 
 const PAIRS: usize = 16384;
@@ -22,7 +22,7 @@ const HEAD: u64 = 0xfffff;
 @inline function keyOf(rip: u64, mode: u32): u64 { return <u64>(codePage(rip) | mode) << 32 | <u64>(<u32>rip << 20); }
 
 /** Whether `entry` is that for `rip`, or an empty one where there is no page, mode or offset. */
-@inline export function isFor(entry: u64, rip: u64, mode: u32): bool { return (entry ^ keyOf(rip, mode)) <= HEAD; }
+@inline export function isFor(entry: u64, rip: u64, mode: u32): bool { return (entry ^ keyOf(rip, mode)) <= HEAD && isCodePage(rip); }
 
 @inline export function headIn(entry: u64): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + (<usize>(entry & HEAD) << 5); }
 

@@ -2,7 +2,7 @@
  *
  *  ```
  *  codePages     u32[4096] by page: number << 12 of one that is translated now, 0 none
- *  codePageTags  u64[4096] beside it: what the number stands for
+ *  codePageTags  u64[4096] beside it: whose number it is: the page's address, 1 user
  *  codeNumbers   4096 x 16 B by hash: what a number stands for u64, the number u32
  *  what          63..28 linear page  27..8 its frame  0 user
  *  ```
@@ -21,28 +21,31 @@ import { checkPhase, noteCodePage } from "./journal";
 const MASK: usize = 4095;
 const LOG_MAX: u32 = 8192;
 const LAST_NUMBER: u32 = 0xfffff;
-const FRAME: u64 = 0xfffff00;
 const LOCAL: usize = PCPU + PcpuOff.pageFilter + FILTER_SIZE;
 const GLOBAL: usize = LOCAL + FILTER_SIZE;
 
 @inline function indexOf(lin: u64): usize { return (<usize>lin >> 12) & MASK; }
 
-/** Number << 12 of the page of `lin`, of another one, or 0: what is known of this page has its own number only. */
+/** Number << 12 of the page of `lin`, or of another one that shares its place (isCodePage), or 0. */
 @inline export function codePage(lin: u64): u32 { return load<u32>(PCPU + (indexOf(lin) << 2), PcpuOff.codePages); }
 
+@inline function whose(lin: u64): u64 { return load<u64>(PCPU + (indexOf(lin) << 3), PcpuOff.codePageTags); }
+@inline function owner(lin: u64, mode: u32): u64 { return (lin & ~(<u64>0xfff)) | (mode & Mode.cpl3 ? 1 : 0); }
+
+/** That number is of the page of `lin`, all of whose bits are compared: then it is canonical, too. */
+@inline export function isCodePage(lin: u64): bool { return (whose(lin) ^ lin) < 4096; }
+
 /** Number << 12 of the page of `lin` if it is translated now, for the privilege of `mode`; 0 if that is not known. */
-export function codePageOf(lin: u64, mode: u32): u32 {
-  return ((load<u64>(PCPU + (indexOf(lin) << 3), PcpuOff.codePageTags) ^ tagOf(lin, 0, mode)) & ~(<u64>FRAME)) == 0 ? codePage(lin) : 0;
-}
+export function codePageOf(lin: u64, mode: u32): u32 { return whose(lin) == owner(lin, mode) ? codePage(lin) : 0; }
 
 @inline function tagOf(lin: u64, maddr: u32, mode: u32): u64 { return lin >> 12 << 28 | <u64>(maddr >> 12 << 8) | (mode & Mode.cpl3 ? 1 : 0); }
 
 /** A fetch for code of `mode` on the page of `lin` has just led to `maddr`. */
 export function mapCode(lin: u64, maddr: u32, mode: u32, global: bool): void {
-  const tag = tagOf(lin, maddr, mode), slot = PCPU + (indexOf(lin) << 2), at = PCPU + (indexOf(lin) << 3);
-  if (load<u64>(at, PcpuOff.codePageTags) == tag && load<u32>(slot, PcpuOff.codePages)) return;
-  store<u32>(slot, numberOf(tag) << 12, PcpuOff.codePages);
-  store<u64>(at, tag, PcpuOff.codePageTags);
+  const number = numberOf(tagOf(lin, maddr, mode)) << 12, slot = PCPU + (indexOf(lin) << 2);
+  if (load<u32>(slot, PcpuOff.codePages) == number) return;
+  store<u32>(slot, number, PcpuOff.codePages);
+  store<u64>(PCPU + (indexOf(lin) << 3), owner(lin, mode), PcpuOff.codePageTags);
   if (checkPhase() == Check.region) noteCodePage(slot + PcpuOff.codePages);
   setBit(global ? GLOBAL : LOCAL, lin >> 12);
   if (global) return;

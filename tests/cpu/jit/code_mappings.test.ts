@@ -3,6 +3,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
+import { Vector } from "../../../assembly/abi/x86";
 import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
@@ -66,6 +67,33 @@ for (const [what, flags, cr4, round, seen] of CASES)
       assert.is(out.regs.rbx, answers(...seen.map((frame) => (frame + 1) * both)));
       assert.ok(twins.regions > 0);
     });
+
+/** What is looked up is told apart by all bits of an address: pages that share each index they could have been given. */
+for (const apart of [24, 26, 28, 32, 36])
+  code(`are told apart 2^${apart} bytes from each other`, async () => {
+    if (nasmMissing()) return;
+    const twins = await Twins.create();
+    const other = BigInt(CODE) + (1n << BigInt(apart));
+    const out = twins.run(`mov edx, ${CODE}\nmov rsi, ${other}\nxor ebx, ebx\nmov ebp, ${ROUNDS}\nagain:\n${ask("call rdx") + ask("call rsi")}dec ebp\njnz near again\nhlt`, 64, {}, (pc) => {
+      prepare(7n)(pc);
+      // the second page at CODE, and at the other address
+      pc.guest.set64(0x26000, BigInt(FRAMES[1]) | 7n);
+      pc.guest.set64(0x25000 + Number((other >> 21n) & 511n) * 8, 0x26007n);
+      if (apart < 30) pc.guest.set64(LAYOUT.pml4 + 0x2000 + Number((other >> 21n) & 511n) * 8, 0x26007n);
+      else pc.guest.set64(LAYOUT.pml4 + 0x1000 + Number((other >> 30n) & 511n) * 8, 0x25007n);
+    });
+    assert.is(out.fault, undefined);
+    assert.is(out.regs.rbx, answers(1, 2));
+  });
+
+code("are not entered at what is no canonical address", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  const round = "lea rax, [rel back]\npush rax\npush rdx\nret\nback: dec ebp\njnz again\n";
+  const out = twins.run(`mov edx, ${CODE}\nmov ebp, ${ROUNDS}\nagain:\n${round}mov rdx, ${(1n << 48n) + BigInt(CODE)}\npush rdx\nret`, 64, {}, prepare(7n));
+  assert.is(out.fault?.vector, Vector.GP);
+  assert.is(out.fault?.error, 0);
+});
 
 code("run on when all numbers of pages have been used", async () => {
   if (nasmMissing()) return;
