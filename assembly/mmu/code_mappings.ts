@@ -98,6 +98,7 @@ export function flushAllCode(): void {
   memory.fill(PCPU + PcpuOff.codePages, 0, (MASK + 1) << 2);
   memory.fill(LOCAL, 0, 2 * FILTER_SIZE);
   store<u32>(PCPU, 0, PcpuOff.codePageLogged);
+  store<u32>(PCPU + PcpuOff.JIT, 0, JitOff.localCode);
   doubtPages();
 }
 
@@ -114,7 +115,6 @@ function doubtPages(): void {
   const jit = PCPU + PcpuOff.JIT;
   store<u32>(jit, load<u32>(jit, JitOff.flushes) + 1, JitOff.flushes);
   store<u32>(jit, load<u32>(jit, JitOff.userFlushes) + 1, JitOff.userFlushes);
-  store<u32>(jit, 0, JitOff.localCode);
   store<u32>(jit, 0, JitOff.pages);
 }
 

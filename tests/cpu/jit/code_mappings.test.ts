@@ -68,6 +68,16 @@ for (const [what, flags, cr4, round, seen] of CASES)
       assert.ok(twins.regions > 0);
     });
 
+/** INVLPG of one page leaves what is known of the others as it was: theirs, and that they are not global. */
+code("differ behind a page of which INVLPG took the mapping", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  const round = `${enter(0)}call r11\ncall there\ninvlpg [r11]\ncall there\n${enter(1)}call there\n`;
+  const out = twins.run(`mov r11d, ${CODE + 0x1000}\nxor ebx, ebx\nmov ebp, ${ROUNDS}\nagain:\n${round}dec ebp\njnz again\nhlt\nthere: mov ecx, 9\nmore: ${ask(CALLS[0])}dec ecx\njnz more\nret`, 64, { cr4: PGE }, prepare(7n));
+  const each = (n: number) => Array.from({ length: 9 }, () => n);
+  assert.is(out.regs.rbx, answers(...each(1), ...each(1), ...each(2)));
+});
+
 /** What is looked up is told apart by all bits of an address: pages that share each index they could have been given. */
 for (const apart of [24, 26, 28, 32, 36])
   code(`are told apart 2^${apart} bytes from each other`, async () => {
