@@ -3,7 +3,7 @@
  *  ```
  *  codePages     u32[4096] by page: number << 12 of one that is translated now, 0 none
  *  codePageTags  u64[4096] beside it: whose number it is: the page's address, 1 user
- *  codeNumbers   4096 x 16 B by hash: what a number stands for u64, the number u32
+ *  codeNumbers   2048 x 2 x 16 B by hash: what a number stands for u64, the number u32
  *  what          63..28 linear page  27..8 its frame  0 user
  *  ```
  *  What the jump cache (cpu/jump_cache) and handovers (cpu/jit/handover) know holds for a number. Whatever takes translations away takes pages out of the first
@@ -56,8 +56,11 @@ export function mapCode(lin: u64, maddr: u32, mode: u32, global: bool): void {
 }
 
 function numberOf(tag: u64): u32 {
-  const at = PCPU + (<usize>((tag * 0x9e3779b97f4a7c15) >> 52) << 4);
-  if (load<u64>(at, PcpuOff.codeNumbers) == tag && load<u32>(at, PcpuOff.codeNumbers + 8)) return load<u32>(at, PcpuOff.codeNumbers + 8);
+  const one = PCPU + (<usize>((tag * 0x9e3779b97f4a7c15) >> 53) << 5), other = one + 16;
+  const first = load<u32>(one, PcpuOff.codeNumbers + 8), second = load<u32>(other, PcpuOff.codeNumbers + 8);
+  if (load<u64>(one, PcpuOff.codeNumbers) == tag && first) return first;
+  if (load<u64>(other, PcpuOff.codeNumbers) == tag && second) return second;
+  const at = first < second ? one : other; // the older one is less likely to be asked for again
   const number = load<u32>(PCPU, PcpuOff.lastNumber) + 1;
   store<u32>(PCPU, number, PcpuOff.lastNumber);
   store<u64>(at, tag, PcpuOff.codeNumbers);
