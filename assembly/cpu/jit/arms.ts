@@ -10,9 +10,9 @@
  *        sub  eax, edx
  *  on:   add  ecx, 0x1a0
  *  ``` */
-import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
+import { JitBlock, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
-import { BlockOff, recordsOf } from "../code_cache";
+import { BlockOff } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { performAny } from "../perform";
@@ -22,7 +22,7 @@ import { Emit, carryLevel, setCarryLevel } from "./emit";
 import { entryAt } from "./entries";
 import { NONE, blockOf, headOf, ordered, succ } from "./graph";
 import { local32 } from "./node";
-import { endOf, flagsLive, isTemplate, registersOf, templateOf } from "./region";
+import { flagsLive, isShort, isTemplate, registersIn, templateOf } from "./region";
 import { CURRENT_SLOTS, Local, Slot, cur, setCur } from "./slots";
 
 /** More would take longer than half of the guesses that go wrong. */
@@ -49,7 +49,7 @@ export function chooseArms(): bool {
 
 function branchesOver(a: usize): bool {
   const u = <usize>load<u32>(a, JitBlock.term);
-  if (load<u8>(a, JitBlock.succCount) != 2 || load<u8>(a, JitBlock.extra) || !u || !isTemplate(u) || templateOf(u) != Template.jcc || load<u8>(a, JitBlock.flags) & JitBlockFlag.short) return false;
+  if (load<u8>(a, JitBlock.succCount) != 2 || load<u8>(a, JitBlock.extra) || !u || isShort(a) || !isTemplate(u) || templateOf(u) != Template.jcc) return false;
   const to = succ(a, 0), arm = succ(a, 1);
   if (to == NONE || arm == NONE || to == arm) return false;
   const b = blockOf(arm), j = blockOf(to), ripBase = load<u64>(a, JitBlock.ripBase);
@@ -63,18 +63,16 @@ function isEntry(n: u32): bool {
   return false;
 }
 
-/** Behind the last instruction of an arm that does anything. */
-function endOfArm(b: usize): usize {
-  const end = endOf(b), last = end - RecOff.SIZE;
-  return !(load<u8>(b, JitBlock.flags) & JitBlockFlag.short) && last != headOf(b) && isTemplate(last) && templateOf(last) == Template.jmp ? last : end;
-}
+@inline function firstOf(b: usize): usize { return headOf(b) + RecOff.SIZE; }
+/** Behind the last instruction of an arm that does anything: there is what leads on. */
+@inline function endOfArm(b: usize): usize { return <usize>load<u32>(b, JitBlock.term); }
 
 /** All instructions of `b` compute registers from registers, and from no flags; the last one leads on. */
 function isSimple(b: usize): bool {
-  const first = headOf(b) + RecOff.SIZE, end = endOfArm(b), u = <usize>load<u32>(b, JitBlock.term);
-  if (end - first > MAX_INSNS * RecOff.SIZE) return false;
-  if (!(load<u8>(b, JitBlock.flags) & JitBlockFlag.short) && (!u || (load<u16>(u, RecOff.handler) != Handler.goto && templateOf(u) != Template.jmp))) return false;
-  for (let r = first; r < end; r += RecOff.SIZE) if (!computes(r)) return false;
+  const end = endOfArm(b);
+  if (!end || end - firstOf(b) > MAX_INSNS * RecOff.SIZE) return false;
+  if (!isShort(b) && load<u16>(end, RecOff.handler) != Handler.goto && templateOf(end) != Template.jmp) return false;
+  for (let u = firstOf(b); u < end; u += RecOff.SIZE) if (!computes(u)) return false;
   return true;
 }
 
@@ -96,7 +94,7 @@ function computes(u: usize): bool {
 export function performArm(n: u32, c: u32): void {
   const b = blockOf(armOf(n)), end = endOfArm(b), level = carryLevel(), condition = local32(c), emit = changetype<Emit>(J);
   memory.copy(J + JitOff.planned, J + JitOff.cur, CURRENT_SLOTS * 4);
-  for (let u = headOf(b) + RecOff.SIZE; u < end; u += RecOff.SIZE) {
+  for (let u = firstOf(b); u < end; u += RecOff.SIZE) {
     jset(JitOff.insnStart, <u32>u);
     performAny<Emit, i32>(emit, u);
   }
@@ -112,7 +110,7 @@ export function performArm(n: u32, c: u32): void {
 export function countArm(n: u32, c: u32): void {
   const b = blockOf(armOf(n));
   let count = <i32>load<u16>(headOf(b), BlockOff.count);
-  if (load<u8>(b, JitBlock.flags) & JitBlockFlag.short) count -= <i32>load<u16>(headOf(blockOf(succ(b, 0))), BlockOff.count);
+  if (isShort(b)) count -= <i32>load<u16>(headOf(blockOf(succ(b, 0))), BlockOff.count);
   localGet(Local.left);
   i32const(0);
   i32const(count);
@@ -125,8 +123,6 @@ export function countArm(n: u32, c: u32): void {
 /** Registers that the arm of block `n` names, and those that it changes in the upper half; 0 if it has none. */
 export function registersOfArm(n: u32): u64 {
   if (!hasArm(n)) return 0;
-  const head = headOf(blockOf(armOf(n))), records = <u32>recordsOf(head);
-  let slots: u64 = 0;
-  for (let k: u32 = 1; k <= records; k++) slots |= registersOf(head + <usize>k * RecOff.SIZE, head);
-  return slots;
+  const b = blockOf(armOf(n));
+  return registersIn(firstOf(b), endOfArm(b), headOf(b));
 }

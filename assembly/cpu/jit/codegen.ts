@@ -38,13 +38,11 @@ export function emitEffects(): void {
       }
       case Effect.load:
         localGet(h);
-        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, displacementOf(e));
-        localSet(t);
+        loadTo(t, w, displacementOf(e));
         break;
       case Effect.immediate:
         i32const(0);
-        access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, load<u32>(e, EffectOff.u));
-        localSet(t);
+        loadTo(t, w, load<u32>(e, EffectOff.u));
         break;
       case Effect.store: {
         if (!inSpan(e)) ready(load<u32>(e, EffectOff.snap));
@@ -127,4 +125,10 @@ export function emitEffects(): void {
     }
   }
   jset(JitOff.effectCount, 0);
+}
+
+/** [i32] -> []: `w` bytes from there, `offset` on, to local `t`. */
+function loadTo(t: u32, w: i32, offset: u32): void {
+  access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, offset);
+  localSet(t);
 }

@@ -244,7 +244,7 @@ function shorten(): void {
   }
 }
 
-@inline function isShort(b: usize): bool { return (load<u8>(b, JitBlock.flags) & JitBlockFlag.short) != 0; }
+@inline export function isShort(b: usize): bool { return (load<u8>(b, JitBlock.flags) & JitBlockFlag.short) != 0; }
 
 /** Registers a record names, used and written: more than it needs is fine. */
 function noteRegisters(u: usize): void {
@@ -297,7 +297,7 @@ function noteRecord(u: usize, head: usize): bool {
 }
 
 /** Bits of the slots that record `u`, of the region entered at `head`, names; in the upper half those that it may change. */
-export function registersOf(u: usize, head: usize): u64 {
+function registersOf(u: usize, head: usize): u64 {
   const used = jget(JitOff.used), written = jget(JitOff.written);
   jset(JitOff.used, 0);
   jset(JitOff.written, 0);
@@ -305,6 +305,13 @@ export function registersOf(u: usize, head: usize): u64 {
   const slots = <u64>jget(JitOff.used) | <u64>jget(JitOff.written) << 32;
   jset(JitOff.used, used);
   jset(JitOff.written, written);
+  return slots;
+}
+
+/** The same of all records from `u` to `end`. */
+export function registersIn(u: usize, end: usize, head: usize): u64 {
+  let slots: u64 = 0;
+  for (; u < end; u += RecOff.SIZE) slots |= registersOf(u, head);
   return slots;
 }
 

@@ -12,7 +12,7 @@ import { J, jget, jset, loadLong, localSet, saveLong } from "./buffer";
 import { blockOf, dominates, headOf, ordered } from "./graph";
 import { lastOf } from "./loops";
 import { registersOfArm } from "./arms";
-import { registersOf } from "./region";
+import { registersIn } from "./region";
 import { Slot, isEntry } from "./slots";
 
 const MAX_PENDING: u32 = 6;
@@ -57,10 +57,8 @@ export function chooseResidents(): void {
 /** Registers the instructions of block `n` name, and those that they change in the upper half. */
 function slotsOf(n: u32): u64 {
   if (n == JitBlock.DISPATCH) return 0;
-  const head = headOf(blockOf(n)), records = <u32>recordsOf(head);
-  let slots = registersOfArm(n);
-  for (let k: u32 = 1; k <= records; k++) slots |= registersOf(head + <usize>k * RecOff.SIZE, head);
-  return slots;
+  const head = headOf(blockOf(n)), first = head + RecOff.SIZE;
+  return registersOfArm(n) | registersIn(first, first + <usize>recordsOf(head) * RecOff.SIZE, head);
 }
 
 /** The piece being translated asks for the value a slot begins with. */
