@@ -345,6 +345,10 @@ export function jitCold(u: usize): usize {
 export function jitPage(rip: u64, head: usize, page: u32): usize {
   const n = jumpCached(rip);
   if (n != head) return n;
+  if (jget(JitOff.leave)) { // the search dropped all records, and the block there now has got the place of the one meant
+    store<u64>(PCPU, rip, PcpuOff.rip);
+    return ELSEWHERE;
+  }
   const r = regionAt(jget(JitOff.running));
   store<u32>(r, knownPages(r) | page, RegionOff.pages);
   store<u32>(r, flushesSoFar(), RegionOff.flushes);

@@ -186,4 +186,19 @@ for (const stays of [true, false])
     else assert.is(count, 1, "the tight loop");
   });
 
+/** SDM Vol.2A "INVLPG": what is fetched next is looked up anew, in code that is translated to WebAssembly or not. */
+for (const [what, flags] of [["4 GiB", 0xcfn], ["256 MiB", 0xc0n]] as const)
+  regions(`INVLPG of the page it is on, in a code segment of ${what}`, async () => {
+    if (nasmMissing()) return;
+    const twins = await Twins.create();
+    const out = twins.run("mov eax, 0x400007\nmov edx, 0x401007\nmov ebp, 200\njmp 0x50:0x400000", 32, { cr0: 0x80000031n, cr3: 0x28000n, cr4: 0x620n }, (pc) => {
+      smallPages(pc);
+      pc.guest.set64(0x28000, BigInt(LAYOUT.pml4 + 0x2000) | 1n);
+      pc.guest.set64(LAYOUT.gdt + 0x50, (flags << 48n) | 0x00009b000000ffffn);
+      const round = (n: number) => `mov [${TABLE}], eax\ninvlpg [0x400000]\nadd ebx, ${n}\nxchg eax, edx\ndec ebp\njnz 0x400000\nhlt`;
+      for (const frame of [0, 1]) pc.guest.write(0x400000 + frame * 0x1000, assemble(round(frame + 1), 32, 0x400000));
+    });
+    assert.is(out.regs.rbx, 300n);
+  });
+
 regions.run();
