@@ -38,24 +38,27 @@ const numbers = (size: number) => {
   return Buffer.from(text.slice(0, size), "latin1");
 };
 const ROUNDS = 100_000;
-const TEXT = 1_200_000;
+const AWK_ROUNDS = 1_000_000;
+const HASHED = 64_000_000;
+const TEXT = 4_800_000;
+const PIPED = 19_531; // pages of 4 KiB
 let awkSum = 0;
-for (let i = 0; i < ROUNDS; i++) awkSum = (awkSum * 3 + (i % 7)) % 10007;
+for (let i = 0; i < AWK_ROUNDS; i++) awkSum = (awkSum * 3 + (i % 7)) % 10007;
 
 export const JOBS: readonly Job[] = [
   { name: "forkexec", title: "500 fork+exec", command: "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done; echo $i", answer: "500" },
   { name: "loop", title: "ash loop, 100,000 rounds", command: `i=0; while [ $i -lt ${ROUNDS} ]; do i=$((i+1)); done; echo $i`, answer: String(ROUNDS) },
-  { name: "sha256sum", title: "sha256sum of 16 MiB", command: "head -c 16777216 /dev/zero | sha256sum", answer: sha256(Buffer.alloc(16 << 20)) },
+  { name: "sha256sum", title: "sha256sum of 64 MB", command: `head -c ${HASHED} /dev/zero | sha256sum`, answer: sha256(Buffer.alloc(HASHED)) },
   {
     name: "gzip",
-    title: "gzip of 1.2 MB",
-    prepare: `seq 1 400000 | head -c ${TEXT} >/tmp/text`,
+    title: "gzip of 4.8 MB",
+    prepare: `seq 1 1000000 | head -c ${TEXT} >/tmp/text`,
     command: "gzip -c /tmp/text >/tmp/text.gz",
     verify: "gunzip -c /tmp/text.gz | sha256sum",
     answer: sha256(numbers(TEXT)),
   },
-  { name: "awk", title: "awk, 100,000 rounds", command: `awk 'BEGIN { for (i = 0; i < ${ROUNDS}; i++) s = (s * 3 + i % 7) % 10007; print s }'`, answer: String(awkSum) },
-  { name: "pipe", title: "20 MB through a pipe", command: "dd if=/dev/zero bs=4k count=4882 2>/dev/null | wc -c", answer: String(4882 * 4096) },
+  { name: "awk", title: "awk, a million rounds", command: `awk 'BEGIN { for (i = 0; i < ${AWK_ROUNDS}; i++) s = (s * 3 + i % 7) % 10007; print s }'`, answer: String(awkSum) },
+  { name: "pipe", title: "80 MB through a pipe", command: `dd if=/dev/zero bs=4k count=${PIPED} 2>/dev/null | wc -c`, answer: String(PIPED * 4096) },
 ];
 
 interface Linux {
@@ -101,7 +104,10 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
     };
     try {
       note({ name: "boot", title: "boot to the shell", ...(await session.until(PROMPT, BOOT_MS, true)) });
-      if (engine === "core") Object.assign(result, { memory: footprint(session.pid, machineBytes(0, 1)) });
+      const weigh = (key: "memory" | "memoryAfter") => {
+        if (engine === "core") Object.assign(result, { [key]: footprint(session.pid, machineBytes(0, 1)) });
+      };
+      weigh("memory");
       for (const job of jobs) {
         if (job.prepare) await session.command(job.prepare);
         const took = await session.command(job.command);
@@ -109,6 +115,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
         if (!said.text.includes(`\n${job.answer}\r\n`)) throw new Error(`${job.name}: unexpected answer: ${JSON.stringify(said.text)}`);
         note({ name: job.name, title: job.title, cpuS: took.cpuS, wallS: took.wallS });
       }
+      if (jobs.length === JOBS.length) weigh("memoryAfter");
     } catch (error) {
       results.failures.push(`linux on ${engine}: ${error}`);
     } finally {

@@ -1,6 +1,7 @@
 /** What a run found. */
 import { cpus, loadavg } from "node:os";
 import { spawnSync } from "node:child_process";
+import type { Footprint } from "./process_cpu";
 import type { Bits } from "./programs";
 
 /** One engine on one program: medians of its samples. */
@@ -42,7 +43,9 @@ export interface LinuxRow {
 export interface LinuxResult {
   readonly engine: string;
   readonly rows: LinuxRow[];
-  readonly memory?: { readonly rssMiB: number; readonly guestMiB: number };
+  /** At the prompt, and after all of the rows. */
+  readonly memory?: Footprint;
+  readonly memoryAfter?: Footprint;
 }
 
 export interface Results {

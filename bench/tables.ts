@@ -1,4 +1,5 @@
 /** The tables of a run, in Markdown. */
+import type { Footprint } from "./process_cpu";
 import type { LinuxResult, ProgramResult, Results, XenResult } from "./report";
 import { geometricMean } from "./statistics";
 
@@ -115,15 +116,15 @@ function eventTable(programs: readonly ProgramResult[], xen: readonly XenResult[
 }
 
 /** CPU seconds measured earlier on a machine of this kind: Debian 6.1 with busybox on QEMU 7.2 (amd64), and its i386 kernel on v86,
- *  without and with its compiler threads. `part` is how much of that work a row here is. */
-const EARLIER: Readonly<Record<string, { part: number; qemu: readonly number[]; v86: readonly number[]; v86All?: readonly number[] }>> = {
-  boot: { part: 1, qemu: [8.6], v86: [19, 21], v86All: [39] },
-  forkexec: { part: 1, qemu: [3, 5.4], v86: [10, 14], v86All: [14, 27] },
-  loop: { part: 1, qemu: [8.6], v86: [28, 31] },
-  sha256sum: { part: 16 / 61, qemu: [5], v86: [17], v86All: [25] }, // of 64 MB
-  gzip: { part: 1 / 4, qemu: [5.1], v86: [10.6] }, // of 4.8 MB
-  awk: { part: 1 / 10, qemu: [27], v86: [108] }, // a million rounds
-  pipe: { part: 1 / 4, qemu: [9.4], v86: [23] }, // 80 MB
+ *  without and with its compiler threads. */
+const EARLIER: Readonly<Record<string, { qemu: readonly number[]; v86: readonly number[]; v86All?: readonly number[] }>> = {
+  boot: { qemu: [8.6], v86: [19, 21], v86All: [39] },
+  forkexec: { qemu: [3, 5.4], v86: [10, 14], v86All: [14, 27] },
+  loop: { qemu: [8.6], v86: [28, 31] },
+  sha256sum: { qemu: [5], v86: [17], v86All: [25] },
+  gzip: { qemu: [5.1], v86: [10.6] },
+  awk: { qemu: [27], v86: [108] },
+  pipe: { qemu: [9.4], v86: [23] },
 };
 
 function linuxTables(all: readonly LinuxResult[]): string[] {
@@ -132,19 +133,18 @@ function linuxTables(all: readonly LinuxResult[]): string[] {
     const row = (engine: string) => all.find((result) => result.engine === engine)?.rows.find((each) => each.name === name);
     const title = all.flatMap((result) => result.rows).find((each) => each.name === name)!.title;
     const earlier = EARLIER[name];
-    const range = (values: readonly number[] = []) => values.map((value) => Number((value * earlier.part).toPrecision(2))).join("-");
+    const range = (values: readonly number[] = []) => values.join("-");
     const v86 = earlier ? range(earlier.v86) + (earlier.v86All ? ` (${range(earlier.v86All)})` : "") : "";
     const against = (row("qemu")?.cpuS ?? Number.NaN) / (row("core")?.cpuS ?? Number.NaN);
     return [title, number(row("core")?.cpuS), number(row("core")?.wallS), number(row("qemu")?.cpuS), number(against), earlier ? range(earlier.qemu) : "", v86];
   });
   const head = ["CPU seconds, Debian 6.1 amd64", "xenolith", "wall", "QEMU TCG", "core / QEMU", "QEMU, earlier", "v86 (i386), earlier"];
   const tables = [table(head, rows)];
-  const memory = all.find(({ memory }) => memory)?.memory;
-  if (memory) {
-    tables.push(
-      `Memory at the shell prompt, 256 MiB guest: ${memory.rssMiB.toFixed(0)} MiB resident, ${memory.guestMiB.toFixed(0)} of them the ` +
-        `guest's RAM and ${(memory.rssMiB - memory.guestMiB).toFixed(0)} everything else (Node, decoded code, tables, images).`,
-    );
+  const measured = all.find(({ memory }) => memory);
+  if (measured) {
+    const said = ({ rssMiB, guestMiB }: Footprint) => `${rssMiB.toFixed(0)} MiB resident, ${guestMiB.toFixed(0)} of them the guest's RAM and ${(rssMiB - guestMiB).toFixed(0)} everything else`;
+    const after = measured.memoryAfter ? `; after all of these commands: ${said(measured.memoryAfter)}` : "";
+    tables.push(`Memory at the shell prompt, 256 MiB guest: ${said(measured.memory!)} (Node, decoded code, tables, images)${after}.`);
   }
   return tables;
 }
