@@ -106,7 +106,6 @@ export const enum JitOff {
   xmmLocals = 32384, // u16[30], locals of XMM registers, of the word beside them, and scratch ones
   ranges = 32448, // 16 x 12 B by XMM register: bounds of the low f64, of the low f32 (cpu/jit/sse_range)
   pairs = 32696, // u16[32]: sums of registers that addresses are made of (cpu/jit/spans)
-  pinnedLimit = 32760, // i32, written and read by emitted code
   effects = 32768, // 1024 x 32 B
   flow = 32768, // 62 x 96 B by block, while a loop is looked at: where its registers come from (cpu/jit/strides)
   nodes = 65536, // 2048 x 24 B

@@ -43,6 +43,8 @@ export function checkOnWaysBack(n: u32): bool {
 @inline export function isChecked(n: u32): bool { return has(JitOff.checked, n); }
 /** The local with the limit of a loop's strides, 0 if it has none. */
 @inline export function limitOf(n: u32): u32 { return load<u16>(J + (<usize>n << 1), JitOff.limits); }
+/** The local that is 1 if that loop begins, 0 where it looks up its strides again. */
+@inline export function startOf(n: u32): u32 { return limitOf(n) + 1; }
 export function setLimit(n: u32, local: u32): void { store<u16>(J + (<usize>n << 1), <u16>local, JitOff.limits); }
 
 /** Block `n` begins to be written. */

@@ -1,15 +1,21 @@
 /** Strides: accesses of an innermost loop through registers that every round moves by the same number of bytes. Where such a loop begins, each is
  *  looked up once, and how many rounds stay on its page is worked out. The least of these numbers becomes a limit for what is left of the slice,
  *  which the loop's header asks for in any case: so rounds have no look at any page, and where the limit is met, all strides are looked up again.
+ *  Most loops are done after a few rounds, so it is first asked whether some rounds are there for all strides, which needs no number (stride_start).
  *
  *  ```
  *  loop                      ;; again
- *    out if the slice is over
- *    look up each stride: its addend; limit := left - rounds * instructions of a round
+ *    if the loop begins, and all bytes of the next few rounds are on pages the TLB has
+ *      addends; limit := left - instructions of these rounds
+ *    else
+ *      out if the slice is over
+ *      look up each stride: its addend; limit := left - rounds * instructions of a round
  *    loop                    ;; the guest's
  *      to the outer loop if left <= limit
- *      host address of each stride := register + addend
+ *      host address of each stride := what moves + addend
  *  ```
+ *  Addends and limit are what either of two ways gave, so the host's compiler cannot put off computing them to where they are used, in each round.
+ *
  *  What holds for spans (spans.ts) holds for these, which are spans to the blocks of the loop: a stride that is not known to be memory makes the
  *  region leave at the header, where nothing has been done yet.
  *
@@ -22,16 +28,18 @@ import { Flag, Gpr } from "../../abi/x86";
 import { BlockOff } from "../code_cache";
 import { Template } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
-import { J, Wasm, WasmType, access, byte, hint, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
+import { J, Wasm, WasmType, byte, hint, i32const, jget, jset, loadWord, localGet, localSet, localTee } from "./buffer";
 import { emit32 } from "./values";
 import { emitEffects } from "./codegen";
-import { leaveBefore } from "./leaving";
+import { Control, enterControl, leaveControl } from "./control";
+import { leaveAtEnd, leaveBefore } from "./leaving";
 import { NONE, blockOf, headOf, ordered, rpo, succ } from "./graph";
 import { hasInner, innerLoop } from "./loops";
 import { Node, binary, constant } from "./node";
 import { endOf, isTemplate, templateOf } from "./region";
 import { limitOf, setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
+import { startStrides } from "./stride_start";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
 import { AccessOff, Root, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
 
@@ -41,8 +49,10 @@ const MAX_STRIDES: u32 = 5;
 const FARTHEST: i32 = 256;
 const PAGE: i32 = 4096;
 
-const enum StrideOff { root = 0, write = 1, len = 2, lo = 4, step = 8, addend = 12, host = 14, span = 16, SIZE = 24 }
-@inline function strideAt(k: u32): usize { return J + JitOff.strides + <usize>k * StrideOff.SIZE; }
+/** Moving: registers of the root that are not the same in each round. */
+export const enum Moving { base = 1, index = 2 }
+export const enum StrideOff { root = 0, write = 1, len = 2, lo = 4, step = 8, addend = 12, host = 14, span = 16, moving = 17, SIZE = 24 }
+@inline export function strideAt(k: u32): usize { return J + JitOff.strides + <usize>k * StrideOff.SIZE; }
 
 /** roots u8[16], distances i32[16], instructions u32 of the shortest way there, 1 if some way is known u32 */
 const enum FlowOff { distances = 16, insns = 80, known = 84, SIZE = 96 }
@@ -61,12 +71,14 @@ export function findStrides(n: u32): u32 {
     const s = strideAt(k);
     store<u16>(s, <u16>freeHost(), StrideOff.host);
     store<u8>(s, <u8>jget(JitOff.spanCount), StrideOff.span);
+    store<u8>(s, movingOf(load<u8>(s)), StrideOff.moving);
     store<u16>(s, <u16>fresh(<u8>WasmType.i32), StrideOff.addend);
     addSpan(load<u8>(s), load<u8>(s, StrideOff.write), load<i32>(s, StrideOff.lo), load<u16>(s, StrideOff.len), load<u16>(s, StrideOff.host), true);
   }
   if (!count) return 0;
   if (strings) store<u64>(J, load<u64>(J, JitOff.steady) | loop, JitOff.steady);
   setLimit(n, fresh(<u8>WasmType.i32));
+  fresh(<u8>WasmType.i32); // startOf(n)
   jset(JitOff.least, load<u32>(flowOf(ROUND), FlowOff.insns));
   return count;
 }
@@ -172,13 +184,30 @@ function note(root: u32, step: i32, at: i32, w: u32, write: u8): void {
   jset(JitOff.strideCount, count + 1);
 }
 
-/** [] -> [i32]: low half of a stride's root. */
-function rootValue(s: usize): void { emit32(rootNode(load<u8>(s))); }
+/** Which registers of `root` move. */
+function movingOf(root: u32): u8 {
+  if (!isPair(root)) return <u8>Moving.base;
+  const first = baseOf(root);
+  let moving: u32 = stepOf(indexOf(root)) ? Moving.index : 0;
+  if (first != Root.constant && stepOf(first)) moving |= Moving.base;
+  return <u8>moving;
+}
+
+/** The scaled index of a root that is a sum. */
+export function indexNode(root: u32): i32 { return binary(Node.shl, rootNode(indexOf(root)), constant(shiftOf(root))); }
+
+/** What moves of a stride's root; 0 if nothing does. */
+function movingNode(s: usize): i32 {
+  const root = <u32>load<u8>(s), moving = load<u8>(s, StrideOff.moving);
+  if (!moving) return 0;
+  if (!isPair(root)) return rootNode(root);
+  if (moving == Moving.index) return indexNode(root);
+  return rootNode(moving == Moving.base ? baseOf(root) : root);
+}
 
 /** [] -> []: looks up all strides, and sets the limit. All state is in the locals; the loop of header `n` is next. */
 export function openStrides(n: u32): void {
-  const head = headOf(blockOf(n)), u = head + RecOff.SIZE, insns = load<u16>(head, BlockOff.count);
-  const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = limitOf(n);
+  const head = headOf(blockOf(n)), count = <i32>load<u16>(head, BlockOff.count);
   if (load<u64>(J, JitOff.steady) >> n & 1) {
     loadWord(PcpuOff.rflags);
     i32const(Flag.DF);
@@ -191,6 +220,19 @@ export function openStrides(n: u32): void {
     leaveBefore(n, 1);
     byte(Wasm.end);
   }
+  byte(Wasm.block);
+  byte(WasmType.void_);
+  enterControl(Control.if_);
+  startStrides(n);
+  leaveAtEnd(head, count);
+  lookUp(n);
+  leaveControl();
+}
+
+/** [] -> []: the same for as many rounds as there are. */
+function lookUp(n: u32): void {
+  const head = headOf(blockOf(n)), u = head + RecOff.SIZE, insns = load<u16>(head, BlockOff.count);
+  const count = jget(JitOff.strideCount), rounds = fresh(<u8>WasmType.i32), limit = limitOf(n);
   beginPiece(0);
   for (let k: u32 = 0; k < count; k++) {
     const s = strideAt(k);
@@ -198,34 +240,34 @@ export function openStrides(n: u32): void {
   }
   emitEffects();
   beginPiece(0);
-  i32const(PAGE);
-  localSet(rounds);
+  let some = false;
   for (let k: u32 = 0; k < count; k++) {
-    const s = strideAt(k), step = load<i32>(s, StrideOff.step);
+    const s = strideAt(k), step = load<i32>(s, StrideOff.step), moving = movingNode(s);
     localGet(load<u16>(s, StrideOff.host));
-    rootValue(s);
-    byte(Wasm.i32sub);
+    if (moving) {
+      emit32(moving);
+      byte(Wasm.i32sub);
+    }
     localSet(load<u16>(s, StrideOff.addend));
     if (!step || hasStep(step, k)) continue;
     roundsOf(k, step);
-    choose(rounds, Wasm.i32lt_u);
+    if (some) choose(rounds, Wasm.i32lt_u);
+    else localSet(rounds);
+    some = true;
   }
-  // limit := max(left - rounds * least, insns - 1), by way of memory: the host's compiler would compute it where it is used, in each round
-  i32const(0);
+  if (!some) {
+    i32const(PAGE);
+    localSet(rounds);
+  }
+  // limit := max(left - rounds * least, insns - 1)
+  i32const(insns - 1);
+  localSet(limit);
   localGet(Local.left);
   localGet(rounds);
   i32const(jget(JitOff.least));
   byte(Wasm.i32mul);
   byte(Wasm.i32sub);
-  localTee(limit);
-  i32const(insns - 1);
-  localGet(limit);
-  i32const(insns);
-  byte(Wasm.i32ge_s);
-  byte(Wasm.select);
-  access(Wasm.i32store, <u32>PCPU + PcpuOff.JIT + JitOff.pinnedLimit);
-  loadWord(PcpuOff.JIT + JitOff.pinnedLimit);
-  localSet(limit);
+  choose(limit, Wasm.i32ge_s);
 }
 
 /** Some stride before number `end` moves by `step`. */
@@ -277,10 +319,12 @@ export function moveStrides(): void {
   const count = jget(JitOff.strideCount);
   beginPiece(0);
   for (let k: u32 = 0; k < count; k++) {
-    const s = strideAt(k);
-    rootValue(s);
+    const s = strideAt(k), moving = movingNode(s);
     localGet(load<u16>(s, StrideOff.addend));
-    byte(Wasm.i32add);
+    if (moving) {
+      emit32(moving);
+      byte(Wasm.i32add);
+    }
     localSet(load<u16>(s, StrideOff.host));
   }
 }

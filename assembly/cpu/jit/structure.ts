@@ -30,7 +30,7 @@ import { Effect, EffectOff, effectAt, inSpan } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, op, uses } from "./node";
 import { assign, changing, chooseResidents, fill, flushPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
-import { seeFlags, seeSlot, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf } from "./rounds";
+import { seeFlags, seeSlot, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, startOf } from "./rounds";
 import { chooseWindows, emptyWindows } from "./windows";
 import { Local, temp32, temp64, beginPiece, fresh, knownKind, unsettled } from "./slots";
 import { Handler } from "../handler";
@@ -139,16 +139,21 @@ function emitTree(n: u32): void {
 
 /** [] -> []: the loop around that of header `n`, in which its strides are looked up. */
 function beginStrides(n: u32): void {
-  const head = headOf(blockOf(n)), count = <i32>load<u16>(head, BlockOff.count);
+  begins(n, true);
   byte(Wasm.loop);
   byte(WasmType.void_);
   enterControl(Control.again | n);
   chooseWayOut(n);
-  leaveAtEnd(head, count);
   openStrides(n);
   pinHosts();
   beginPiece(0);
   enterLoop(n);
+}
+
+/** [] -> []: where the strides of the loop of header `n` are looked up next, it begins, or goes on. */
+function begins(n: u32, does: bool): void {
+  i32const(i32(does));
+  localSet(startOf(n));
 }
 
 /** [] -> []: to where the strides of the loop of header `n` are looked up, if it is time for that. */
@@ -161,6 +166,7 @@ function lookAgain(n: u32): void {
   byte(WasmType.void_);
   enterControl(Control.if_);
   takeDeferred();
+  begins(n, false);
   brTo(Control.again | n);
   leaveControl();
 }
@@ -236,6 +242,7 @@ function goOn(n: u32, to: u32, early: bool = false): void {
 /** [] -> []: to the loop of header `to`, from the end of block `n`. */
 function goBack(n: u32, to: u32): void {
   if (beginsAnew(n, to)) {
+    begins(to, true);
     brTo(Control.again | to);
     return;
   }

@@ -2,7 +2,9 @@
  *  whichever way a round takes, and what is behind it. Frames of pages in a row lie apart. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Bits, LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
+import { JitOff } from "../../../assembly/abi/jit";
+import { PcpuOff, Region } from "../../../assembly/abi/layout";
+import { assemble, type Bits, EAGER, LAYOUT, nasmMissing, TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
 const strides = suite("addresses that move in steps");
@@ -104,5 +106,56 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       assert.ok(twins.regions > 0);
     }
   });
+
+/** Short loops that begin near a page's end, some of them beyond it before they are done: `at` words from BASE, up or down. What they add up and store
+ *  is computed here, word by word. */
+const SHORT: readonly (readonly [name: string, before: string, round: string, step: number])[] = [
+  ["a register", "lea DI, [BX + SI * 4]", "add eax, [DI]\nadd [DI], edx\nadd DI, 4", 1],
+  ["a base that stays", "", "add eax, [BX + SI * 4]\nadd [BX + SI * 4], edx\ninc SI", 1],
+  ["an index that stays", "lea DI, [BX + SI * 2]", "add eax, [DI + SI * 2]\nadd [DI + SI * 2], edx\nadd DI, 12", 3],
+  ["down", "", "add eax, [BX + SI * 4 + 8]\nadd [BX + SI * 4 + 8], edx\nsub SI, 1", -1],
+  ["down, far", "lea DI, [BX + SI * 4]", "add eax, [DI - 4]\nadd [DI - 4], edx\nsub DI, 40", -10],
+  ["a constant and an index", "", "add eax, [SI * 4 + BASE]\nadd [SI * 4 + BASE], edx\nadd SI, 5", 5],
+];
+const PAGES = 5;
+
+function shortLoops(step: number, offset: number): { sum: number; words: Uint32Array } {
+  const words = Uint32Array.from({ length: PAGES * 1024 }, (_, i) => Math.imul(i, 2654435761));
+  let sum = 0;
+  for (let n = 400; n; n--) {
+    let at = 2048 - 20 + (n % 41) + offset;
+    for (let rounds = 1 + (n & 15) + (n & 64 ? 30 : 0); rounds; rounds--, at += step) {
+      sum = (sum + words[at]!) >>> 0;
+      words[at] = words[at]! + n;
+    }
+  }
+  return { sum, words };
+}
+
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  for (const [name, before, round, step] of SHORT)
+    strides(`short loops near a page's end: ${name}, ${bits} bits`, async () => {
+      if (nasmMissing()) return;
+      const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+      const offset = name === "down" ? 2 : name === "down, far" ? -1 : 0;
+      const expected = shortLoops(step, offset);
+      for (const slice of [40, 100, 8000]) {
+        const pc = await TestPc.create({ jit: { ...EAGER, slice } });
+        scattered(pc);
+        const at = (word: number) => FRAMES[word >> 10]! + (word & 1023) * 4;
+        for (let i = 0; i < PAGES * 1024; i++) pc.guest.set32(at(i), Math.imul(i, 2654435761) >>> 0);
+        // EBP has n, ESI where a loop begins, ECX its rounds
+        const source = names(`mov BX, BASE\nmov ebp, 400\nmov ecx, 0\npush AX
+          next: mov eax, ebp\nxor edx, edx\nmov ecx, 41\ndiv ecx\nlea esi, [DX + 2028]
+          mov ecx, ebp\nand ecx, 15\ninc ecx\ntest ebp, 64\njz .a\nadd ecx, 30
+          .a: pop AX\nmov edx, ebp\n${before}
+          again: ${round}\ndec ecx\njnz again
+          push AX\ndec ebp\njnz next\npop AX\nhlt`);
+        const out = pc.run(assemble(source, bits), bits, { ...(bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {}), regs: { rax: 0n } });
+        assert.is(Number(out.regs.rax), expected.sum, "the sum");
+        for (let i = 0; i < PAGES * 1024; i++) if (pc.guest.get32(at(i)) !== expected.words[i]) assert.is(pc.guest.get32(at(i)), expected.words[i], `word ${i}`);
+        assert.ok(pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated) > 0);
+      }
+    });
 
 strides.run();

@@ -42,10 +42,11 @@
   (local $40 i32)
   (local $41 i32)
   (local $42 i64)
-  (local $43 i64)
+  (local $43 i32)
   (local $44 i64)
-  (local $45 i32)
+  (local $45 i64)
   (local $46 i32)
+  (local $47 i32)
   (local $scratch i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -75,7 +76,7 @@
    (i32.const 0)
   )
   (block
-   (block $block1
+   (block $block3
     (local.set $0
      (i64.load offset=pcpu+0x0 align=1
       (i32.const 0)
@@ -91,155 +92,202 @@
       (i32.const 0)
      )
     )
-    (block $block
+    (block $block2
+     (local.set $41
+      (i32.const 1)
+     )
      (loop $label
-      (@metadata.code.branch_hint "\00")
-      (if
-       (i32.lt_s
-        (local.get $27)
-        (i32.const 4)
-       )
-       (then
-        (local.set $29
-         (i32.const record+6)
-        )
-        (br $block)
-       )
-      )
-      (local.set $31
-       (i32.wrap_i64
-        (local.tee $42
-         (local.get $7)
-        )
-       )
-      )
-      (local.set $38
-       (i32.add
-        (@metadata.code.branch_hint "\01")
-        (if (result i32)
-         (i64.lt_u
-          (i64.xor
-           (i64.load offset=90177536 align=1
-            (local.tee $30
-             (i32.and
-              (i32.shr_u
-               (local.get $31)
-               (i32.const 8)
-              )
-              (i32.const 1048560)
-             )
-            )
-           )
-           (i64.add
-            (local.get $42)
-            (i64.const 3)
-           )
-          )
-          (i64.const 4096)
-         )
-         (then
-          (i32.load offset=90177544 align=1
-           (local.get $30)
-          )
-         )
-         (else
-          (@metadata.code.branch_hint "\00")
-          (if
-           (i32.eqz
-            (local.tee $38
-             (call_indirect (type $1)
-              (local.get $42)
-              (i32.const 4)
-              (i32.const record+7)
-              (i32.const 33)
-             )
-            )
-           )
-           (then
-            (local.set $29
-             (i32.const record+7)
-            )
-            (local.set $27
-             (i32.sub
-              (local.get $27)
-              (i32.const 4)
-             )
-            )
-            (br $block)
-           )
-          )
-          (i32.sub
-           (local.get $38)
-           (local.get $31)
-          )
+      (block $block1
+       (block $block
+        (br_if $block
+         (i32.eqz
+          (local.get $41)
          )
         )
-        (local.get $31)
-       )
-      )
-      (local.set $41
-       (i32.const 4096)
-      )
-      (local.set $39
-       (i32.sub
-        (local.get $38)
-        (i32.wrap_i64
-         (local.get $7)
-        )
-       )
-      )
-      (local.set $36
-       (i32.add
-        (i32.and
-         (local.get $38)
-         (i32.const 4095)
-        )
-        (i32.const 4)
-       )
-      )
-      (local.set $41
-       (select
-        (local.tee $37
-         (i32.add
-          (i32.div_u
+        (@metadata.code.branch_hint "\00")
+        (br_if $block
+         (i32.lt_s
+          (local.tee $40
            (i32.sub
-            (i32.const 4096)
-            (local.get $36)
+            (local.get $27)
+            (i32.const 64)
            )
-           (i32.const 4)
           )
-          (i32.const 1)
+          (i32.const 3)
          )
         )
-        (local.get $41)
-        (i32.lt_u
-         (local.get $37)
-         (local.get $41)
+        (local.set $31
+         (i32.wrap_i64
+          (local.tee $42
+           (local.get $7)
+          )
+         )
+        )
+        (@metadata.code.branch_hint "\00")
+        (br_if $block
+         (i32.eqz
+          (i64.lt_u
+           (i64.xor
+            (i64.load offset=90177536 align=1
+             (local.tee $30
+              (i32.and
+               (i32.shr_u
+                (local.get $31)
+                (i32.const 8)
+               )
+               (i32.const 1048560)
+              )
+             )
+            )
+            (i64.add
+             (local.get $42)
+             (i64.const 63)
+            )
+           )
+           (i64.const 4096)
+          )
+         )
+        )
+        (local.set $39
+         (i32.load offset=90177544 align=1
+          (local.get $30)
+         )
+        )
+        (br $block1)
+       )
+       (@metadata.code.branch_hint "\00")
+       (if
+        (i32.lt_s
+         (local.get $27)
+         (i32.const 4)
+        )
+        (then
+         (local.set $29
+          (i32.const record+6)
+         )
+         (br $block2)
         )
        )
-      )
-      (i32.store offset=pcpu+0xcaff8 align=1
-       (i32.const 0)
-       (select
-        (local.tee $40
-         (i32.sub
-          (local.get $27)
-          (i32.mul
-           (local.get $41)
-           (i32.const 4)
-          )
+       (local.set $31
+        (i32.wrap_i64
+         (local.tee $42
+          (local.get $7)
          )
         )
-        (i32.const 3)
-        (i32.ge_s
-         (local.get $40)
+       )
+       (local.set $38
+        (i32.add
+         (@metadata.code.branch_hint "\01")
+         (if (result i32)
+          (i64.lt_u
+           (i64.xor
+            (i64.load offset=90177536 align=1
+             (local.tee $30
+              (i32.and
+               (i32.shr_u
+                (local.get $31)
+                (i32.const 8)
+               )
+               (i32.const 1048560)
+              )
+             )
+            )
+            (i64.add
+             (local.get $42)
+             (i64.const 3)
+            )
+           )
+           (i64.const 4096)
+          )
+          (then
+           (i32.load offset=90177544 align=1
+            (local.get $30)
+           )
+          )
+          (else
+           (@metadata.code.branch_hint "\00")
+           (if
+            (i32.eqz
+             (local.tee $38
+              (call_indirect (type $1)
+               (local.get $42)
+               (i32.const 4)
+               (i32.const record+7)
+               (i32.const 33)
+              )
+             )
+            )
+            (then
+             (local.set $29
+              (i32.const record+7)
+             )
+             (local.set $27
+              (i32.sub
+               (local.get $27)
+               (i32.const 4)
+              )
+             )
+             (br $block2)
+            )
+           )
+           (i32.sub
+            (local.get $38)
+            (local.get $31)
+           )
+          )
+         )
+         (local.get $31)
+        )
+       )
+       (local.set $39
+        (i32.sub
+         (local.get $38)
+         (i32.wrap_i64
+          (local.get $7)
+         )
+        )
+       )
+       (local.set $36
+        (i32.add
+         (i32.and
+          (local.get $38)
+          (i32.const 4095)
+         )
          (i32.const 4)
         )
        )
-      )
-      (local.set $40
-       (i32.load offset=pcpu+0xcaff8 align=1
-        (i32.const 0)
+       (local.set $43
+        (i32.add
+         (i32.div_u
+          (i32.sub
+           (i32.const 4096)
+           (local.get $36)
+          )
+          (i32.const 4)
+         )
+         (i32.const 1)
+        )
+       )
+       (local.set $40
+        (i32.const 3)
+       )
+       (local.set $40
+        (select
+         (local.tee $37
+          (i32.sub
+           (local.get $27)
+           (i32.mul
+            (local.get $43)
+            (i32.const 4)
+           )
+          )
+         )
+         (local.get $40)
+         (i32.ge_s
+          (local.get $37)
+          (local.get $40)
+         )
+        )
        )
       )
       (loop $label1
@@ -251,10 +299,10 @@
        )
        (local.set $38
         (i32.add
+         (local.get $39)
          (i32.wrap_i64
           (local.get $7)
          )
-         (local.get $39)
         )
        )
        (local.set $36
@@ -273,20 +321,20 @@
          (local.get $6)
         )
        )
-       (local.set $43
+       (local.set $44
         (local.get $42)
        )
-       (local.set $44
+       (local.set $45
         (local.get $6)
        )
-       (local.set $45
+       (local.set $46
         (i32.const 4866)
        )
        (local.set $0
         (block (result i64)
          (local.set $scratch
           (i64.extend_i32_u
-           (local.tee $46
+           (local.tee $47
             (i32.add
              (i32.wrap_i64
               (local.get $0)
@@ -314,13 +362,16 @@
           )
           (then
            (local.set $23
-            (local.get $43)
-           )
-           (local.set $24
             (local.get $44)
            )
-           (local.set $26
+           (local.set $24
             (local.get $45)
+           )
+           (local.set $26
+            (local.get $46)
+           )
+           (local.set $41
+            (i32.const 0)
            )
            (br $label)
           )
@@ -329,18 +380,18 @@
         )
         (else
          (local.set $23
-          (local.get $43)
-         )
-         (local.set $24
           (local.get $44)
          )
-         (local.set $26
+         (local.set $24
           (local.get $45)
+         )
+         (local.set $26
+          (local.get $46)
          )
          (local.set $29
           (i32.const record+10|fall)
          )
-         (br $block)
+         (br $block2)
         )
        )
       )
@@ -354,7 +405,7 @@
      (i32.const 0)
      (local.get $7)
     )
-    (br $block1)
+    (br $block3)
    )
    (i32.store offset=pcpu+0x1018 align=1
     (i32.const 0)
