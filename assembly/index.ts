@@ -12,7 +12,7 @@ export { apicNextDeadline, apicTick } from "./cpu/helpers/apic";
 export { interruptReady } from "./cpu/helpers/events";
 export { materialize } from "./cpu/flags";
 export { jitCarry, jitCond, keepFlags } from "./cpu/jit/flags";
-export { enterRegion, jitBadTarget, jitCold, jitMissR, jitMissW, jitPage, jitStored } from "./cpu/jit/regions";
+export { enterRegion, jitBadTarget, jitCold, jitMissR, jitMissW, jitPage, jitStored, jitStraddle } from "./cpu/jit/regions";
 export {
   addDouble, addValue, divDouble, divrDouble, divrValue, divValue, mulDouble, mulValue, sqrtRegister, subDouble, subrDouble, subrValue, subValue,
 } from "./cpu/helpers/x87_arith";

@@ -8,7 +8,7 @@ import type { MachineMemory } from "./memory";
 /** Exports of the core that emitted modules call, in the order of assembly/cpu/jit/imports.ts. */
 const IMPORTS = ["jitMissR", "jitMissW", "jitStored", "jitCold", "jitBadTarget", "jitCond", "jitCarry", "keepFlags", "jitX87Enter", "jitX87Leave", "jitX87", "jitX87Memory", "jitPage",
   "addValue", "mulValue", "subValue", "subrValue", "divValue", "divrValue", "addDouble", "mulDouble", "subDouble", "subrDouble", "divDouble", "divrDouble",
-  "jitX87Odd", "jitX87Compare", "jitX87CompareDouble", "sqrtRegister", "jitX87Integer", "jitX87Double", "jitX87Give", "jitX87Control", "jitSpanR", "jitSpanW", "jitDoubt"];
+  "jitX87Odd", "jitX87Compare", "jitX87CompareDouble", "sqrtRegister", "jitX87Integer", "jitX87Double", "jitX87Give", "jitX87Control", "jitSpanR", "jitSpanW", "jitDoubt", "jitStraddle"];
 
 /** The host's optimizing compiler takes 2 ms for each KB of a function below 4 KB, 20 ms for each of one above 16 KB, and 10 MiB of memory
  *  that its allocator keeps (docs/performance.md). Below this hot nests of loops would be cut. */

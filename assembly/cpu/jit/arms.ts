@@ -22,7 +22,7 @@ import { Emit, carryLevel, setCarryLevel } from "./emit";
 import { entryAt } from "./entries";
 import { NONE, blockOf, headOf, ordered, succ } from "./graph";
 import { local32 } from "./node";
-import { flagsLive, isShort, isTemplate, registersIn, templateOf } from "./region";
+import { flagsLive, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
 import { CURRENT_SLOTS, Local, Slot, cur, setCur } from "./slots";
 
 /** More would take longer than half of the guesses that go wrong. */
@@ -53,7 +53,7 @@ function branchesOver(a: usize): bool {
   const to = succ(a, 0), arm = succ(a, 1);
   if (to == NONE || arm == NONE || to == arm) return false;
   const b = blockOf(arm), j = blockOf(to), ripBase = load<u64>(a, JitBlock.ripBase);
-  if (b == a || j == a || load<u64>(b, JitBlock.ripBase) != ripBase || load<u64>(j, JitBlock.ripBase) != ripBase) return false;
+  if (b == a || j == a || isStraddle(headOf(b)) || isStraddle(headOf(j)) || load<u64>(b, JitBlock.ripBase) != ripBase || load<u64>(j, JitBlock.ripBase) != ripBase) return false;
   if (load<u32>(b, JitBlock.allPreds) != 1 || load<u8>(b, JitBlock.extra) || load<u8>(b, JitBlock.succCount) != 1 || succ(b, 0) != to || isEntry(arm)) return false;
   return isSimple(b) && !flagsLive(to);
 }

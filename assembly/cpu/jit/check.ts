@@ -15,7 +15,7 @@ import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
 import { forgetAllPages } from "../../mmu/second_level";
 import { forgetTables } from "../../mmu/table_cache";
 import { emptyAny, flushTlbAll } from "../../mmu/tlb";
-import { jumpCached, linkTaken } from "../code_cache";
+import { checkStraddle, jumpCached, linkTaken } from "../code_cache";
 import { materialize } from "../flags";
 import { Handler } from "../handler";
 import { Group } from "../opcodes.gen";
@@ -148,6 +148,9 @@ function replay(u: usize): usize {
     if (handler == Handler.head || handler == Handler.region) {
       store<i32>(PCPU, rest - <i32>load<u16>(u, BlockOff.count), PcpuOff.left);
       u += RecOff.SIZE;
+    } else if (handler == Handler.straddle) {
+      store<i32>(PCPU, rest - 1, PcpuOff.left);
+      u = checkStraddle(u);
     } else if (handler == Handler.any || handler >= Handler.hot) u = performFlat(u);
     else if (handler == Handler.cold) u = performCold(u);
     else if (handler == Handler.checked) u = performChecked(u, false);

@@ -7,13 +7,15 @@ import { BlockOff } from "../code_cache";
 import { Handler } from "../handler";
 import { J, jget, jset } from "./buffer";
 import { NONE, blockOf, dominates, edges, headOf, ordered, rpo, setSucc, succ } from "./graph";
+import { isStraddle } from "./region";
 
 /** Chooses entries after the blocks were put in order; true if there are any, and the order has to be made anew. */
 export function chooseEntries(): bool {
   addEntry(0);
   for (let n = best(); n != NONE && jget(JitOff.entryCount) < <u32>EntryOff.MAX; n = best()) {
     const via = loopAround(n);
-    if (via == NONE || (via != n && !routed(via, n))) setWeight(n, 0); // too deep
+    // the way from where the function begins has no look at pages
+    if (via == NONE || isStraddle(headOf(blockOf(via))) || (via != n && !routed(via, n))) setWeight(n, 0); // too deep
     else addEntry(n);
   }
   const count = jget(JitOff.entryCount);

@@ -28,7 +28,8 @@ export const enum Import {
   spanR = 33, // [i64 lin, i32 len, i32 record] -> [i32 host]
   spanW = 34,
   doubt = 35, // [i32 record and what] -> [i32 record]
-  COUNT = 36,
+  straddle = 36, // [i32 head] -> [i32 next]
+  COUNT = 37,
 }
 
 /** Which of the module's types each has. */

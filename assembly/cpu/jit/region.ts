@@ -63,6 +63,11 @@ export function isTemplate(u: usize): bool {
   return handler == Handler.head || handler == Handler.region;
 }
 
+/** A block of one instruction, which crosses a page. */
+@inline export function isStraddle(head: usize): bool { return load<u16>(head, RecOff.handler) == Handler.straddle; }
+/** One that a region may have, but not begin with. */
+@inline function mayFollow(n: usize): bool { return isHead(n) || isStraddle(n); }
+
 /** Last record of a block: a branch, a GOTO, or 0 if it ends otherwise. */
 function terminator(head: usize): usize {
   const end = head + (<usize>recordsOf(head) + 1) * RecOff.SIZE, last = end - RecOff.SIZE;
@@ -88,7 +93,7 @@ function add(head: usize, ripBase: u64): u8 {
   }
   if (page == MAX_PAGES) return NONE;
   const insns = jget(JitOff.insns) + recordsOf(head), leaf = jget(JitOff.inLeaf) != 0 || size <= MAX_LEAF;
-  if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !isHead(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
+  if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !mayFollow(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
     if (shared == MAX_SHARED) return NONE;
@@ -158,7 +163,7 @@ function known(b: usize, u: usize, field: usize, to: i64): usize {
   if (!n && <u64>to > 4095) {
     n = jumpHead(ripOfTarget(load<u64>(b, JitBlock.ripBase), to), jget(JitOff.mode));
   }
-  return n && isHead(n) ? n : 0;
+  return n && mayFollow(n) ? n : 0;
 }
 
 @inline function targetOf(u: usize): i64 { return <i64>load<i32>(u, RecOff.imm); }
@@ -420,7 +425,7 @@ function addTargets(b: usize, u: usize): void {
     const p = J + i * JitTarget.SIZE;
     if (<usize>load<u32>(p, JitOff.targets) != u) continue;
     const rip = load<u64>(p, JitOff.targets + JitTarget.rip), head = jumpHead(rip, jget(JitOff.mode));
-    if (!head || !isHead(head)) continue;
+    if (!head || !mayFollow(head)) continue;
     const n = add(head, rip & ~(<u64>0xfff));
     if (n != NONE) insertTarget(b, n, rip);
   }

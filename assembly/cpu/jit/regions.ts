@@ -6,7 +6,7 @@ import { Check, EntryOff, JitBlock, JitMemory, JitOff, HandoverOff, RegionOff } 
 import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitDrop, jitInstall } from "../../env";
-import { BlockOff, jumpCached, recordsOf } from "../code_cache";
+import { BlockOff, checkStraddle, jumpCached, recordsOf } from "../code_cache";
 import { raiseError } from "../../fault";
 import { Vector } from "../../abi/x86";
 import { flushesSoFar } from "../../mmu/code_mappings";
@@ -355,6 +355,12 @@ export function jitPage(rip: u64, head: usize, page: u32): usize {
   jset(JitOff.pages, jget(JitOff.pages) | page);
   learn(page);
   return head;
+}
+
+/** Before the instruction that crosses a page, with the head `u`: its record, if the next page is the one it was decoded from. */
+export function jitStraddle(u: usize): usize {
+  const n = checkStraddle(u);
+  return n == u + RecOff.SIZE && jget(JitOff.leave) ? ELSEWHERE : n; // a block that was decoded meanwhile may have got that place
 }
 
 export function jitBadTarget(u: usize): usize {

@@ -40,7 +40,7 @@ import { emitEffects } from "./codegen";
 import { carryLevel, setCarryLevel, Term, wantCarry } from "./emit";
 import { RawKind } from "./flags";
 import { ELSEWHERE, FALL, TAKEN } from "./handover";
-import { endOf, flagsLive, isTemplate, templateOf } from "./region";
+import { endOf, flagsLive, isStraddle, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { checkNear, endNear, expectNear, openDoubt } from "./sse_flow";
 import { recallPlain, rememberPlain } from "./sse_range";
@@ -222,7 +222,7 @@ function edge(n: u32, k: u32, u: usize, field: usize): void {
     takeDeferred();
     forgetDeferred();
   }
-  if (leavesPage(b, to)) emitPageChange(blockOf(to));
+  if (leavesPage(b, to)) emitPageChange(b, blockOf(to));
   goOn(n, to);
 }
 
@@ -312,10 +312,38 @@ function emitRoutes(n: u32): void {
 }
 
 /** The way from block `b` to block `to` may turn out to be gone: what is there then sees all of the state. */
-function leavesPage(b: usize, to: u32): bool { return load<u64>(blockOf(to), JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase); }
+function leavesPage(b: usize, to: u32): bool { return changesPage(b, blockOf(to)) || isStraddle(headOf(blockOf(to))); }
+@inline function changesPage(b: usize, d: usize): bool { return load<u64>(d, JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase); }
+
+/** From block `b` to block `d` on another page, or on two. */
+function emitPageChange(b: usize, d: usize): void {
+  if (changesPage(b, d)) emitOtherPage(d);
+  if (isStraddle(headOf(d))) emitStraddle(headOf(d));
+}
+
+/** To an instruction on two pages: the second one has to be that it was decoded from, which is looked at each time. The interpreter
+ *  has counted the instruction by then. */
+function emitStraddle(head: usize): void {
+  i32const(<i32>head);
+  call(Import.straddle);
+  localTee(Local.result);
+  i32const(<i32>(head + RecOff.SIZE));
+  byte(Wasm.i32ne);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  localGet(Local.left);
+  i32const(1);
+  byte(Wasm.i32sub);
+  localSet(Local.left);
+  leave(1);
+  byte(Wasm.end);
+  i32const(0);
+  localSet(Local.result);
+}
 
 /** To another page: only if it is still mapped. Once that is known it stays so until something is flushed. */
-function emitPageChange(d: usize): void {
+function emitOtherPage(d: usize): void {
   const ripBase = load<i64>(d, JitBlock.ripBase), page = 1 << load<u8>(d, JitBlock.page), local = jget(JitOff.pagesLocal);
   localGet(local);
   i32const(page);
