@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { machineBytes } from "../src/machine/machine";
 import { within } from "./engines/engine";
 import { QEMU } from "./engines/qemu";
-import { footprint, processCpuMs } from "./process_cpu";
+import { footprint, helpersCpuMs, processCpuMs, threadsCpuMs } from "./process_cpu";
 import type { LinuxResult, LinuxRow, Results } from "./report";
 import { allIsWell } from "./watchdog";
 
@@ -100,7 +100,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
     const result: LinuxResult = { engine, rows };
     const note = (row: LinuxRow) => {
       rows.push(row);
-      console.log(`  ${row.title}: ${row.cpuS.toFixed(2)} s CPU, ${row.wallS.toFixed(2)} s`);
+      console.log(`  ${row.title}: ${row.cpuS.toFixed(2)} s CPU (${row.helpersS.toFixed(2)} of them helpers), ${row.wallS.toFixed(2)} s`);
     };
     try {
       note({ name: "boot", title: "boot to the shell", ...(await session.until(PROMPT, BOOT_MS, true)) });
@@ -113,7 +113,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
         const took = await session.command(job.command);
         const said = job.verify ? await session.command(job.verify) : took;
         if (!said.text.includes(`\n${job.answer}\r\n`)) throw new Error(`${job.name}: unexpected answer: ${JSON.stringify(said.text)}`);
-        note({ name: job.name, title: job.title, cpuS: took.cpuS, wallS: took.wallS });
+        note({ name: job.name, title: job.title, cpuS: took.cpuS, wallS: took.wallS, helpersS: took.helpersS });
       }
       if (jobs.length === JOBS.length) weigh("memoryAfter");
     } catch (error) {
@@ -128,6 +128,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
 interface Took {
   readonly cpuS: number;
   readonly wallS: number;
+  readonly helpersS: number;
   /** What was printed meanwhile. */
   readonly text: string;
 }
@@ -177,6 +178,7 @@ class Session {
   /** Waits for a text; time and CPU time from now, or from the start of the process. */
   async until(what: string | RegExp, deadlineMs: number, fromStart = false): Promise<Took> {
     const cpu = fromStart ? 0 : processCpuMs(this.pid);
+    const threads = fromStart ? new Map<number, number>() : threadsCpuMs(this.pid);
     const begin = fromStart ? this.started : performance.now();
     this.text = fromStart ? this.text : "";
     allIsWell();
@@ -191,6 +193,6 @@ class Session {
         this.heard();
       }),
     );
-    return { cpuS: (processCpuMs(this.pid) - cpu) / 1000, wallS: (performance.now() - begin) / 1000, text: this.text };
+    return { cpuS: (processCpuMs(this.pid) - cpu) / 1000, helpersS: helpersCpuMs(this.pid, threads) / 1000, wallS: (performance.now() - begin) / 1000, text: this.text };
   }
 }

@@ -12,6 +12,19 @@ export function processCpuMs(pid: number): number {
   return Math.max(running, ticks - 10);
 }
 
+/** User and system time of each thread that lives, by its id; the first one has the process's. */
+export function threadsCpuMs(pid: number): Map<number, number> {
+  return new Map(readdirSync(`/proc/${pid}/task`).map((tid) => [Number(tid), Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, "utf8").split(" ")[0]) / 1e6]));
+}
+
+/** What threads other than the first and the busiest one took since `before`: of a machine with one vCPU those are V8's compilers, and a little of
+ *  reading files. */
+export function helpersCpuMs(pid: number, before: ReadonlyMap<number, number>): number {
+  const now = threadsCpuMs(pid);
+  const others = [...now].filter(([tid]) => tid !== pid).sort(([, a], [, b]) => b - a);
+  return others.slice(1).reduce((sum, [tid, ms]) => sum + ms - (before.get(tid) ?? 0), 0);
+}
+
 export interface Footprint {
   /** Resident memory of the process in MiB. */
   readonly rssMiB: number;

@@ -38,6 +38,8 @@ export interface LinuxRow {
   readonly title: string;
   readonly cpuS: number;
   readonly wallS: number;
+  /** Of `cpuS`: threads beside the guest's and the first, which compile. */
+  readonly helpersS: number;
 }
 
 export interface LinuxResult {
