@@ -49,3 +49,10 @@ export const enum BlockOff {
   samples = 28, // u32, others: slices that ended here; its entry once it begins a region (cpu/jit/regions)
   IN_REGION = 0x80, // in `records`: some region contains the block
 }
+
+/** What is known of kinds of instructions (cpu/known), from PcpuOff.codeBase: behind what is known of windows (cpu/jit/window_runtime). */
+export const enum KindOff {
+  TABLE = 0xf4000,
+  BITS = 11, // entries, 16 bytes each
+  SIZE = 0x8000,
+}

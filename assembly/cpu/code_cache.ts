@@ -22,6 +22,7 @@ import { checkPhase } from "../mmu/journal";
 import { evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
+import { forgetKinds } from "./known";
 import { stepHook } from "./helpers/debug";
 import { dropRegions, dropRegionsOf } from "./jit/regions";
 import { firstFor, forgetJumps, headIn, isFor, jumpHead, rememberJump } from "./jump_cache";
@@ -416,5 +417,6 @@ export function checkStraddle(u: usize): usize {
 
 export function initCode(): void {
   memory.fill(heads(), 0, headsSize());
+  forgetKinds();
   dropAllCode();
 }

@@ -9,6 +9,7 @@ import { fetchPage } from "../mmu/fetch";
 import { BlockOff, MAX_INSNS, addBlock } from "./code_cache";
 import { Handler } from "./handler";
 import { HOT_CASES } from "./hot.gen";
+import { From, Trait, decodeKnown, hasModrm, mayBeKnown, rememberKind } from "./known";
 import { Group, ImmCode, Op, OPCODE_INDEX, OPCODE_ROWS, RowFlag, RowPrefix, RowRule, Shape, SizeCode, Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
 import { Form } from "./semantics/alu";
@@ -289,18 +290,18 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   // hot template?
   const shape = <i32>load<u8>(row, Row.shape);
   let form: i32 = -1, handler: i32 = Handler.any, op: i32 = <i32>load<u8>(row, Row.sub);
-  let a: i32 = reg, c: i32 = rm, needsStack = false;
+  let a: i32 = From.reg, c: i32 = From.rm, needsStack = false;
   if (group == Group.integer && template != Template.none) {
     switch (template) {
       case Template.alu:
       case Template.mov:
       case Template.bitTest:
-        if (shape == Shape.EG) { form = mem ? Form.mr : Form.rr; if (!mem) { a = rm; c = reg; } }
+        if (shape == Shape.EG) { form = mem ? Form.mr : Form.rr; if (!mem) { a = From.rm; c = From.reg; } }
         else if (shape == Shape.GE) form = mem ? Form.rm : Form.rr;
-        else if (shape == Shape.EI) { form = mem ? Form.mi : Form.ri; a = rm; }
-        else if (shape == Shape.ZI) { form = Form.ri; a = rm; }
-        else if (shape == Shape.accI) { form = Form.ri; a = 0; }
-        else if (immCode == ImmCode.O && mem) { form = load<u16>(row, Row.op) == Op.movoffs ? Form.rm : Form.mr; a = 0; }
+        else if (shape == Shape.EI) { form = mem ? Form.mi : Form.ri; a = From.rm; }
+        else if (shape == Shape.ZI) { form = Form.ri; a = From.rm; }
+        else if (shape == Shape.accI) { form = Form.ri; a = From.none; }
+        else if (immCode == ImmCode.O && mem) { form = load<u16>(row, Row.op) == Op.movoffs ? Form.rm : Form.mr; a = From.none; }
         // operands are compared sign-extended
         if (w == 1 && immCode == ImmCode.Ib) store<i32>(u, <i32>(<i8>imm), RecOff.imm);
         break;
@@ -309,7 +310,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         if (imm == 0 || ((op == 2 || op == 3) && imm != 1)) break;
         store<i32>(u, <i32>imm, RecOff.imm);
         form = mem ? Form.mi : Form.ri;
-        a = rm;
+        a = From.rm;
         break;
       case Template.movx:
         form = mem ? Form.rm : Form.rr;
@@ -320,12 +321,12 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       case Template.mulWide:
       case Template.divide:
         form = mem ? Form.mr : Form.rr;
-        a = rm;
+        a = From.rm;
         break;
       case Template.doubleShift:
         if (!(op & 2) && !(imm & (w == 8 ? 63 : 31))) break;
         form = mem ? Form.mr : Form.rr;
-        if (!mem) { a = rm; c = reg; }
+        if (!mem) { a = From.rm; c = From.reg; }
         break;
       case Template.swapBytes:
         form = !mem ? Form.rr : flags & RowFlag.TORM ? Form.mr : Form.rm;
@@ -333,7 +334,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       case Template.flag: form = Form.rr; break;
       case Template.setcc:
         form = mem ? Form.mr : Form.rr;
-        a = rm;
+        a = From.rm;
         break;
       case Template.cmov:
       case Template.scan: form = mem ? Form.rm : Form.rr; break;
@@ -347,22 +348,22 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
       case Template.cmpxchg:
       case Template.xadd:
         form = mem ? Form.mr : Form.rr;
-        if (!mem) { a = rm; c = reg; }
+        if (!mem) { a = From.rm; c = From.reg; }
         break;
       case Template.push:
         needsStack = true;
         if (shape == Shape.I) form = Form.ri;
-        else { form = mem ? Form.rm : Form.rr; a = rm; }
+        else { form = mem ? Form.rm : Form.rr; a = From.rm; }
         break;
       case Template.pop:
         needsStack = true;
-        if (!mem) { form = Form.rr; a = rm; }
+        if (!mem) { form = Form.rr; a = From.rm; }
         break;
       case Template.jcc:
       case Template.jmp: form = Form.ri; break;
       case Template.call: form = Form.ri; needsStack = true; break;
-      case Template.jmpInd: form = mem ? Form.rm : Form.rr; a = rm; break;
-      case Template.callInd: form = mem ? Form.rm : Form.rr; a = rm; needsStack = true; break;
+      case Template.jmpInd: form = mem ? Form.rm : Form.rr; a = From.rm; break;
+      case Template.callInd: form = mem ? Form.rm : Form.rr; a = From.rm; needsStack = true; break;
       case Template.ret:
       case Template.leave: form = Form.ri; needsStack = true; break;
       case Template.widen: form = Form.rr; break;
@@ -390,14 +391,17 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
         store<u16>(u, HOT_CASES_at(nop), RecOff.handler);
         return <u32>len | ends;
       }
-      a = rm;
-      c = 0;
+      a = From.rm;
+      c = From.none;
     }
     const fromWidth = template == Template.movx ? 1 << (op & 3) : w;
-    store<u8>(u, regOffset(a, w, rex), RecOff.reg);
-    store<u8>(u, regOffset(c, fromWidth, rex), RecOff.rm);
-    if (template == Template.setcc) w = 1;
-    if (template == Template.setcc) store<u8>(u, byteReg(a, rex), RecOff.reg);
+    const numbers = reg | rm << 4;
+    store<u8>(u, regOffset(numbers >> a & 15, w, rex), RecOff.reg);
+    store<u8>(u, regOffset(numbers >> c & 15, fromWidth, rex), RecOff.rm);
+    if (template == Template.setcc) {
+      w = 1;
+      store<u8>(u, byteReg(numbers >> a & 15, rex), RecOff.reg);
+    }
     if (immCode != ImmCode.O && (template == Template.alu || template == Template.mov || template == Template.imul || template == Template.push)) {
       store<u8>(u, <u8>(p - immAt), RecOff.immediate);
     }
@@ -419,6 +423,15 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     if (checked) handler = Handler.checked;
     else if (handler == 0) handler = Handler.any;
     store<u16>(u, <u16>handler, RecOff.handler);
+    if (!checked && !lock && !rep && !adsize && segPrefix < 0 && map < 2 && mayBeKnown(mode) && isRegular(row, index, map << 8 | b)) {
+      const narrow = w == 1 && (template == Template.alu || template == Template.mov || template == Template.bitTest);
+      let traits: u32 = (direct ? Trait.target : 0) | (ends ? Trait.ends : 0);
+      if (immCode == ImmCode.Ib) traits |= template == Template.shift ? (w == 8 ? Trait.count | Trait.count64 : Trait.count) : narrow ? Trait.narrow : Trait.unsigned;
+      else if (immCode == ImmCode.Iw) traits |= Trait.unsigned;
+      else if (immCode == ImmCode.one) traits |= Trait.one;
+      rememberKind(map << 8 | b, modrm, !simple, opsize, rex, long, u, <u32>(p - immAt), traits,
+        fieldOf(a, rule) | (!rex && (w == 1 || template == Template.setcc) ? From.legacyByte : 0), fieldOf(c, rule) | (!rex && fromWidth == 1 ? From.legacyByte : 0));
+    }
     return <u32>len | ends;
   }
 
@@ -440,6 +453,30 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     // linking a cold branch would need its width in desc: LOOP and JCXZ look their targets up
   }
   return <u32>len | ends;
+}
+
+/** Whether what a template row says of `opcode` depends on nothing but the key of what is known (cpu/known): not on all of ModRM, on the register that
+ *  the opcode names, or on the immediate but for counts of 0. */
+function isRegular(row: usize, index: u32, opcode: i32): bool {
+  if (load<u8>(row, Row.group) != Group.integer || hasModrm(opcode) != ((load<u8>(row, Row.rule) & RowRule.MODRM) != 0)) return false;
+  const op = <i32>load<u8>(row, Row.sub), imm = <i32>load<u8>(row, Row.imm);
+  switch (<i32>load<u8>(row, Row.template)) {
+    case Template.xchg:
+      if (load<u8>(row, Row.shape) != Shape.EG) return false;
+      break;
+    case Template.shift:
+      if ((op == 2 || op == 3) && imm != ImmCode.one) return false;
+      break;
+    case Template.doubleShift: return false;
+    default: if (imm == ImmCode.O) return false;
+  }
+  for (let n: u32 = 0; n < index >> 16; n++) if (load<u8>(OPCODE_ROWS + (<usize>((index & 0xffff) + n) << 4), Row.rule) & RowRule.EXACT) return false;
+  return true;
+}
+
+/** A field of a row with that rule, where the ones that are not there are 0 and the opcode's register is in ModRM.rm. */
+@inline function fieldOf(field: i32, rule: i32): u32 {
+  return rule & RowRule.MODRM ? field : rule & RowRule.PLUSR && field != From.none ? From.rm : From.none;
 }
 
 /** The table has the first 32 templates. */
@@ -466,6 +503,7 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32, old: usize): usize 
   // page offset of the last byte within the CS limit: a block ends there, its first instruction faults there
   let last: i64 = 0x7fffffff;
   if (!(mode & Mode.flat)) last = <i64>off + <i64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4) - load<i64>(PCPU, PcpuOff.rip);
+  const known = mayBeKnown(mode), long = i32((mode & Mode.BITS) == Mode.bits64);
   let ended = false, kind: i32 = single ? Handler.step : Handler.head;
   clear(head);
   while (count < limit && off < 4096) {
@@ -476,7 +514,8 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32, old: usize): usize 
       memory.fill(BUFFER + <usize>avail, 0, 32);
       p = BUFFER;
     }
-    let result = decodeOne(p, u, off, mode);
+    let result = known ? decodeKnown(p, u, off, long) : 0;
+    if (!result) result = decodeOne(p, u, off, mode);
     let handler = <i32>load<u16>(u, RecOff.handler);
     if (<i64>(off + min(<i32>(result & Decoded.LEN), avail + 1)) > last + 1) {
       if (count) break;

@@ -260,6 +260,12 @@ for (let map = 0; map < 6; map++)
     for (const candidate of candidates) rowBytes.push(...candidate.bytes);
   }
 
+/** Whether a ModRM byte follows the opcode, whichever row it is: maps 0 and 1. */
+const modrm = index.slice(0, 512).map((entry) => {
+  const rows = Array.from({ length: entry >>> 16 }, (_, n) => rowBytes[((entry & 0xffff) + n) * 16 + 3]);
+  return rows.length > 0 && rows.every((rule) => rule & enums.RowRule.MODRM) ? 1 : 0;
+});
+
 const wrap = (values: readonly (number | string)[], per: number) => {
   const lines: string[] = [];
   for (let i = 0; i < values.length; i += per) lines.push(`  ${values.slice(i, i + per).join(", ")},`);
@@ -286,6 +292,11 @@ ${wrap(index, 16)}
 
 export const OPCODE_ROWS: usize = memory.data<i32>([
 ${wrap(words, 8)}
+]);
+
+/** 1 where a ModRM byte follows, by (map * 256 + opcode) of maps 0 and 1. */
+export const OPCODE_MODRM: usize = memory.data<u8>([
+${wrap(modrm, 32)}
 ]);
 `;
 /* The interpreter's hot handlers: a case number per template record, and the dispatch function. */

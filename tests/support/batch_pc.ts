@@ -5,7 +5,7 @@ import type { MachineMemory } from "../../src/machine/memory";
 import type { CoreOptions } from "../../src/machine/core";
 import { Exit } from "../../assembly/abi/exit";
 import { Mode, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
-import { RecOff } from "../../assembly/abi/record";
+import { KindOff, RecOff } from "../../assembly/abi/record";
 import { Handler } from "../../assembly/cpu/handler";
 import { CODE, CODE_SIZE, type Case, DONE, ENVS, FPU, FS_BASE, GS_BASE, PAGES, type Result, STATUS, type Segment, WINDOWS, type Windows } from "../hardware/native";
 import { LAYOUT, TestPc } from "./test_pc";
@@ -296,15 +296,30 @@ export class BatchPc {
     return image;
   }
 
-  /** Length of the instruction of a case as the decoder sees it, whether it has one, and what became of it when it ran. */
-  decode(c: Case, under: Under = "compatibility"): { length: number; refused: boolean; result: Result } {
+  /** The decoder forgets the kinds of instructions it has seen (assembly/cpu/known). */
+  forgetKinds(): void {
+    const { mem } = this.pc;
+    const table = mem.get32(Region.PCPUS + PcpuOff.codeBase) + KindOff.TABLE;
+    mem.u8.fill(0, table, table + KindOff.SIZE);
+  }
+
+  /** Whether it knows any. */
+  knowsKinds(): boolean {
+    const { mem } = this.pc;
+    const table = mem.get32(Region.PCPUS + PcpuOff.codeBase) + KindOff.TABLE;
+    return mem.u8.subarray(table, table + KindOff.SIZE).some((byte) => byte !== 0);
+  }
+
+  /** Length of the instruction of a case as the decoder sees it, whether it has one, its record, and what became of it when it ran. */
+  decode(c: Case, under: Under = "compatibility"): { length: number; refused: boolean; record: Uint8Array; result: Result } {
     if (c.env !== this.env || under !== this.under) this.enterEnv(c.env, under);
     this.placeCode(c);
     const head = this.pc.mem.get32(Region.PCPUS + PcpuOff.codeNext);
     // one instruction a block, so that even a NOP has a record
     const result = this.runPlaced(c, under, 200, Mode.step);
     const record = head + RecOff.SIZE;
-    return { length: this.pc.mem.get8(record + RecOff.len), refused: this.pc.mem.get16(record + RecOff.handler) === Handler.ud, result };
+    const { mem } = this.pc;
+    return { length: mem.get8(record + RecOff.len), refused: mem.get16(record + RecOff.handler) === Handler.ud, record: mem.u8.slice(record, record + RecOff.SIZE), result };
   }
 
   private isHlt(c: Case, rip: bigint): boolean {
