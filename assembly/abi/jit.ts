@@ -93,6 +93,7 @@ export const enum JitOff {
   missing = 32068, // u32, of those that are not: what the piece being translated asks for
   spill = 32072, // u32, 1 + the place on the control stack where code being written leaves to, 0: the common exit
   strideCount = 32076, // u32, entries of `strides`, of the loop that is about to be written
+  doubt = 32080, // u32, 0: the last store that missed the TLB is to plain memory without code (read by emitted code)
   least = 32084, // u32, instructions of a round of it at least
   pairCount = 32088, // u32, entries of `pairs`
   /* What a block does with the flags it begins with (cpu/jit/rounds). */

@@ -13,7 +13,7 @@ import { PCPU } from "./pcpu";
 import { performFlat } from "./perform";
 import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
 import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
-import { bitTest } from "./semantics/bits";
+import { bitTest, swapBytes } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";
@@ -211,66 +211,68 @@ function h201(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<
 function h202(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // imul  4 rr
 function h203(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 5); } // imul  4 rmb
 function h204(u: usize): usize { return imul<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1); } // imul  4 ri
-function h205(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
-function h206(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // movs  8 rr
-function h207(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // movs  4 rr
-function h208(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // movs  1 rr
-function h209(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // stos  8 rr
-function h210(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // stos  4 rr
-function h211(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // stos  1 rr
-function h212(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
-function h213(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
-function h214(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
-function h215(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
-function h216(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
-function h217(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
-function h218(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
-function h219(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
-function h220(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
-function h221(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
-function h222(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
-function h223(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
-function h224(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
-function h225(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
-function h226(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
-function h227(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
-function h228(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
-function h229(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
-function h230(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
-function h231(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
-function h232(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
-function h233(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
-function h234(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
-function h235(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
-function h236(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
-function h237(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
-function h238(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
-function h239(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
-function h240(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
-function h241(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
-function h242(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
-function h243(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
-function h244(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
-function h245(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
-function h246(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
-function h247(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
-function h248(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
-function h249(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
-function h250(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
-function h251(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
-function h252(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
-function h253(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
-function h254(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
-function h255(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
-function h256(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
-function h257(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
-function h258(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
-function h259(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
-function h260(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
-function h261(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
-function h262(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
-function h263(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
-function h264(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
+function h205(u: usize): usize { return swapBytes<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 0); } // swapBytes  8 rr
+function h206(u: usize): usize { return swapBytes<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 0); } // swapBytes  4 rr
+function h207(u: usize): usize { return u + RecOff.SIZE; } // nop  4 rr
+function h208(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // movs  8 rr
+function h209(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // movs  4 rr
+function h210(u: usize): usize { return movs<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // movs  1 rr
+function h211(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8); } // stos  8 rr
+function h212(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4); } // stos  4 rr
+function h213(u: usize): usize { return stos<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 1); } // stos  1 rr
+function h214(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // cmpj e 4 rr
+function h215(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 1); } // cmpj e 4 ri
+function h216(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // cmpj ne 4 rr
+function h217(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 1); } // cmpj ne 4 ri
+function h218(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 0); } // cmpj b 4 rr
+function h219(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 4, 1); } // cmpj b 4 ri
+function h220(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 0); } // cmpj ae 4 rr
+function h221(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 4, 1); } // cmpj ae 4 ri
+function h222(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 0); } // cmpj be 4 rr
+function h223(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 4, 1); } // cmpj be 4 ri
+function h224(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 0); } // cmpj a 4 rr
+function h225(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 4, 1); } // cmpj a 4 ri
+function h226(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 0); } // cmpj l 4 rr
+function h227(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 4, 1); } // cmpj l 4 ri
+function h228(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 0); } // cmpj ge 4 rr
+function h229(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 13, 4, 1); } // cmpj ge 4 ri
+function h230(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 0); } // cmpj le 4 rr
+function h231(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 14, 4, 1); } // cmpj le 4 ri
+function h232(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 0); } // cmpj g 4 rr
+function h233(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 15, 4, 1); } // cmpj g 4 ri
+function h234(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // cmpj e 8 rr
+function h235(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // cmpj ne 8 rr
+function h236(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 2, 8, 0); } // cmpj b 8 rr
+function h237(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 3, 8, 0); } // cmpj ae 8 rr
+function h238(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 0); } // cmpj be 8 rr
+function h239(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 0); } // cmpj a 8 rr
+function h240(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 12, 8, 0); } // cmpj l 8 rr
+function h241(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 1); } // cmpj e 8 ri
+function h242(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // cmpj e 1 ri
+function h243(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 1); } // cmpj ne 8 ri
+function h244(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // cmpj ne 1 ri
+function h245(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 8, 1); } // cmpj be 8 ri
+function h246(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 6, 1, 1); } // cmpj be 1 ri
+function h247(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 8, 1); } // cmpj a 8 ri
+function h248(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 7, 1, 1); } // cmpj a 1 ri
+function h249(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 4, 7); } // cmpj * 4 mib
+function h250(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 2); } // cmpj * 1 rm
+function h251(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 3); } // cmpj * 1 mr
+function h252(u: usize): usize { return cmpj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, (<i32>load<u16>(u, RecOff.SIZE + RecOff.desc) >> 5) & 15, 1, 7); } // cmpj * 1 mib
+function h253(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 8, 0); } // testj e 8 rr
+function h254(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 4, 0); } // testj e 4 rr
+function h255(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 8, 0); } // testj ne 8 rr
+function h256(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 4, 0); } // testj ne 4 rr
+function h257(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 8, 0); } // testj s 8 rr
+function h258(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 8, 4, 0); } // testj s 4 rr
+function h259(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 8, 0); } // testj ns 8 rr
+function h260(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 9, 4, 0); } // testj ns 4 rr
+function h261(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 0); } // testj e 1 rr
+function h262(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 1); } // testj e 1 ri
+function h263(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 4, 1, 7); } // testj e 1 mib
+function h264(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 0); } // testj ne 1 rr
+function h265(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 1); } // testj ne 1 ri
+function h266(u: usize): usize { return testj<Interp<u8>, u64>(changetype<Interp<u8>>(PCPU), u, 5, 1, 7); } // testj ne 1 mib
 
 /** Counts the instructions of the block at `u`: its first record, or what comes when the slice is used up. */
 @inline function block(u: usize): usize {
@@ -503,8 +505,8 @@ export function run(): i32 {
       case 209: u = h209(u); continue;
       case 210: u = h210(u); continue;
       case 211: u = h211(u); continue;
-      case 212: u = h212(u); break;
-      case 213: u = h213(u); break;
+      case 212: u = h212(u); continue;
+      case 213: u = h213(u); continue;
       case 214: u = h214(u); break;
       case 215: u = h215(u); break;
       case 216: u = h216(u); break;
@@ -556,6 +558,8 @@ export function run(): i32 {
       case 262: u = h262(u); break;
       case 263: u = h263(u); break;
       case 264: u = h264(u); break;
+      case 265: u = h265(u); break;
+      case 266: u = h266(u); break;
       default: unreachable();
     }
     // a branch was taken or not: most often the head of the next block comes, which is counted without a dispatch

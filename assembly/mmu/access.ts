@@ -96,7 +96,7 @@ export function writePage(lin: u64, base: usize, len: u32): usize { return toWri
   return load<u64>(entry) == ((lin + size - 1 & ~(PAGE - 1)) | Mark.code) ? besideCodeAt(entry, lin, size) : 0;
 }
 
-function besideCodeAt(entry: usize, lin: u64, size: u32): usize {
+@inline function besideCodeAt(entry: usize, lin: u64, size: u32): usize {
   if (checkPhase()) return 0;
   const host = <usize>lin + load<u32>(entry, TlbOff.addend);
   return isBesideCode(host, size) || isPatchedAgain(<u32>host, size) ? host : 0;

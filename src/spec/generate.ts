@@ -62,7 +62,7 @@ const enums = {
     leave: 22,
     bitTest: 23,
     widen: 24,
-    subj: 25,
+    swapBytes: 25,
     movs: 26,
     stos: 27,
     lods: 28,
@@ -71,7 +71,6 @@ const enums = {
     mulWide: 31,
     divide: 32,
     scan: 33,
-    swapBytes: 34,
     flag: 35,
     locked: 36,
     lockedBit: 37,
@@ -310,7 +309,7 @@ const CALLS: Record<string, (op: number | string, w: number, f: number) => strin
   alu: (op, w, f) => `${op}, ${w}, ${f}`, mov: (_, w, f) => `${w}, ${f}`, movx: (op, w, f) => `${op}, ${w}, ${f}`, lea: (_, w, f) => `${w}, ${f}`,
   unary: (op, w, f) => `${op}, ${w}, ${f}`, shift: (op, w, f) => `${op}, ${w}, ${f}`, push: (_, w, f) => `${w}, ${f}`, pop: (_, w) => `${w}`,
   setcc: (op, _, f) => `${op}, ${f}`, cmov: (op, w, f) => `${op}, ${w}, ${f}`, jcc: (op) => `${op}`, jmp: () => "", call: (_, w) => `${w}`, ret: (_, w) => `${w}`, callInd: (_, w, f) => `${w}, ${f}`, jmpInd: (_, w, f) => `${w}, ${f}`,
-  leave: (_, w) => `${w}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (op, w, f) => `${op}, ${w}, ${f}`, movs: (_, w) => `${w}`, stos: (_, w) => `${w}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
+  leave: (_, w) => `${w}`, swapBytes: (_, w, f) => `${w}, ${f}`, imul: (_, w, f) => `${w}, ${f}`, nop: () => "", bitTest: (op, w, f) => `${op}, ${w}, ${f}`, movs: (_, w) => `${w}`, stos: (_, w) => `${w}`, cmpj: (op, w, f) => `${op}, ${w}, ${f}`, testj: (op, w, f) => `${op}, ${w}, ${f}`,
 };
 /** What a handler has to ask before (assembly/cpu/flags.ts). */
 function guardOf(template: string, op: number): string | null {
@@ -374,7 +373,7 @@ import { PCPU } from "./pcpu";
 import { performFlat } from "./perform";
 import { abnormal, endSlice, performCold, performRare, start, takeExit } from "./runtime";
 import { alu, cmov, lea, mov, movx, setcc, unary } from "./semantics/alu";
-import { bitTest } from "./semantics/bits";
+import { bitTest, swapBytes } from "./semantics/bits";
 import { call, callInd, cmpj, jcc, jmp, jmpInd, ret, testj } from "./semantics/flow";
 import { imul } from "./semantics/multiply";
 import { shift } from "./semantics/shift";

@@ -66,6 +66,7 @@ export const HOT: readonly HotRow[] = [
   ["leave", [""], [8, 4], ["ri"]],
   ["imul", [""], [8, 4], ["rr"]],
   ["imul", [""], [4], ["rmb", "ri"]],
+  ["swapBytes", [""], [8, 4], ["rr"]],
   ["nop", [""], [4], ["rr"]],
   ["movs", [""], [8, 4, 1], ["rr"]],
   ["stos", [""], [8, 4, 1], ["rr"]],

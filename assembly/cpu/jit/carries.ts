@@ -64,7 +64,7 @@ function setsCarry(u: usize): bool {
   if (t == Template.alu) return op != Alu.adc && op != Alu.sbb;
   if (t == Template.unary) return op == Unary.neg;
   if (t == Template.shift) return op > Shift.rcr;
-  return t == Template.imul || t == Template.mulWide || t == Template.bitTest || t == Template.cmpj || t == Template.testj || t == Template.subj;
+  return t == Template.imul || t == Template.mulWide || t == Template.bitTest || t == Template.cmpj || t == Template.testj;
 }
 
 /** What the loop of `header`, at `first` in the order, wants. */

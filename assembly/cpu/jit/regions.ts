@@ -315,6 +315,7 @@ export function jitMissR(lin: u64, size: i32, u: usize): usize {
 
 export function jitMissW(lin: u64, size: i32, u: usize): usize {
   const beside = besideCode(lin, size);
+  jset(JitOff.doubt, beside ? 0 : 1);
   if (beside) return beside;
   const t = <i32>load<u16>(u, RecOff.desc) >> 9, sse = load<u16>(u, RecOff.handler) == Handler.cold; // which replace all of their bytes, too
   // a call has no record after it, where the run loop might look at what a device did

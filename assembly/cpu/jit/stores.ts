@@ -33,7 +33,7 @@ export function translateStore(e: usize, next: usize): void {
   missHost(lin, w, true, load<u32>(e, EffectOff.u), h, extra + 1);
   localGet(h);
   storeValue(value, v, w);
-  stored(next, h, extra + 1);
+  storedAfterMiss(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
   addLinear();
@@ -52,7 +52,7 @@ export function translateSseStore(e: usize, next: usize): void {
   missHost(lin, w, true, <u32>u, h, extra + 1);
   localGet(h);
   emitSseStoreValue(u);
-  stored(next, h, extra + 1);
+  storedAfterMiss(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
   addLinear();
@@ -91,6 +91,17 @@ function stored(e: usize, h: u32, extra: u32): void {
   jset(JitOff.pending, pending);
   jset(JitOff.valid, valid);
   jset(JitOff.cold, 0);
+  byte(Wasm.end);
+}
+
+/** [] -> []: the same where missW said what `h` is. Beside code there is no doubt. */
+function storedAfterMiss(e: usize, h: u32, extra: u32): void {
+  i32const(0);
+  access(Wasm.i32load, <u32>J + JitOff.doubt);
+  hint(false);
+  byte(Wasm.if_);
+  byte(WasmType.void_);
+  stored(e, h, extra + 1);
   byte(Wasm.end);
 }
 

@@ -129,7 +129,6 @@ function unstableAfter(u: usize, unstable: u32): u32 {
       if (op != Alu.add && op != Alu.sub) return unstable | to;
       if (form == Form.rr) return unstable & from ? unstable | to : unstable;
       return memory && !onStack(u) ? unstable | to : unstable;
-    case Template.subj: return unstable;
     case Template.unary: return form == Form.rr && op >= 2 ? unstable | to : unstable;
     case Template.cmov: return memory ? unstable | to : unstable & from ? unstable | to : unstable;
     case Template.shift: case Template.shiftCl: case Template.imul: case Template.scan: case Template.doubleShift: case Template.swapBytes: case Template.setcc:

@@ -139,4 +139,39 @@ for (const [place, build] of PLACES)
     assert.ok(twins.regions > 0);
   });
 
+leaving("a store beside code goes on, the next one into that code does not", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create();
+  // every 512th round turns INC EBP into DEC EBP or back, right before it; the others store the same byte elsewhere on the page
+  const out = twins.run(
+    `mov ecx, 4000
+    xor ebp, ebp
+    mov eax, 0xc5
+    mov rdi, beside
+    mov r8, target + 1
+    again:
+      mov rdx, rdi
+      mov r9d, eax
+      xor r9d, 8
+      test ecx, 0x1ff
+      cmovz eax, r9d
+      cmovz rdx, r8
+      mov [rdx], al
+      target: inc ebp
+      dec ecx
+      jnz again
+    hlt
+    times 0x200 db 0
+    beside: db 0`,
+    64,
+  );
+  let [sum, step] = [0, 1];
+  for (let n = 4000; n > 0; n--) {
+    if (n % 512 === 0) step = -step;
+    sum += step;
+  }
+  assert.ok(twins.regions > 0);
+  assert.is(BigInt.asIntN(32, out.regs.rbp), BigInt(sum));
+});
+
 leaving.run();
