@@ -225,19 +225,27 @@
          )
          (@metadata.code.branch_hint "\00")
          (if
-          (call_indirect (type $0)
-           (local.get $34)
-           (i32.const 2)
+          (i32.load offset=pcpu+0xcad50 align=1
+           (i32.const 0)
           )
           (then
-           (local.set $29
-            (i32.const record+11)
+           (@metadata.code.branch_hint "\00")
+           (if
+            (call_indirect (type $0)
+             (local.get $34)
+             (i32.const 2)
+            )
+            (then
+             (local.set $29
+              (i32.const record+11)
+             )
+             (i64.store offset=pcpu+0x0 align=1
+              (i32.const 0)
+              (local.get $0)
+             )
+             (br $block)
+            )
            )
-           (i64.store offset=pcpu+0x0 align=1
-            (i32.const 0)
-            (local.get $0)
-           )
-           (br $block)
           )
          )
          (br $block1)

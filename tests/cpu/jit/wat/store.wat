@@ -200,15 +200,23 @@
              )
              (@metadata.code.branch_hint "\00")
              (if
-              (call_indirect (type $2)
-               (local.get $36)
-               (i32.const 2)
+              (i32.load offset=pcpu+0xcad50 align=1
+               (i32.const 0)
               )
               (then
-               (local.set $29
-                (i32.const record+7)
+               (@metadata.code.branch_hint "\00")
+               (if
+                (call_indirect (type $2)
+                 (local.get $36)
+                 (i32.const 2)
+                )
+                (then
+                 (local.set $29
+                  (i32.const record+7)
+                 )
+                 (br $block)
+                )
                )
-               (br $block)
               )
              )
              (br $block1)
