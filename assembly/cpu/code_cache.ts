@@ -170,11 +170,15 @@ function unhash(head: usize): void {
 }
 
 function killBlock(head: usize): void {
-  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) dropRegionsOf(head);
-  const maddr = load<u32>(head, BlockOff.maddr);
+  const maddr = load<u32>(head, BlockOff.maddr), second = load<u32>(head, BlockOff.second);
   unchain(head, maddr >> 12);
-  const second = load<u32>(head, BlockOff.second);
   if (second && (second ^ maddr) >> 12) unchain(head, second >> 12);
+  bury(head);
+}
+
+/** Nobody finds the block at `head` in its frames any more: whoever still points to it is to look the rip up again. */
+function bury(head: usize): void {
+  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) dropRegionsOf(head);
   const records = <usize>recordsOf(head) + 1;
   for (let i: usize = 0; i <= records; i++) {
     const record = head + i * RecOff.SIZE;
@@ -195,7 +199,7 @@ export function invalidateCode(maddr: u32, len: u32): bool {
   if (isPatchedAgain(maddr, len)) return false;
   const mfn = maddr >> 12, from = maddr & 0xfff, to = from + len;
   const chain = heads() + (<usize>mfn << 2);
-  let mask: u32 = 0, left = FRAME_MAX, killed = false;
+  let mask: u32 = 0, left = FRAME_MAX, killed = false, at = chain;
   let head = <usize>load<u32>(chain);
   while (head) {
     if (--left < 0) {
@@ -211,9 +215,15 @@ export function invalidateCode(maddr: u32, len: u32): bool {
     // both pages of a straddling instruction may be the same frame
     const second = load<u32>(head, BlockOff.second), wrapped = first && second >> 12 == mfn ? <u32>load<u16>(head, BlockOff.end) - 4096 : 0;
     if (((start < to && from < end) || from < wrapped) && !patchBlock(head, from, to)) {
-      killBlock(head);
+      store<u32>(at, <u32>next);
+      const other = first ? second : load<u32>(head, BlockOff.maddr);
+      if (second && other >> 12 != mfn) unchain(head, other >> 12);
+      bury(head);
       killed = true;
-    } else mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
+    } else {
+      mask |= maskOf(start, end) | (wrapped ? maskOf(0, wrapped) : 0);
+      at = nextField(head, mfn);
+    }
     head = next;
   }
   if (killed) {

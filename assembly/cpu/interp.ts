@@ -16,7 +16,7 @@ import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverf
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { noteTarget } from "./jit/region";
 import { firstFor, headIn, isFor } from "./jump_cache";
-import { Cond, Host, Machine, Rmw } from "./machine";
+import { Arith, Cond, Host, Machine, Rmw } from "./machine";
 import { PCPU } from "./pcpu";
 import { divide } from "./helpers/divide";
 import { setRsp, stackMask } from "./helpers/stack";
@@ -25,6 +25,10 @@ import { performFlat } from "./perform";
 /** Where the TLB in force has, or would have, the page of `lin`. */
 @inline function tlbEntry(lin: u64): usize {
   return <usize>load<u32>(PCPU, PcpuOff.tlbBase) + ((<u32>lin >>> 8) & TlbOff.INDEX);
+}
+
+@inline function operated<T>(op: Arith, a: T, b: T): T {
+  return op == Arith.add ? a + b : op == Arith.sub ? a - b : op == Arith.or ? a | b : op == Arith.and ? a & b : op == Arith.xor ? a ^ b : a * b;
 }
 
 @unmanaged
@@ -49,6 +53,12 @@ export class Interp<K> extends Machine<u64> {
   @inline or(a: u64, b: u64): u64 { return a | b; }
   @inline xor(a: u64, b: u64): u64 { return a ^ b; }
   @inline mul(a: u64, b: u64): u64 { return a * b; }
+  /** At 32 bits by 32-bit operations: what a register gets of the result does not wait for signs to be extended, and the next instruction waits for that. */
+  @inline arith(op: Arith, w: i32, a: u64, b: u64): u64 {
+    if (w == 4) return <u64>(<i64>operated<i32>(op, <i32>a, <i32>b));
+    const r = operated<u64>(op, a, b);
+    return op == Arith.or || op == Arith.and || op == Arith.xor ? r : this.sext(r, w);
+  }
   @inline sext(x: u64, w: i32): u64 {
     return w == 8 ? x : w == 4 ? <u64>(<i64>(<i32>x)) : w == 2 ? <u64>(<i64>(<i16>x)) : <u64>(<i64>(<i8>x));
   }

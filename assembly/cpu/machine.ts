@@ -7,6 +7,9 @@ export type Host = usize;
 /** Outcome of a comparison, consumed at once. */
 export type Cond = i32;
 
+/** Operations on whole operands, numbered as Alu has them. */
+export const enum Arith { add = 0, or = 1, and = 4, sub = 5, xor = 6, mul = 7 }
+
 /** Atomic read-modify-writes. An enum in the order of WebAssembly's, but for the last. */
 export const enum Rmw { add, sub, and, or, xor, xchg, cmpxchg, neg }
 
@@ -25,6 +28,8 @@ export abstract class Machine<V> {
   abstract or(a: V, b: V): V;
   abstract xor(a: V, b: V): V;
   abstract mul(a: V, b: V): V;
+  /** `op` of sign-extended operands, sign-extended from `w` bytes. */
+  abstract arith(op: Arith, w: i32, a: V, b: V): V;
   abstract sext(x: V, w: i32): V;
   abstract zext(x: V, w: i32): V;
   /** Linear address of the record's memory operand; `simple` ones have a base and a displacement only. */

@@ -4,7 +4,7 @@ import { FlagsKind, PcpuOff } from "../../abi/layout";
 import { JitCarry, JitMemory, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
-import { Cond, Host, Machine, Rmw } from "../machine";
+import { Arith, Cond, Host, Machine, Rmw } from "../machine";
 import { isReadAnew, placeOfImmediate, sizeOfImmediate } from "../patched";
 import { PCPU } from "../pcpu";
 import { J, giveUp, jget, jset } from "./buffer";
@@ -183,6 +183,16 @@ export class Emit extends Machine<i32> {
   or(a: i32, b: i32): i32 { return binary(Node.or, a, b); }
   xor(a: i32, b: i32): i32 { return binary(Node.xor, a, b); }
   mul(a: i32, b: i32): i32 { return binary(Node.mul, a, b); }
+  arith(op: Arith, w: i32, a: i32, b: i32): i32 {
+    switch (op) {
+      case Arith.add: return this.sext(this.add(a, b), w);
+      case Arith.sub: return this.sext(this.sub(a, b), w);
+      case Arith.mul: return this.sext(this.mul(a, b), w);
+      case Arith.or: return this.or(a, b);
+      case Arith.xor: return this.xor(a, b);
+      default: return this.and(a, b);
+    }
+  }
   sext(x: i32, w: i32): i32 { return extend(Node.sext, x, w); }
   zext(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
   ea(u: usize, simple: bool): i32 {

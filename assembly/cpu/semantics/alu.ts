@@ -1,7 +1,7 @@
 /** Two-operand arithmetic and logic, INC/DEC/NOT/NEG, SETcc, CMOVcc, MOV and its extensions, LEA (SDM Vol.2). */
 import { FlagsKind } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
-import { Machine } from "../machine";
+import { Arith, Machine } from "../machine";
 
 export const enum Alu { add, or, adc, sbb, and, sub, xor, cmp, test }
 export const enum Unary { inc, dec, not, neg }
@@ -29,17 +29,17 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
 /** Result, sign-extended, with flags set; CMP and TEST give it too, and the caller drops it. */
 @inline export function aluOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, b: V): V {
   if (op == Alu.add) {
-    const r = m.sext(m.add(a, b), w);
+    const r = m.arith(Arith.add, w, a, b);
     m.setFlags(FlagsKind.add, r, a, b);
     return r;
   }
   if (op == Alu.sub || op == Alu.cmp) {
-    const r = m.sext(m.sub(a, b), w);
+    const r = m.arith(Arith.sub, w, a, b);
     m.setFlags(FlagsKind.sub, r, a, b);
     return r;
   }
   if (op == Alu.adc || op == Alu.sbb) return carryOp<M, V>(m, op, w, a, b, m.carry());
-  const r = op == Alu.or ? m.or(a, b) : op == Alu.xor ? m.xor(a, b) : m.and(a, b);
+  const r = m.arith(op == Alu.or ? Arith.or : op == Alu.xor ? Arith.xor : Arith.and, w, a, b); // TEST is an AND
   m.setFlags(FlagsKind.logic, r, a, b);
   return r;
 }
@@ -72,9 +72,9 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
 }
 
 @inline export function unaryOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V): V {
-  if (op == Unary.not) return m.xor(a, m.imm(-1));
+  if (op == Unary.not) return m.arith(Arith.xor, w, a, m.imm(-1));
   if (op == Unary.neg) {
-    const r = m.sext(m.sub(m.imm(0), a), w);
+    const r = m.arith(Arith.sub, w, m.imm(0), a);
     m.setFlags(FlagsKind.sub, r, m.imm(0), a);
     return r;
   }
@@ -83,7 +83,7 @@ export const enum Form { rr, ri, rm, mr, mi, rmb, mrb, mib }
 
 /** INC and DEC, which keep carry `c`. */
 @inline export function countOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, c: V): V {
-  const r = m.sext(op == Unary.inc ? m.add(a, m.imm(1)) : m.sub(a, m.imm(1)), w);
+  const r = m.arith(op == Unary.inc ? Arith.add : Arith.sub, w, a, m.imm(1));
   m.setFlagsCarry(op == Unary.inc ? FlagsKind.inc : FlagsKind.dec, r, a, m.imm(1), c);
   return r;
 }

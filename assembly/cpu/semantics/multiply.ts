@@ -3,14 +3,14 @@
 import { FlagsKind } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
-import { Machine } from "../machine";
+import { Arith, Machine } from "../machine";
 import { fa, fb, Form, imm32 } from "./alu";
 
 const RAX: usize = Gpr.rax * 8;
 const RDX: usize = Gpr.rdx * 8;
 
 @inline export function imulOp<M extends Machine<V>, V>(m: M, w: i32, a: V, b: V): V {
-  const r = m.sext(m.mul(a, b), w);
+  const r = m.arith(Arith.mul, w, a, b);
   m.setFlags(FlagsKind.imul, r, a, b); // whether it fits is computed only if somebody asks
   return r;
 }
