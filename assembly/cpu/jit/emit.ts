@@ -11,7 +11,7 @@ import { J, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect } from "./effect";
 import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
-import { orderCondition } from "./sse_order";
+import { floatNode, orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
 import { nextLoad, noteAccess, spanHost } from "./spans";
@@ -108,7 +108,7 @@ export function compareNode(cc: i32, a: i32, b: i32): i32 {
 }
 
 /** Bits of RFLAGS of which a group of conditions asks whether one is set, 0 if it asks otherwise; `carried`: CF is elsewhere. */
-function orderBits(group: i32, carried: bool): i64 {
+function statusBits(group: i32, carried: bool): i64 {
   if (group == 2) return Flag.ZF;
   if (group == 5) return Flag.PF;
   return carried ? 0 : group == 1 ? Flag.CF : group == 3 ? Flag.CF | Flag.ZF : 0;
@@ -121,10 +121,21 @@ function dead(slot: u32): void { setCur(slot, local(slot)); }
 @inline export function carryLevel(): u32 { return jget(JitOff.carryLevel); }
 @inline export function setCarryLevel(level: u32): void { jset(JitOff.carryLevel, level); }
 
-/** The flags are those of a comparison of floating point: node `flags`, as in RFLAGS. */
-export function setOrder(flags: i32): void {
+/** The flags are node `flags`, as in RFLAGS: ZF, PF and CF, the others clear. */
+export function setStatusBits(flags: i32): void {
   setCarryLevel(JitCarry.none);
+  dead(Slot.flagsA);
+  dead(Slot.flagsB);
   setCur(Slot.flagsRes, flags);
+  setCur(Slot.flagsKind, constant(<i64>RawKind.bits | RawKind.raw | (3 << WLOG_SHIFT)));
+}
+
+/** The flags are those of a comparison of two numbers, in float locals that nobody changes any more. */
+export function setOrder(a: u32, b: u32, wide: bool): void {
+  setCarryLevel(JitCarry.none);
+  dead(Slot.flagsRes);
+  setCur(Slot.flagsA, floatNode(a, wide));
+  setCur(Slot.flagsB, floatNode(b, wide));
   setCur(Slot.flagsKind, constant(<i64>RawKind.order | RawKind.raw | (3 << WLOG_SHIFT)));
 }
 
@@ -281,7 +292,8 @@ export class Emit extends Machine<i32> {
         case FlagsKind.add: return binary(Node.ltu, extend(Node.sext, binary(Node.add, a, b), w), a);
         case FlagsKind.sub: return binary(Node.ltu, a, b);
         case FlagsKind.logic: return constant(0);
-        case RawKind.order: return binary(Node.and, cur(Slot.flagsRes), constant(1));
+        case RawKind.bits: return binary(Node.and, cur(Slot.flagsRes), constant(1));
+        case RawKind.order: return this.fromCond(orderCondition(cur(Slot.flagsA), cur(Slot.flagsB), 2));
         case FlagsKind.imul:
           if (w == 8) break;
           return binary(Node.xor, binary(Node.eq, binary(Node.mul, a, b), extend(Node.sext, cur(Slot.flagsRes), w)), constant(1));
@@ -304,10 +316,12 @@ export class Emit extends Machine<i32> {
       const kind = base(k), w = 1 << ((k >> WLOG_SHIFT) & 3), group = cc >> 1;
       const carried = (k & (FlagsKind.overlay | RawKind.carry)) != 0, overlaid = (k & FlagsKind.overlay) != 0;
       const zs = group == 2 || group == 4;
-      if (kind == RawKind.order) {
-        const flags = cur(Slot.flagsRes), direct = op(flags) == Node.order && (!carried || (group & 1) == 0 || group == 5) ? orderCondition(flags, cc) : 0;
+      if (kind == RawKind.order && (!carried || group == 2 || group == 5)) {
+        const direct = orderCondition(cur(Slot.flagsA), cur(Slot.flagsB), cc);
         if (direct) return direct;
-        const bits = orderBits(group, carried);
+      }
+      if (kind == RawKind.bits) {
+        const bits = statusBits(group, carried);
         if (bits) return compareNode(cc & 1 ? 4 : 5, binary(Node.and, cur(Slot.flagsRes), constant(bits)), constant(0));
       }
       if (group == 1 && carryLevel() == JitCarry.here) {
@@ -324,7 +338,7 @@ export class Emit extends Machine<i32> {
         const a = extend(Node.sext, cur(Slot.flagsA), w), r = extend(Node.sext, binary(Node.add, a, extend(Node.sext, cur(Slot.flagsB), w)), w);
         if (zs) return compareNode(cc, r, constant(0));
         if (group == 1) return compareNode(cc, r, a);
-      } else if (kind != FlagsKind.sub && kind != RawKind.order) {
+      } else if (kind != FlagsKind.sub && kind < RawKind.bits) {
         const r = extend(Node.sext, cur(Slot.flagsRes), w);
         if (zs || (kind == FlagsKind.logic && !carried && group != 0 && group != 5)) return compareNode(cc, r, constant(0));
         if (kind == FlagsKind.dec && !overlaid && group >= 6) return compareNode(cc, extend(Node.sext, binary(Node.add, r, constant(1)), w), constant(1));

@@ -2,13 +2,15 @@
  *  bits 8 and 9 of the kind are its logarithm), so that code that nobody asks for flags does not extend them. ADD and SUB
  *  leave their operands only, INC and DEC their result. */
 import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { Flag } from "../../abi/x86";
 import { carry, condition, setCarry, setCarryOverflow, setStatus, setZero } from "../flags";
 import { PCPU } from "../pcpu";
 import { knownKind } from "./slots";
 
 export const enum RawKind {
   memory = 64, // the flags are where the interpreter keeps them
-  order = 16, // a base kind: the result is the flags themselves, as in RFLAGS
+  bits = 16, // a base kind: the result is the flags themselves, as in RFLAGS
+  order = 17, // a base kind: of a comparison of floating point, the operands are its, as doubles
   raw = 0x1000,
   carry = 0x2000, // CF is bit 0 of flagsCarry, the others as the rest of the kind says
   zero = 0x4000, // ZF is bit 2 of flagsCarry, the others as the rest of the kind says
@@ -30,14 +32,20 @@ function sext(x: i64, wlog: u32): i64 {
   return (x << shift) >> shift;
 }
 
+/** Flags of UCOMISD (SDM Vol.2B). */
+function orderOf(a: f64, b: f64): u32 {
+  if (a > b) return 0;
+  return a < b ? Flag.CF : a == b ? Flag.ZF : Flag.ZF | Flag.PF | Flag.CF;
+}
+
 /** Brings flags as emitted code has them into the form of the interpreter. */
 export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
   if (c & CARRY_IN_MEMORY && (base(kind) > FlagsKind.logic || kind & (FlagsKind.overlay | RawKind.carry))) c = (c & ~(CARRY_IN_MEMORY | 1)) | <i64>carry();
   if (!(kind & RawKind.memory)) {
     const wlog = (kind >> WLOG_SHIFT) & 3;
     const k = <i32>(kind & 31);
-    if (k == RawKind.order) {
-      setStatus(<u32>r);
+    if (k == RawKind.bits || k == RawKind.order) {
+      setStatus(k == RawKind.bits ? <u32>r : orderOf(reinterpret<f64>(a), reinterpret<f64>(b)));
       if (kind & FlagsKind.overlay) setCarryOverflow(<u32>c & 1, <u32>c >> 1 & 1);
       if (kind & RawKind.carry) setCarry(<u32>c & 1);
       if (kind & RawKind.zero) setZero((<u32>c >> 2) & 1);

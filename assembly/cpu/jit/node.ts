@@ -19,12 +19,12 @@ export const enum Node {
   word = 19, // imm: offset of a word of the pCPU block that does not change during the piece
   divU = 20, divS = 21, // a, b: only behind the effect that leaves where there is no quotient
   ctz = 22, clz = 23, popcnt = 27, // a
-  order = 28, // a, b: float locals, width: flags of UCOMIS as in RFLAGS
+  float = 28, // a: float local, width: the bits of that number as a double
   /* Conditions, i32. */
   compare = 24, // a, b, width, imm: condition code as after CMP a, b
   bit = 25, // a: its bit imm
   flag = 26, // a: i32 local, xor imm
-  ordered = 29, // a, b, width as of order, imm: condition code
+  ordered = 29, // imm: condition code as after UCOMIS a, b: float locals of `width`, if that is 0 nodes with the bits of doubles
 }
 
 const enum NodeOff { op = 0, width = 1, uses = 2, t64 = 4, t32 = 6, a = 8, b = 12, imm = 16, SIZE = 24 }

@@ -30,7 +30,7 @@ export const enum Simd {
 export const enum Float {
   f32load = 0x2a, f64load = 0x2b, f32store = 0x38, f64store = 0x39, f32eq = 0x5b, f32ne = 0x5c, f32lt = 0x5d, f64eq = 0x61, f64ne = 0x62, f64lt = 0x63, f64gt = 0x64, f64ge = 0x66,
   f32sqrt = 0x91, f32add = 0x92, f32ceil = 0x8d, f64abs = 0x99, f64ceil = 0x9b, f64nearest = 0x9e, f64sqrt = 0x9f, f64add = 0xa0, f32convert_i32 = 0xb2, f32convert_i64 = 0xb4, f32demote = 0xb6,
-  f64neg = 0x9a, f32neg = 0x8c, f64convert_i32 = 0xb7, f64convert_i64 = 0xb9, f64promote = 0xbb, i32reinterpret = 0xbc, i64reinterpret = 0xbd, f32const = 0x43, f64const = 0x44,
+  f64neg = 0x9a, f32neg = 0x8c, f64convert_i32 = 0xb7, f64convert_i64 = 0xb9, f64promote = 0xbb, i32reinterpret = 0xbc, i64reinterpret = 0xbd, f64reinterpret = 0xbf, f32const = 0x43, f64const = 0x44,
 }
 
 export const enum VectorType { f64 = 0x7c, f32 = 0x7d, v128 = 0x7b }

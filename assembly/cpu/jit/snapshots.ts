@@ -1,7 +1,7 @@
 /** What a piece of a block has computed goes to the locals: all of it where the piece ends, what had been by then where something leaves within. */
 import { JitOff } from "../../abi/jit";
 import { J, localSet } from "./buffer";
-import { Node, argA, argB, imm, op, setT64, t32, t64 } from "./node";
+import { Node, argA, argB, imm, op, setT64, t32, t64, width } from "./node";
 import { assign } from "./residents";
 import { Slot, cur, isEntry, CURRENT_SLOTS, temp64 } from "./slots";
 import { emit64, emit32 } from "./values";
@@ -25,12 +25,13 @@ function weigh(n: i32, is64: bool, left: i32): i32 {
   left--;
   if (left <= 0 || t64(n) || (!is64 && t32(n))) return left;
   switch (op(n)) {
-    case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: case Node.order: case Node.ordered: return left;
+    case Node.const_: case Node.local: case Node.local32: case Node.word: case Node.flag: case Node.float: return left;
     case Node.sext: case Node.zext: return weigh(argA(n), false, left);
     case Node.ctz: case Node.clz: case Node.popcnt: return weigh(argA(n), true, left);
     case Node.fromCond: return weigh(argA(n), false, left);
     case Node.bit: return weigh(argA(n), false, left);
     case Node.shr: case Node.sar: return weigh(argA(n), true, left);
+    case Node.ordered: return width(n) ? left : weigh(argB(n), true, weigh(argA(n), true, left));
     case Node.ltu: case Node.eq: case Node.compare: return weigh(argB(n), true, weigh(argA(n), true, left));
     case Node.select: left = weigh(<i32>imm(n), false, left);
     default: return weigh(argB(n), is64, weigh(argA(n), is64, left));

@@ -9,12 +9,11 @@ import { Group, Op } from "../opcodes.gen";
 import { isMem, opSize } from "../operand";
 import { J, jget, jset } from "./buffer";
 import { Effect, EffectOff, effect, snapshot, Host } from "./effect";
-import { Emit, setOrder } from "./emit";
+import { Emit, setOrder, setStatusBits } from "./emit";
 import { local, local32, use } from "./node";
 import { VectorType } from "./simd";
 import { fresh, temp32, temp64 } from "./slots";
 import { isSettled } from "./sse_mode";
-import { orderNode } from "./sse_order";
 import { Known } from "./xmm";
 
 /** Properties of an operation; the size of its memory operand is in the low bits. */
@@ -187,13 +186,13 @@ export function translateSse(u: usize, p: u32): void {
   if ((p & (Sse.FLAGS | Sse.CHECKED)) == (Sse.FLAGS | Sse.CHECKED)) {
     const type = <u8>(size == 8 ? VectorType.f64 : VectorType.f32), a = fresh(type), b = fresh(type);
     store<u32>(effect(Effect.sse, size, <i32>b, host, a, u), p, EffectOff.flags);
-    setOrder(orderNode(a, b, size == 8));
+    setOrder(a, b, size == 8);
     return;
   }
   const long = p & Sse.FLAGS ? true : opSize(u) == 8 && (gprStore || (p & (Sse.CHECKED | Sse.REG_GPR)) == (Sse.CHECKED | Sse.REG_GPR));
   if (toGpr || gprStore) t = long ? temp64() : temp32();
   const e = effect(Effect.sse, long ? 8 : 4, source, host, t, u);
   store<u32>(e, p, EffectOff.flags);
-  if (p & Sse.FLAGS) setOrder(local(t));
+  if (p & Sse.FLAGS) setStatusBits(local(t));
   else if (t) m.setReg(gprStore ? rm : <usize>load<u8>(u, RecOff.reg) << 3, 8, long ? local(t) : local32(t));
 }

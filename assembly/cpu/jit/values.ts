@@ -4,8 +4,8 @@ import { JitOff } from "../../abi/jit";
 import { Wasm, byte, giveUp, i32const, i64const, jget, loadWord, localGet, localTee } from "./buffer";
 import { EffectOff } from "./effect";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, raw, uses, width } from "./node";
-import { emitOrder, emitOrdered } from "./sse_order";
 import { seeSlot } from "./rounds";
+import { Float } from "./simd";
 import { temp32, temp64 } from "./slots";
 
 @inline function caches(n: i32): bool { return uses(n) > 1 && !jget(JitOff.cold); }
@@ -45,7 +45,11 @@ export function emit64(n: i32): void {
       break;
     case Node.zext: emit32(n); byte(Wasm.i64extend_u); return;
     case Node.word: emit32(n); byte(Wasm.i64extend_u); return;
-    case Node.order: emitOrder(n); byte(Wasm.i64extend_u); break;
+    case Node.float:
+      localGet(argA(n));
+      if (width(n) == 4) byte(Float.f64promote);
+      byte(Float.i64reinterpret);
+      break;
     case Node.ltu:
     case Node.eq: emitTruth(n); byte(Wasm.i64extend_u); break;
     case Node.fromCond: emitCond(argA(n)); byte(Wasm.i64extend_u); break;
@@ -193,6 +197,34 @@ export function emitCond(n: i32): void {
     default: localGet(argA(n)); if (imm(n)) byte(Wasm.i32eqz); return;
   }
   keep32(n);
+}
+
+/** [] -> [f64 or f32]: operand `x` of Node.ordered `n`. */
+function orderOperand(n: i32, x: i32): void {
+  if (width(n)) localGet(x);
+  else {
+    emit64(x);
+    byte(Float.f64reinterpret);
+  }
+}
+
+/** [] -> [i32]: a relation of the operands of node `n`. `code`: of f64. */
+function relation(n: i32, code: i32): void {
+  orderOperand(n, argA(n));
+  orderOperand(n, argB(n));
+  byte(width(n) == 4 ? code - (Float.f64eq - Float.f32eq) : code);
+}
+
+/** [] -> [i32]: Node.ordered. */
+function emitOrdered(n: i32): void {
+  const cc = <i32>imm(n), group = cc >> 1;
+  // the odd conditions are those that a NaN makes false
+  relation(n, group == 1 ? Float.f64ge : group == 3 ? Float.f64gt : Float.f64lt);
+  if (group == 2 || group == 5) {
+    relation(n, group == 2 ? Float.f64gt : Float.f64ge);
+    byte(Wasm.i32or);
+  }
+  if (!(cc & 1)) byte(Wasm.i32eqz);
 }
 
 function emitCompare(n: i32): void {

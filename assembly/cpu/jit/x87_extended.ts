@@ -10,7 +10,7 @@ import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, 
 import { emitCond } from "./values";
 import { emitEffects } from "./codegen";
 import { hitHost, missHost, probe } from "./addresses";
-import { Emit, setOrder } from "./emit";
+import { Emit, setStatusBits } from "./emit";
 import { Import } from "./imports";
 import { local, local32, use } from "./node";
 import { temp32, temp64 } from "./slots";
@@ -499,7 +499,7 @@ function compareToFlags(u: usize, how: i32, n: i32): bool {
   flagsOf(rm(u), how);
   byte(Wasm.i64extend_u);
   localSet(t);
-  setOrder(local(t));
+  setStatusBits(local(t));
   pops(n);
   done(u);
   return true;

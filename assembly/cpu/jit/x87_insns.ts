@@ -11,7 +11,7 @@ import { emitCond } from "./values";
 import { emitEffects } from "./codegen";
 import { Emit, setOrder } from "./emit";
 import { local, local32, use } from "./node";
-import { temp32, temp64 } from "./slots";
+import { fresh, temp32, temp64 } from "./slots";
 import { Ask, askedBounds, highOf, integerBounds, plainBounds, resultBounds, rootBounds, toAsk, union } from "./sse_range";
 import { callX87 } from "./x87_calls";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
@@ -334,19 +334,12 @@ function compareZero(u: usize): bool {
 /** The result is in RFLAGS. */
 function compareToFlags(u: usize, n: i32): bool {
   if (!ready(u, rm(u), false)) return false;
-  const a = st(0), b = st(rm(u)), t = temp64();
-  localGet(localOf(a));
-  localGet(localOf(b));
-  byte(F.f64lt);
-  localGet(localOf(a));
-  localGet(localOf(b));
-  byte(F.f64eq);
-  i32const(6);
-  byte(Wasm.i32shl);
-  byte(Wasm.i32or);
-  byte(Wasm.i64extend_u);
-  localSet(t);
-  setOrder(local(t));
+  const a = fresh(<u8>F.TYPE), b = fresh(<u8>F.TYPE);
+  localGet(localOf(st(0)));
+  localSet(a);
+  localGet(localOf(st(rm(u))));
+  localSet(b);
+  setOrder(a, b, true);
   pops(n);
   done(u);
   return true;
