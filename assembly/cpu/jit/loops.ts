@@ -61,6 +61,14 @@ export function hasInner(h: u32, loop: u64): bool {
   return false;
 }
 
+/** The blocks, as bits, from which code comes back to header `h` without leaving the loop. */
+export function loopBody(h: u32): u64 {
+  const count = jget(JitOff.order);
+  let body: u64 = 0;
+  for (let i = rpo(h); i < count; i++) if (leadsTo(ordered(i), h)) body |= bodyOf(h, ordered(i));
+  return body;
+}
+
 function leadsTo(n: u32, to: u32): bool {
   const b = blockOf(n);
   for (let k: u32 = 0; k < edges(b); k++) if (<u32>succ(b, k) == to) return true;

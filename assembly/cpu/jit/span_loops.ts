@@ -1,10 +1,10 @@
 /** Spans of loops: what is accessed through registers that a loop leaves alone is looked up once, before it. */
-import { JitBlock, JitOff } from "../../abi/jit";
+import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { jget, jset } from "./buffer";
 import { emitEffects } from "./codegen";
-import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
-import { lastOf } from "./loops";
+import { blockOf, headOf, ordered, rpo } from "./graph";
+import { loopBody } from "./loops";
 import { beginPiece } from "./slots";
 import { enterLoop, inheritSpans } from "./span_flow";
 import { SummaryOff, gatherAll, summaryOf, worthwhile } from "./span_plan";
@@ -12,11 +12,11 @@ import { AccessOff, MAX_ACCESSES, Root, SpanOff, accessAt, openSpans, pinHosts, 
 
 /** [] -> []: opens the spans of the loop whose header is block `n`. All state is in the locals, general registers in the pCPU block. */
 export function openLoopSpans(n: u32): void {
-  const last = lastOf(n, jget(JitOff.order)), kept = keptIn(n, last), u = headOf(blockOf(n)) + RecOff.SIZE;
+  const body = loopBody(n), kept = keptIn(body), u = headOf(blockOf(n)) + RecOff.SIZE;
   inheritSpans(n);
   dropOthers(kept);
   if (kept && worthwhile(u, u + RecOff.SIZE)) {
-    noteAll(n, last, kept);
+    noteAll(n, body, kept);
     gatherAll(jget(JitOff.accessCount), 1);
     beginPiece(0);
     openSpans(u, n + 1);
@@ -27,13 +27,12 @@ export function openLoopSpans(n: u32): void {
   enterLoop(n);
 }
 
-/** Registers, as bits, that have at the end of each block of the loop what they had where it began; none if something in the loop may drop
- *  translations. */
-function keptIn(h: u32, last: i32): u32 {
+/** Registers, as bits, that have at the end of each block of a loop what they had where it began; none if something in the loop may drop
+ *  translations. Blocks it is left by do not count. */
+function keptIn(body: u64): u32 {
   let kept: u32 = 0xffff | 1 << Root.constant;
-  for (let i = rpo(h); <i32>i <= last; i++) {
-    const n = ordered(i), s = summaryOf(n);
-    if (n == JitBlock.DISPATCH || !dominates(h, n)) continue;
+  for (; body; body &= body - 1) {
+    const s = summaryOf(<u32>ctz(body));
     if (load<u8>(s, SummaryOff.stops)) return 0;
     for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) {
       if (load<u8>(s + slot, SummaryOff.roots) != <u8>slot || load<i32>(s + (slot << 2), SummaryOff.distances) != 0) kept &= ~(1 << <u32>slot);
@@ -55,12 +54,13 @@ function dropOthers(kept: u32): void {
   jset(JitOff.spanCount, left);
 }
 
-/** The loop's accesses through registers that are `kept`. */
-function noteAll(h: u32, last: i32, kept: u32): void {
+/** Accesses of the loop of header `h` through registers that are `kept`. */
+function noteAll(h: u32, body: u64, kept: u32): void {
+  const blocks = jget(JitOff.order);
   let count: u32 = 0;
-  for (let i = rpo(h); <i32>i <= last; i++) {
+  for (let i = rpo(h); i < blocks; i++) {
     const n = ordered(i), s = summaryOf(n);
-    if (n == JitBlock.DISPATCH || !dominates(h, n)) continue;
+    if (!(body >> n & 1)) continue;
     const accesses = <u32>load<u8>(s);
     for (let k: u32 = 0; k < accesses && count < MAX_ACCESSES; k++) {
       const from = s + SummaryOff.accesses + <usize>k * AccessOff.SIZE, root = <u32>load<u8>(from);

@@ -158,4 +158,47 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       }
     });
 
+/** A loop accesses memory through a register that it leaves alone; where it is left that register moves, so the next loop is somewhere else. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  strides(`a register that only ways out of a loop move, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+    const words = Uint32Array.from({ length: PAGES * 1024 }, (_, i) => Math.imul(i + 1, 2654435761));
+    let sum = 0;
+    for (let n = 3000, at = 0; n; n--) {
+      for (let rounds = 5; ; ) {
+        sum = ((sum + words[at + 2]!) ^ rounds) >>> 0;
+        words[at + 3] = words[at + 3]! + n;
+        if (--rounds === 0) {
+          at += 5;
+          sum = (sum + words[at]!) >>> 0;
+          break;
+        }
+        if (!(sum & 0x18)) {
+          at += 77;
+          break;
+        }
+      }
+      if (at >= 4 * 1024) at -= 4 * 1024;
+    }
+    for (const slice of [40, 8000]) {
+      const pc = await TestPc.create({ jit: { ...EAGER, slice } });
+      scattered(pc);
+      const at = (word: number) => FRAMES[word >> 10]! + (word & 1023) * 4;
+      for (let i = 0; i < PAGES * 1024; i++) pc.guest.set32(at(i), Math.imul(i + 1, 2654435761) >>> 0);
+      const source = names(`mov BX, BASE\nmov ebp, 3000\nxor eax, eax
+        outer: mov ecx, 5
+        inner: add eax, [BX + 8]\nxor eax, ecx\nadd [BX + 12], ebp\ndec ecx\njz last
+        test eax, 0x18\njnz inner
+        add BX, 308\njmp on
+        last: add BX, 20\nadd eax, [BX]
+        on: cmp BX, BASE + 4 * 4096\njb .a\nsub BX, 4 * 4096
+        .a: dec ebp\njnz outer\nhlt`);
+      const out = pc.run(assemble(source, bits), bits, bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {});
+      assert.is(Number(out.regs.rax), sum, "the sum");
+      for (let i = 0; i < PAGES * 1024; i++) if (pc.guest.get32(at(i)) !== words[i]) assert.is(pc.guest.get32(at(i)), words[i], `word ${i}`);
+      assert.ok(pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated) > 0);
+    }
+  });
+
 strides.run();
