@@ -198,8 +198,13 @@ function step(u: usize): usize {
 /** Head of an instruction that crosses a page. */
 function straddle(u: usize): usize {
   const left = load<i32>(PCPU, PcpuOff.left) - 1;
-  store<i32>(PCPU, left, PcpuOff.left);
-  return left < 0 ? endSlice(u) : checkStraddle(u);
+  if (left < 0) {
+    store<i32>(PCPU, left, PcpuOff.left);
+    return endSlice(u);
+  }
+  const next = checkStraddle(u);
+  if (next == u + RecOff.SIZE) store<i32>(PCPU, left, PcpuOff.left); // it is there
+  return next;
 }
 
 /** Records that are neither templates nor cold, nor begin or end a block. */

@@ -149,8 +149,9 @@ function replay(u: usize): usize {
       store<i32>(PCPU, rest - <i32>load<u16>(u, BlockOff.count), PcpuOff.left);
       u += RecOff.SIZE;
     } else if (handler == Handler.straddle) {
-      store<i32>(PCPU, rest - 1, PcpuOff.left);
-      u = checkStraddle(u);
+      const next = checkStraddle(u);
+      if (next == u + RecOff.SIZE) store<i32>(PCPU, rest - 1, PcpuOff.left);
+      u = next;
     } else if (handler == Handler.any || handler >= Handler.hot) u = performFlat(u);
     else if (handler == Handler.cold) u = performCold(u);
     else if (handler == Handler.checked) u = performChecked(u, false);

@@ -321,8 +321,7 @@ function emitPageChange(b: usize, d: usize): void {
   if (isStraddle(headOf(d))) emitStraddle(headOf(d));
 }
 
-/** To an instruction on two pages: the second one has to be that it was decoded from, which is looked at each time. The interpreter
- *  has counted the instruction by then. */
+/** To an instruction on two pages: the second one has to be that it was decoded from, which is looked at each time. */
 function emitStraddle(head: usize): void {
   i32const(<i32>head);
   call(Import.straddle);
@@ -332,10 +331,6 @@ function emitStraddle(head: usize): void {
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  localGet(Local.left);
-  i32const(1);
-  byte(Wasm.i32sub);
-  localSet(Local.left);
   leave(1);
   byte(Wasm.end);
   i32const(0);
