@@ -9,7 +9,8 @@ import { FPU_ROWS } from "../cpu/fpu/rows";
 import { casesOf } from "../cpu/integer/cases";
 import { ROWS, type Row } from "../cpu/integer/rows";
 import { hostOf } from "../hardware/host";
-import { buildNative, type Case, describe, differences, ENVS, runNative } from "../hardware/native";
+import { Vector } from "../../assembly/abi/x86";
+import { buildNative, type Case, describe, differences, DONE, ENVS, type Result, runNative } from "../hardware/native";
 import { isOtherFault } from "../hardware/two_faults";
 import { BatchPc, type Under } from "../support/batch_pc";
 import { EAGER } from "../support/test_pc";
@@ -24,6 +25,13 @@ const host = native ? hostOf(native) : null;
 if (host?.without) console.log(`this machine does not run ${host.without}`);
 const testIn = (env: number) => (host?.envs[env] ? live : live.skip);
 
+/** AMD processors have a bit in MXCSR that is reserved on others and here: MM, for operands that are not aligned (APM Vol.1 "MXCSR Register"). */
+const MM = 1 << 17;
+function setsMisalignedMode(native: Result, core: Result): boolean {
+  if (native.trap !== DONE || core.trap !== Vector.GP || !native.fpu) return false;
+  return (new DataView(native.fpu.buffer, native.fpu.byteOffset).getUint32(24, true) & MM) !== 0;
+}
+
 function everyRow(title: string, rows: readonly Row[], count: number, make: (row: Row, env: number, count: number, seed: string) => readonly (Case & { defined: number })[]): void {
   for (const under of ["compatibility", "legacy"] as readonly Under[])
     ENVS.forEach((environment, env) => {
@@ -36,7 +44,8 @@ function everyRow(title: string, rows: readonly Row[], count: number, make: (row
         cases.forEach(({ row, c }, i) => {
           const got = pc.run(c, under);
           const found = differences(c, results[i], got, c.defined);
-          if (found.length && !(row.name === "cmps" && isOtherFault(native!, c, results[i], got))) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
+          const known = row.name === "cmps" ? isOtherFault(native!, c, results[i], got) : row.name === "ldmxcsr" && setsMisalignedMode(results[i], got);
+          if (found.length && !known) wrong.push(`${row.key}: ${describe(c)}: ${found.join("; ")}`);
         });
         console.log(`${title} rows in ${environment.name} code, ${under}: cases: ${cases.length}, mismatches: ${wrong.length}`);
         assert.is(wrong.length, 0, `${wrong.length} wrong:\n${wrong.slice(0, 8).join("\n")}`);
