@@ -3,9 +3,8 @@ import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:f
 
 /** User and system time of all its threads, those that have ended included as far as ticks can tell. */
 export function processCpuMs(pid: number): number {
-  let running = 0;
   // schedstat counts nanoseconds, but only of threads that live; stat counts all threads in ticks of 10 ms.
-  for (const tid of readdirSync(`/proc/${pid}/task`)) running += Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+  const running = [...threadsCpuMs(pid).values()].reduce((sum, ms) => sum + ms, 0);
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = (Number(fields[11]) + Number(fields[12])) * 10;

@@ -325,13 +325,18 @@ function emitPageChange(b: usize, d: usize): void {
 function emitStraddle(head: usize): void {
   i32const(<i32>head);
   call(Import.straddle);
+  leaveUnless(head + RecOff.SIZE, 1);
+}
+
+/** [record] -> []: leaves there unless it is `next`. `depth`: wasm blocks opened since the way began, its own among them. */
+function leaveUnless(next: usize, depth: u32): void {
   localTee(Local.result);
-  i32const(<i32>(head + RecOff.SIZE));
+  i32const(<i32>next);
   byte(Wasm.i32ne);
   hint(false);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  leave(1);
+  leave(depth);
   byte(Wasm.end);
   i32const(0);
   localSet(Local.result);
@@ -351,16 +356,7 @@ function emitOtherPage(d: usize): void {
   i32const(<i32>headOf(d));
   i32const(page);
   call(Import.page);
-  localTee(Local.result);
-  i32const(<i32>headOf(d));
-  byte(Wasm.i32ne);
-  hint(false);
-  byte(Wasm.if_);
-  byte(WasmType.void_);
-  leave(2);
-  byte(Wasm.end);
-  i32const(0);
-  localSet(Local.result);
+  leaveUnless(headOf(d), 2);
   loadPages();
   byte(Wasm.end);
   storeLong(PcpuOff.ripBase, ripBase);
