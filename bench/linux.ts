@@ -2,6 +2,8 @@
  *  process, all threads, user and system. The same guest under QEMU, if that is installed. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { machineBytes } from "../src/machine/machine";
@@ -95,14 +97,18 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
   for (const engine of engines) {
     if (!commands[engine]) continue;
     console.log(`Running Debian on ${engine}...`);
-    const session = new Session(commands[engine]());
     const rows: LinuxRow[] = [];
     const result: LinuxResult = { engine, rows };
     const note = (row: LinuxRow) => {
       rows.push(row);
       console.log(`  ${row.title}: ${row.cpuS.toFixed(2)} s CPU (${row.helpersS.toFixed(2)} of them helpers), ${row.wallS.toFixed(2)} s`);
     };
+    const cache = mkdtempSync(join(tmpdir(), "xenolith-bench-"));
+    let session = new Session(commands[engine](), cache);
     try {
+      note({ name: "firstboot", title: "first boot of this kernel", ...(await session.until(PROMPT, BOOT_MS, true)) });
+      await session.close();
+      session = new Session(commands[engine](), cache);
       note({ name: "boot", title: "boot to the shell", ...(await session.until(PROMPT, BOOT_MS, true)) });
       const weigh = (key: "memory" | "memoryAfter") => {
         if (engine === "core") Object.assign(result, { [key]: footprint(session.pid, machineBytes(0, 1)) });
@@ -120,6 +126,7 @@ export async function benchLinux(engines: readonly string[], wanted: (name: stri
       results.failures.push(`linux on ${engine}: ${error}`);
     } finally {
       await session.close();
+      rmSync(cache, { recursive: true });
     }
     if (rows.length) results.linux.push(result);
   }
@@ -146,8 +153,9 @@ class Session {
     this.child.kill("SIGKILL");
   };
 
-  constructor([command, ...args]: string[]) {
-    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "ignore"] });
+  /** `cache`: where what outlives it is kept. */
+  constructor([command, ...args]: string[], cache: string) {
+    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, XDG_CACHE_HOME: cache } });
     process.once("exit", this.kill);
     this.child.stdout!.setEncoding("latin1").on("data", (text: string) => {
       this.text += text;

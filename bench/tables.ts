@@ -118,6 +118,7 @@ function eventTable(programs: readonly ProgramResult[], xen: readonly XenResult[
 /** CPU seconds measured earlier on a machine of this kind: Debian 6.1 with busybox on QEMU 7.2 (amd64), and its i386 kernel on v86,
  *  without and with its compiler threads. */
 const EARLIER: Readonly<Record<string, { qemu: readonly number[]; v86: readonly number[]; v86All?: readonly number[] }>> = {
+  firstboot: { qemu: [8.6], v86: [19, 21], v86All: [39] },
   boot: { qemu: [8.6], v86: [19, 21], v86All: [39] },
   forkexec: { qemu: [3, 5.4], v86: [10, 14], v86All: [14, 27] },
   loop: { qemu: [8.6], v86: [28, 31] },

@@ -15,11 +15,13 @@ export interface RunCommand {
   readonly settings: readonly string[];
   /** Hot code is translated; "check": and compared with the interpreter. */
   readonly jit: boolean | "check";
+  /** Unpacked kernels are kept for the next run. */
+  readonly cache: boolean;
   /** File for a profile. */
   readonly profile?: string;
 }
 
-export const HELP = `usage: xenolith run [--no-jit | --check-jit] [--profile OUT] FILE [key=value ...]
+export const HELP = `usage: xenolith run [--no-jit | --check-jit] [--no-cache] [--profile OUT] FILE [key=value ...]
 
 Runs one Xen domain in the foreground with its console on this terminal.
 
@@ -36,6 +38,7 @@ domain runs until it stops by itself. Lines of the hypervisor log, (dN) text, go
 --no-jit interprets all code instead of translating what is hot.
 --check-jit compares whatever is translated with the interpreter as it runs, on one thread and slowly.
 A difference ends the domain like a crash, and the log says what it was.
+--no-cache neither uses nor keeps unpacked kernels. Otherwise the last four are in ~/.cache/xenolith.
 --profile OUT writes where the guest's time went, for the viewer at speedscope.app, with the kernel's symbols
 where it has any.
 
@@ -46,12 +49,16 @@ writes N to port 0xF4, 2N+1. QEMU's fw_cfg and pc-testdev are there too then, fo
   xenolith --version   the version
 `;
 
+const RUN_OPTIONS = new Set(["--no-jit", "--check-jit", "--no-cache", "--profile"]);
+
 export function parseArguments(args: readonly string[]): Command {
   const [verb, ...words] = args;
   let jit: RunCommand["jit"] = true;
+  let cache = true;
   let profile: string | undefined;
-  for (; words[0] === "--no-jit" || words[0] === "--check-jit" || words[0] === "--profile"; words.shift()) {
-    if (words[0] !== "--profile") jit = words[0] === "--check-jit" ? "check" : false;
+  for (; RUN_OPTIONS.has(words[0]); words.shift()) {
+    if (words[0] === "--no-cache") cache = false;
+    else if (words[0] !== "--profile") jit = words[0] === "--check-jit" ? "check" : false;
     else if ((profile = words.splice(1, 1)[0]) === undefined) throw new UsageError("run: --profile needs the name of a file to write");
   }
   const [file, ...rest] = words;
@@ -61,7 +68,7 @@ export function parseArguments(args: readonly string[]): Command {
   if (verb !== "run") throw new UsageError(`${verb}: no such command; xenolith --help lists them`);
   if (file === "--help" || file === "-h") return { kind: "help" };
   if (file === undefined) throw new UsageError("run: a file is missing: xenolith run FILE [key=value ...]");
-  return { kind: "run", file, settings: rest.map(checkSetting), jit, ...(profile !== undefined && { profile }) };
+  return { kind: "run", file, settings: rest.map(checkSetting), jit, cache, ...(profile !== undefined && { profile }) };
 }
 
 function checkSetting(text: string): string {

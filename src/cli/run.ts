@@ -12,6 +12,7 @@ import { hasMultibootHeader } from "../domains/multiboot";
 import { Machine } from "../domains/toolstack";
 import { xenNotes } from "../domains/xen_notes";
 import type { RunCommand } from "./arguments";
+import { KernelCache } from "./kernel_cache";
 import { kernelSymbols, speedscope } from "./profile";
 import { Terminal } from "./terminal";
 
@@ -101,13 +102,20 @@ function inFile<T>(file: string, body: () => T): T {
   }
 }
 
-export async function run({ file, settings, jit, profile }: RunCommand): Promise<number> {
+export async function run({ file, settings, jit, cache, profile }: RunCommand): Promise<number> {
   const terminal = new Terminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
   const log = (line: string) => terminal.line(line);
   const config = await readTarget(file, settings, (message) => log(`xenolith: ${file}: ${message}`));
   const boot = inFile(file, () => bootFile(config));
   const room = boot.firmware ? FIRMWARE_MOST / 2 ** 20 + 1 : 0;
-  const machine = await Machine.create({ memory: config.memory + room, pcpus: config.vcpus, jit: jit === "check" ? { check: true } : jit, profile: profile !== undefined, log });
+  const machine = await Machine.create({
+    memory: config.memory + room,
+    pcpus: config.vcpus,
+    jit: jit === "check" ? { check: true } : jit,
+    kernels: cache ? new KernelCache() : undefined,
+    profile: profile !== undefined,
+    log,
+  });
   let status: number | null = null;
   let domain: Domain | null = null;
   const end = (code: number) => {

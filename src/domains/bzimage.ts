@@ -4,6 +4,7 @@ import { compressionOf, decompress, MAX_UNPACKED } from "./decompress";
 import { type Elf, isElf, parseElf } from "./elf";
 import { ImageError } from "./errors";
 import type { ImageFrames } from "./image_frames";
+import { type KernelStore, restoreKernel } from "./kernel_store";
 import { type XenNotes, xenNotes } from "./xen_notes";
 
 export interface KernelImage {
@@ -48,8 +49,15 @@ export function bzImagePayload(bytes: Uint8Array, file: string): Uint8Array {
   return bytes.subarray(start, start + length);
 }
 
-/** Reads a kernel of any supported form. What says how large it is unpacked is put into frames that `claim` finds, if it does. */
-export async function loadKernel(bytes: Uint8Array, file: string, claim: (size: number) => ImageFrames | null = () => null): Promise<KernelImage> {
+export interface Loading {
+  /** Finds frames for so many bytes. What says how large it is unpacked is put there. */
+  readonly claim?: (size: number) => ImageFrames | null;
+  /** Where what is unpacked into frames may have been kept, and is from now on. */
+  readonly store?: KernelStore;
+}
+
+/** Reads a kernel of any supported form. */
+export async function loadKernel(bytes: Uint8Array, file: string, { claim = () => null, store }: Loading = {}): Promise<KernelImage> {
   const image = isBzImage(bytes) ? bzImagePayload(bytes, file) : bytes;
   if (isElf(image)) return kernelOf(image, file);
   if (compressionOf(image) === null) throw new ImageError(file, "this is neither an ELF file nor a bzImage.");
@@ -58,9 +66,11 @@ export async function loadKernel(bytes: Uint8Array, file: string, claim: (size: 
   const says = new DataView(image.buffer, image.byteOffset + image.length - 4, 4).getUint32(0, true);
   const frames = says <= MAX_UNPACKED ? claim(says) : null;
   try {
-    const unpacked = await decompress(image, file, { room: frames });
+    const kept = frames && store ? await restoreKernel(store, image, frames, says) : null;
+    const unpacked = kept ?? (await decompress(image, file, { room: frames }));
     if (unpacked.length !== says) throw new ImageError(file, "its kernel payload is damaged: it unpacks to another size than it says.");
     const kernel = kernelOf(unpacked, file);
+    if (frames && store && !kept) await store.keep(image, unpacked, frames.parts(says));
     return frames ? { ...kernel, frames } : kernel;
   } catch (error) {
     frames?.release();

@@ -4,6 +4,7 @@ import { FrameType } from "../../assembly/abi/layout";
 import { UnpackOff } from "../../assembly/abi/unpack";
 import { allocRun, freeFrames, giveFrame, markUnused } from "../machine/frames";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
+import type { ImagePart } from "./kernel_store";
 import type { Room } from "./unpacker";
 
 const WORK_PAGES = UnpackOff.SIZE / PAGE_SIZE;
@@ -41,6 +42,33 @@ export class ImageFrames implements Room {
     return this.start + this.size;
   }
 
+  /** The first `size` bytes of the image. */
+  bytes(size: number): Uint8Array {
+    return this.mem.u8.subarray(this.start, this.start + size);
+  }
+
+  /** Nothing was unpacked, but these parts written. */
+  leaveZeros(parts: readonly ImagePart[]): void {
+    const zeros = new Uint8Array(this.held.length).fill(1);
+    for (const { from, to } of parts) zeros.fill(0, Math.floor(from / PAGE_SIZE), Math.ceil(to / PAGE_SIZE));
+    this.zeros = zeros;
+  }
+
+  /** Where the first `size` bytes have something else than zeros, in whole pages. What the unpacker has not touched is not read, either. */
+  parts(size: number): ImagePart[] {
+    const zeros = this.untouched();
+    const parts: { from: number; to: number }[] = [];
+    for (let page = 0; page * PAGE_SIZE < size; page++) {
+      if (zeros[page] || this.isZero(page)) continue;
+      const from = page * PAGE_SIZE;
+      const to = Math.min(size, from + PAGE_SIZE);
+      const last = parts.at(-1);
+      if (last?.to === from) last.to = to;
+      else parts.push({ from, to });
+    }
+    return parts;
+  }
+
   /** Makes the frames with `count` of the image's pages the domain's: their mfns. */
   give(page: number, count: number, domid: number): number[] {
     const mfns: number[] = [];
@@ -65,6 +93,12 @@ export class ImageFrames implements Room {
     }
     freeFrames(this.mem, mfns);
     this.held.fill(0);
+  }
+
+  private isZero(page: number): boolean {
+    const from = (this.start + page * PAGE_SIZE) / 4;
+    for (let n = from; n < from + PAGE_SIZE / 4; n++) if (this.mem.u32[n] !== 0) return false;
+    return true;
   }
 
   /** 1 for each page that the unpacker has left as it was. To be asked when it has finished. */

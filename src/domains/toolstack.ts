@@ -14,6 +14,7 @@ import { Domain, type HvmImage, type PvhImage } from "./domain";
 import { ConfigError, ImageError } from "./errors";
 import { extraDevices, loadFirmware, loadHvmKernel, type MmioHandler, type PortHandler } from "./hvm_image";
 import { ImageFrames } from "./image_frames";
+import type { KernelStore } from "./kernel_store";
 import { makePcpu, makePcpuWith } from "./pcpu";
 import { Scratch } from "./scratch";
 import { Xenstore } from "./xenstore";
@@ -34,6 +35,8 @@ export interface MachineOptions {
   readonly wasm?: Asset | { readonly shared: Asset; readonly unshared: Asset };
   /** The module of the worker threads, where it is not beside this one. */
   readonly worker?: URL | string;
+  /** Keeps unpacked kernels for the next run. Default: none are kept. */
+  readonly kernels?: KernelStore;
   /** Takes lines of the hypervisor log: what domains print on port 0xE9 or by console_io, as "(d1) text", and remarks
    *  about them. Default: console.error. */
   readonly log?: (line: string) => void;
@@ -85,6 +88,7 @@ export class Machine {
   private readonly names = new Set(["Domain-0"]); // what domain 0 is called under Xen
   private readonly extra = new Map<number, ExtraDevices>();
   private readonly platform: Platform;
+  private readonly kernels: KernelStore | undefined;
   private readonly log: (line: string) => void;
   private hardware!: Hardware;
   private pcpus = 1;
@@ -94,6 +98,7 @@ export class Machine {
 
   private constructor(options: MachineOptions) {
     this.platform = hostPlatform();
+    this.kernels = options.kernels;
     this.log = options.log ?? ((line) => console.error(line));
     if (options.threads && !this.platform.canShare) throw new MachineError(`threads: ${this.platform.whyNotShared}`);
     const check = typeof options.jit === "object" && options.jit.check === true;
@@ -189,7 +194,8 @@ export class Machine {
     const { kernel, ramdisk } = config;
     const load = async () => {
       const bytes = await this.read("kernel", kernel!, scratch);
-      const image = await loadKernel(bytes, fileName("kernel", kernel!), (size) => ImageFrames.claim(this.hardware.memory, size));
+      const claim = (size: number) => ImageFrames.claim(this.hardware.memory, size);
+      const image = await loadKernel(bytes, fileName("kernel", kernel!), { claim, store: this.kernels });
       if (image.frames) scratch.hold(image.frames);
       return image;
     };

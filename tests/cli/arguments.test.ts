@@ -11,6 +11,7 @@ test("run takes a file and xl.cfg settings, values verbatim", () => {
     file: "vm.cfg",
     settings: ["memory=256", "cmdline=console=hvc0 a=b", "name="],
     jit: true,
+    cache: true,
   });
 });
 
@@ -18,6 +19,11 @@ test("what becomes of hot code", () => {
   const jitOf = (...args: string[]) => (parseArguments(["run", ...args, "vm.cfg"]) as RunCommand).jit;
   assert.is(jitOf("--no-jit"), false);
   assert.is(jitOf("--check-jit"), "check");
+});
+
+test("options of run, in any order", () => {
+  const { cache, jit, profile } = parseArguments(["run", "--profile", "out", "--no-cache", "--no-jit", "vm.cfg"]) as RunCommand;
+  assert.equal([cache, jit, profile], [false, false, "out"]);
 });
 
 test("help and version in their usual spellings", () => {

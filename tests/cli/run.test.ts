@@ -1,11 +1,12 @@
 /** The program, end to end: what it prints where, what it takes, and the status it ends with. The guest is
  *  tests/support/tiny_kernel.ts. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { bzImage } from "../support/bzimage";
 import { tinyKernel } from "../support/tiny_kernel";
 
 const root = (globalThis as unknown as { XENOLITH_ROOT: string }).XENOLITH_ROOT;
@@ -29,7 +30,7 @@ interface Result {
 /** Runs the program; `drive` may act while it does. */
 function xenolith(args: string[], input: string | null = "", drive: (child: ChildProcess, soFar: Result) => void = () => {}): Promise<Result> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [program, ...args], { cwd: folder });
+    const child = spawn(process.execPath, [program, ...args], { cwd: folder, env: { ...process.env, XDG_CACHE_HOME: join(folder, "cache") } });
     const result: Result = { status: null, stdout: "", stderr: "" };
     child.stdout.on("data", (bytes) => {
       result.stdout += bytes;
@@ -63,6 +64,17 @@ for (const [letter, status, line] of ENDINGS) {
     assert.is(result.status, status, result.stderr);
   });
 }
+
+test("a kernel that had to be unpacked is kept, unless that is not wanted", async () => {
+  const compressed = file("vmlinuz", bzImage(tinyKernel()));
+  const kept = () => readdirSync(join(folder, "cache/xenolith/kernels"));
+  for (const options of [["--no-cache"], [], []]) {
+    const result = await xenolith(["run", ...options, compressed, "memory=8", "cmdline=p"]);
+    assert.is(result.stdout, "hello from the console\r\n", result.stderr);
+    if (options.length > 0) assert.throws(kept, /ENOENT/);
+    else assert.is(kept().length, 1);
+  }
+});
 
 test("piped input reaches the guest whole, and its end does not end the guest", async () => {
   const text = "0123456789".repeat(700);

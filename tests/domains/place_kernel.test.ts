@@ -1,19 +1,20 @@
 /** A kernel that was unpacked into frames of the machine gives the domain the same memory as one that is copied, whatever its segments
  *  look like, and leaves no frame behind. */
-import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DomainType, Region } from "../../assembly/abi/layout";
+import { DomainType, FrameFlag, FrameOff, Region } from "../../assembly/abi/layout";
 import { buildPvh } from "../../src/domains/build_pvh";
 import { loadKernel } from "../../src/domains/bzimage";
 import { ImageError } from "../../src/domains/errors";
 import { ImageFrames } from "../../src/domains/image_frames";
+import type { ImagePart, KernelStore } from "../../src/domains/kernel_store";
 import { createDomainBlock } from "../../src/hypervisor/domain_table";
 import { destroyDomainState } from "../../src/hypervisor/teardown";
-import { allocFrames, freeFrame, freeFrameCount, initMachine, ownerOf } from "../../src/machine/frames";
+import { allocFrames, frameEntry, freeFrame, freeFrameCount, initMachine, ownerOf } from "../../src/machine/frames";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { MachineMemory } from "../../src/machine/memory";
 import { p2mEntries } from "../../src/machine/p2m";
+import { bzImage } from "../support/bzimage";
 import { makeElf, type TestSegment, xenNote } from "./elf_image";
 
 const test = suite("kernels in frames");
@@ -29,20 +30,6 @@ function machine(extraMiB = 4): MachineMemory {
     freeFrame(mem, mfn);
   }
   return mem;
-}
-
-/** A bzImage whose gzip payload ends with the size, as all do. */
-function bzImage(elf: Uint8Array): Uint8Array {
-  const payload = gzipSync(elf);
-  const image = new Uint8Array(1024 + payload.length);
-  const view = new DataView(image.buffer);
-  image[0x1f1] = 1;
-  view.setUint16(0x1fe, 0xaa55, true);
-  view.setUint32(0x202, 0x53726448, true);
-  view.setUint16(0x206, 0x20f, true);
-  view.setUint32(0x24c, payload.length, true);
-  image.set(payload, 1024);
-  return image;
 }
 
 const bytes = (size: number, seed: number) => Uint8Array.from({ length: size }, (_, n) => (n * seed + (n >> 8)) | 1);
@@ -68,7 +55,7 @@ for (const [what, segments, given] of CASES)
       const mem = machine();
       const free = freeFrameCount(mem);
       const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: 0xfffff, domid: DOMID });
-      const kernel = await loadKernel(bzImage(elf), "k", (size) => (mode === "copied" ? null : ImageFrames.claim(mem, size)));
+      const kernel = await loadKernel(bzImage(elf), "k", { claim: (size) => (mode === "copied" ? null : ImageFrames.claim(mem, size)) });
       assert.is(kernel.frames !== undefined, mode !== "copied");
       const [start, end] = kernel.frames ? [kernel.frames.start / 4096, kernel.frames.work / 4096] : [0, 0];
       // Frames of the image that are mapped where its bytes want to be; later ones may come back as RAM of zeros.
@@ -89,6 +76,48 @@ for (const [what, segments, given] of CASES)
     assert.ok(seen[0].slice(0x100000, 0x100004) !== "\0\0\0\0");
   });
 
+test("a kernel that was kept is not unpacked again, and is the same one, zeros and all", async () => {
+  const zeros = 3 * 4096;
+  const segments = [filler(4096 - HEADERS - noteSize), { paddr: 0x100000, bytes: Uint8Array.of(...bytes(2 * 4096, 3), ...new Uint8Array(zeros), ...bytes(5000, 5)) }, note];
+  const image = bzImage(makeElf(64, [note, ...segments]));
+  const kept = new Map<string, { image: Uint8Array; parts: readonly ImagePart[] }>();
+  let restored = 0;
+  const store: KernelStore = {
+    async restore(packed, into) {
+      const found = kept.get(Buffer.from(packed).toString("hex"));
+      if (!found) return null;
+      for (const { from, to } of found.parts) into.set(found.image.subarray(from, to), from);
+      restored++;
+      return found.parts;
+    },
+    async keep(packed, what, parts) {
+      kept.set(Buffer.from(packed).toString("hex"), { image: what.slice(), parts });
+    },
+  };
+  const seen: string[] = [];
+  for (const round of [0, 1]) {
+    const mem = machine();
+    const free = freeFrameCount(mem);
+    const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: 0xfffff, domid: DOMID });
+    const kernel = await loadKernel(image, "k", { claim: (size) => ImageFrames.claim(mem, size), store });
+    assert.is(restored, round);
+    buildPvh(mem, DOMID, domain, { memoryMiB: RAM_MIB, vcpus: 1, kernel });
+    const untouched = [0, 1, 2].filter((page) => mem.u8[frameEntry(kernel.frames!.start / 4096 + 3 + page) + FrameOff.flags] & FrameFlag.pristine);
+    assert.is(untouched.length, 3 * round); // DecompressionStream wrote its zeros, the store has left them out
+    seen.push(Buffer.from(new GuestMemory(mem, domain).read(0, RAM_MIB << 20)).toString("latin1"));
+    destroyDomainState(mem, domain);
+    assert.is(freeFrameCount(mem), free);
+  }
+  assert.ok(seen[0] === seen[1], "the memory differs");
+  assert.is([...kept.values()][0].parts.reduce((sum, { from, to }) => sum + to - from, 0), [...kept.values()][0].image.length - zeros);
+  // What is refused is not kept.
+  kept.clear();
+  const mem = machine();
+  const error = await loadKernel(bzImage(bytes(10_000, 3)), "k", { claim: (size) => ImageFrames.claim(mem, size), store }).catch((reason) => reason);
+  assert.instance(error, ImageError);
+  assert.is(kept.size, 0);
+});
+
 test("a kernel that is refused leaves no frame behind", async () => {
   const mem = machine();
   const free = freeFrameCount(mem);
@@ -99,7 +128,7 @@ test("a kernel that is refused leaves no frame behind", async () => {
   const noElf = bzImage(bytes(10_000, 3));
   for (const image of [lies, noElf, bzImage(elf.subarray(0, 100))]) {
     let held: ImageFrames | null = null;
-    const error = await loadKernel(image, "k", (size) => (held = ImageFrames.claim(mem, size))).catch((reason) => reason);
+    const error = await loadKernel(image, "k", { claim: (size) => (held = ImageFrames.claim(mem, size)) }).catch((reason) => reason);
     assert.instance(error, ImageError);
     assert.ok(held);
     assert.is(freeFrameCount(mem), free);
@@ -111,7 +140,7 @@ test("one that is too large for the machine, or for anything, is unpacked elsewh
   const free = freeFrameCount(mem);
   assert.is(ImageFrames.claim(mem, 1 << 30), null);
   assert.is(freeFrameCount(mem), free);
-  const kernel = await loadKernel(bzImage(makeElf(64, [note, ...CASES[0][1]])), "k", () => null);
+  const kernel = await loadKernel(bzImage(makeElf(64, [note, ...CASES[0][1]])), "k", { claim: () => null });
   assert.is(kernel.frames, undefined);
 });
 
