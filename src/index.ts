@@ -8,7 +8,7 @@ export {
 } from "./domains/domain";
 export { ConfigError, DomainError, ImageError } from "./domains/errors";
 export type { MmioHandler, PortHandler } from "./domains/hvm_image";
-export type { ImagePart, KernelStore } from "./domains/kernel_store";
+export type { ImagePart, KeptKernel, KernelStore } from "./domains/kernel_store";
 export { type DomainConfig, type ImageSource, Machine, type MachineOptions } from "./domains/toolstack";
 export { XenstoreError } from "./domains/xenstore_error";
 export { MachineError } from "./machine/machine";

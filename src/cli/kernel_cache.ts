@@ -1,11 +1,12 @@
 /** A folder of the user's with kernels as they are unpacked, so that the next run need not do it again. A kernel has one file, named by the
- *  SHA-256 of what it was packed as: a header, the parts that are not zeros by their places, a SHA-256 of both and of what they hold, and that.
+ *  SHA-256 of the file it was unpacked from: a header, the parts that are not zeros by their places, a SHA-256 of both and of what they hold, and that.
  *  Where nothing can be kept, nothing is: whoever runs a domain does not hear of it. */
-import { createHash, type Hash, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { ImagePart, KernelStore } from "../domains/kernel_store";
+import type { ImagePart, KernelStore, KeptKernel } from "../domains/kernel_store";
+import type { Asset } from "../machine/platform";
 
 /** Changes with what is in the files. */
 const MAGIC = "XENOLITH KERNEL1";
@@ -14,30 +15,27 @@ const HEADER = MAGIC.length + 8;
 const HASH = 32;
 const PAGE = 4096;
 /** Bytes that are read by one call. */
-const AT_ONCE = 1 << 19;
+const AT_ONCE = 1 << 18;
 /** Kernels that are kept; others go, those first that were used longest ago. */
 const KEPT = 4;
 
 export class KernelCache implements KernelStore {
   constructor(private readonly folder = defaultFolder()) {}
 
-  async restore(packed: Uint8Array, image: Uint8Array): Promise<ImagePart[] | null> {
-    const path = this.path(packed);
-    const file = await open(path, "r").catch(() => null);
-    if (!file) return null;
+  async find(source: Asset): Promise<KeptKernel | null> {
     try {
-      const parts = await readImage(file, image);
-      if (parts) await utimes(path, new Date(), new Date());
-      return parts;
+      const hash = await hashOf(source);
+      if (hash === null) return null;
+      const path = join(this.folder, hash);
+      const header = await reading(path, readHeader);
+      return header && { size: header.size, restore: (image) => restore(path, header, image) };
     } catch {
       return null;
-    } finally {
-      await file.close();
     }
   }
 
-  async keep(packed: Uint8Array, image: Uint8Array, parts: readonly ImagePart[]): Promise<void> {
-    const path = this.path(packed);
+  async keep(file: Uint8Array, image: Uint8Array, parts: readonly ImagePart[]): Promise<void> {
+    const path = join(this.folder, createHash("sha256").update(file).digest("hex"));
     const temporary = `${path}.${randomUUID()}`;
     try {
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
@@ -47,10 +45,6 @@ export class KernelCache implements KernelStore {
     } catch {
       await rm(temporary, { force: true }).catch(() => {});
     }
-  }
-
-  private path(packed: Uint8Array): string {
-    return join(this.folder, createHash("sha256").update(packed).digest("hex"));
   }
 
   /** What a run that was killed has left of a file counts like a kernel, and goes like one. */
@@ -66,6 +60,39 @@ export class KernelCache implements KernelStore {
 function defaultFolder(): string {
   const { XDG_CACHE_HOME: cache } = process.env;
   return join(cache?.startsWith("/") ? cache : join(homedir(), ".cache"), "xenolith", "kernels");
+}
+
+/** SHA-256 of what is there; null of what is not at hand. */
+async function hashOf(source: Asset): Promise<string | null> {
+  if (typeof source === "function") return null;
+  const hash = createHash("sha256");
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) return hash.update(new Uint8Array(source)).digest("hex");
+  const place = typeof source === "string" && source.startsWith("file:") ? new URL(source) : source;
+  await reading(place, async (file) => {
+    const buffer = Buffer.alloc(AT_ONCE);
+    for (let position = 0, read = 1; read > 0; position += read) {
+      read = (await file.read(buffer, 0, AT_ONCE, position)).bytesRead;
+      hash.update(buffer.subarray(0, read));
+    }
+  });
+  return hash.digest("hex");
+}
+
+async function reading<T>(place: string | URL, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(place);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Header {
+  readonly bytes: Buffer;
+  readonly hash: Buffer;
+  /** Of the image. */
+  readonly size: number;
+  readonly parts: readonly ImagePart[];
 }
 
 async function writeImage(path: string, image: Uint8Array, parts: readonly ImagePart[]): Promise<void> {
@@ -88,43 +115,50 @@ async function writeImage(path: string, image: Uint8Array, parts: readonly Image
   }
 }
 
-/** Fills `image` and returns what it wrote; null, and zeros, if that is not what writeImage() had. */
-async function readImage(file: FileHandle, image: Uint8Array): Promise<ImagePart[] | null> {
-  const { size, uid } = await file.stat();
+/** null if this is not what writeImage() had. */
+async function readHeader(file: FileHandle): Promise<Header | null> {
+  const { size: length, uid } = await file.stat();
   if (uid !== process.getuid?.()) return null;
   const start = Buffer.alloc(HEADER);
   if ((await file.read(start, 0, HEADER, 0)).bytesRead < HEADER || start.toString("latin1", 0, MAGIC.length) !== MAGIC) return null;
-  const count = start.readUInt32LE(MAGIC.length + 4);
-  const header = Buffer.alloc(Math.min(size, HEADER + 8 * count + HASH));
-  if (start.readUInt32LE(MAGIC.length) !== image.length || (await file.read(header, 0, header.length, 0)).bytesRead < HEADER + 8 * count + HASH) return null;
-  const parts = Array.from({ length: count }, (_, n) => ({ from: header.readUInt32LE(HEADER + 8 * n), to: header.readUInt32LE(HEADER + 8 * n + 4) }));
-  if (!arePages(parts, image.length)) return null;
-  const hash = createHash("sha256").update(header.subarray(0, HEADER + 8 * count));
-  let isWhole = false;
-  try {
-    isWhole = (await copyParts(file, header.length, image, parts, hash)) && hash.digest().equals(header.subarray(HEADER + 8 * count));
-  } finally {
-    if (!isWhole) for (const { from, to } of parts) image.fill(0, from, to);
-  }
-  return isWhole ? parts : null;
+  const size = start.readUInt32LE(MAGIC.length);
+  const end = HEADER + 8 * start.readUInt32LE(MAGIC.length + 4);
+  if (end + HASH > length) return null;
+  const bytes = Buffer.alloc(end + HASH);
+  if ((await file.read(bytes, 0, bytes.length, 0)).bytesRead < bytes.length) return null;
+  const parts: ImagePart[] = [];
+  for (let at = HEADER; at < end; at += 8) parts.push({ from: bytes.readUInt32LE(at), to: bytes.readUInt32LE(at + 4) });
+  return arePages(parts, size) ? { bytes: bytes.subarray(0, end), hash: bytes.subarray(end), size, parts } : null;
 }
 
-/** Whether there was enough in the file. It goes through a buffer: the host's kernel would touch the image's pages first, and a hypervisor
- *  below may want to hear of them again when this thread does. */
-async function copyParts(file: FileHandle, start: number, image: Uint8Array, parts: readonly ImagePart[], hash: Hash): Promise<boolean> {
+async function restore(path: string, header: Header, image: Uint8Array): Promise<readonly ImagePart[] | null> {
+  if (image.length !== header.size) return null;
+  const isWhole = await reading(path, (file) => copyParts(file, header, image)).catch(() => false);
+  if (!isWhole) {
+    for (const { from, to } of header.parts) image.fill(0, from, to);
+    return null;
+  }
+  await utimes(path, new Date(), new Date()).catch(() => {});
+  return header.parts;
+}
+
+/** Whether it is what was kept. It goes through a buffer: the host's kernel would touch the image's pages first, and a hypervisor below may want to
+ *  hear of them again when this thread does. */
+async function copyParts(file: FileHandle, { bytes: header, hash: expected, parts }: Header, image: Uint8Array): Promise<boolean> {
+  const hash = createHash("sha256").update(header);
   const buffer = Buffer.alloc(AT_ONCE);
-  let position = start;
+  let position = header.length + HASH;
   for (const { from, to } of parts) {
     for (let at = from; at < to; at += AT_ONCE) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(AT_ONCE, to - at), position);
-      if (bytesRead < Math.min(AT_ONCE, to - at)) return false;
-      const bytes = buffer.subarray(0, bytesRead);
+      const wanted = Math.min(AT_ONCE, to - at);
+      if ((await file.read(buffer, 0, wanted, position)).bytesRead < wanted) return false;
+      const bytes = buffer.subarray(0, wanted);
       hash.update(bytes);
       image.set(bytes, at);
-      position += bytesRead;
+      position += wanted;
     }
   }
-  return true;
+  return hash.digest().equals(expected);
 }
 
 /** In order, apart, and whole pages. */

@@ -4,7 +4,7 @@ import { compressionOf, decompress, MAX_UNPACKED } from "./decompress";
 import { type Elf, isElf, parseElf } from "./elf";
 import { ImageError } from "./errors";
 import type { ImageFrames } from "./image_frames";
-import { type KernelStore, restoreKernel } from "./kernel_store";
+import type { ImagePart, KeptKernel } from "./kernel_store";
 import { type XenNotes, xenNotes } from "./xen_notes";
 
 export interface KernelImage {
@@ -49,15 +49,37 @@ export function bzImagePayload(bytes: Uint8Array, file: string): Uint8Array {
   return bytes.subarray(start, start + length);
 }
 
+/** Finds frames for an image of so many bytes. */
+export type Claim = (size: number) => ImageFrames | null;
+
 export interface Loading {
-  /** Finds frames for so many bytes. What says how large it is unpacked is put there. */
-  readonly claim?: (size: number) => ImageFrames | null;
-  /** Where what is unpacked into frames may have been kept, and is from now on. */
-  readonly store?: KernelStore;
+  /** What says how large it is unpacked is put there. */
+  readonly claim?: Claim;
+  /** Takes what has been unpacked there. */
+  readonly keep?: (image: Uint8Array, parts: readonly ImagePart[]) => Promise<void>;
+}
+
+/** A kernel that was unpacked before; null if that has to be done again. */
+export async function restoreKernel(kept: KeptKernel, file: string, claim: Claim): Promise<KernelImage | null> {
+  const frames = kept.size <= MAX_UNPACKED ? claim(kept.size) : null;
+  if (!frames) return null;
+  try {
+    const image = frames.bytes(kept.size);
+    const parts = await kept.restore(image);
+    if (parts) {
+      frames.leaveZeros(parts);
+      return { ...kernelOf(image, file), frames };
+    }
+  } catch (error) {
+    frames.release();
+    throw error;
+  }
+  frames.release();
+  return null;
 }
 
 /** Reads a kernel of any supported form. */
-export async function loadKernel(bytes: Uint8Array, file: string, { claim = () => null, store }: Loading = {}): Promise<KernelImage> {
+export async function loadKernel(bytes: Uint8Array, file: string, { claim = () => null, keep }: Loading = {}): Promise<KernelImage> {
   const image = isBzImage(bytes) ? bzImagePayload(bytes, file) : bytes;
   if (isElf(image)) return kernelOf(image, file);
   if (compressionOf(image) === null) throw new ImageError(file, "this is neither an ELF file nor a bzImage.");
@@ -66,11 +88,10 @@ export async function loadKernel(bytes: Uint8Array, file: string, { claim = () =
   const says = new DataView(image.buffer, image.byteOffset + image.length - 4, 4).getUint32(0, true);
   const frames = says <= MAX_UNPACKED ? claim(says) : null;
   try {
-    const kept = frames && store ? await restoreKernel(store, image, frames, says) : null;
-    const unpacked = kept ?? (await decompress(image, file, { room: frames }));
+    const unpacked = await decompress(image, file, { room: frames });
     if (unpacked.length !== says) throw new ImageError(file, "its kernel payload is damaged: it unpacks to another size than it says.");
     const kernel = kernelOf(unpacked, file);
-    if (frames && store && !kept) await store.keep(image, unpacked, frames.parts(says));
+    if (frames && keep) await keep(unpacked, frames.parts(says));
     return frames ? { ...kernel, frames } : kernel;
   } catch (error) {
     frames?.release();

@@ -7,7 +7,7 @@ import { Hardware, MachineError, machineBytes } from "../machine/machine";
 import { PAGE_SIZE } from "../machine/memory";
 import { Profile } from "../machine/profile";
 import { type Asset, hostPlatform, type Platform } from "../machine/platform";
-import { loadKernel } from "./bzimage";
+import { type KernelImage, loadKernel, restoreKernel } from "./bzimage";
 import { type DomainConfig as CheckedConfig, configFromObject } from "./config";
 import { ControlEvents } from "./control_events";
 import { Domain, type HvmImage, type PvhImage } from "./domain";
@@ -193,14 +193,23 @@ export class Machine {
   private async pvhImage(config: DomainConfig, { cmdline }: CheckedConfig, scratch: Scratch): Promise<PvhImage> {
     const { kernel, ramdisk } = config;
     const load = async () => {
-      const bytes = await this.read("kernel", kernel!, scratch);
-      const claim = (size: number) => ImageFrames.claim(this.hardware.memory, size);
-      const image = await loadKernel(bytes, fileName("kernel", kernel!), { claim, store: this.kernels });
+      const image = await this.pvhKernel(kernel!, scratch);
       if (image.frames) scratch.hold(image.frames);
       return image;
     };
     const [loaded, initrd] = await Promise.all([load(), ramdisk === undefined ? undefined : this.read("ramdisk", ramdisk, scratch)]);
     return { type: "pvh", kernel: loaded, ramdisk: initrd, cmdline };
+  }
+
+  private async pvhKernel(source: ImageSource, scratch: Scratch): Promise<KernelImage> {
+    const { kernels } = this;
+    const file = fileName("kernel", source);
+    const claim = (size: number) => ImageFrames.claim(this.hardware.memory, size);
+    const kept = await kernels?.find(source);
+    const restored = kept && (await restoreKernel(kept, file, claim));
+    if (restored) return restored;
+    const bytes = await this.read("kernel", source, scratch);
+    return loadKernel(bytes, file, { claim, keep: kernels && ((image, parts) => kernels.keep(bytes, image, parts)) });
   }
 
   private async hvmImage(config: DomainConfig, { cmdline, memory }: CheckedConfig, scratch: Scratch): Promise<HvmImage> {

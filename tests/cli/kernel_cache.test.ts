@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KernelCache } from "../../src/cli/kernel_cache";
@@ -32,7 +33,9 @@ test.after(() => folders.forEach((path) => rmSync(path, { recursive: true })));
 /** What comes back, into memory that threads share, as a machine's is. */
 async function restored(cache: KernelCache, of = packed, size = SIZE) {
   const into = new Uint8Array(new SharedArrayBuffer(size));
-  const parts = await cache.restore(of, into);
+  const kept = await cache.find(of);
+  const parts = (await kept?.restore(into)) ?? null;
+  if (parts) assert.is(kept!.size, size);
   return { parts, bytes: Buffer.from(into) };
 }
 /** Nothing comes back. */
@@ -53,6 +56,37 @@ test("what was kept comes back, for what it was unpacked from and at its size al
   assert.is((await restored(cache, Uint8Array.of(1, 2, 4))).parts, null);
   assert.is((await restored(cache, packed, SIZE + 1)).parts, null);
   assert.is(statSync(path).mode & 0o777, 0o700);
+});
+
+test("a kernel is known by what is in its file, wherever that is", async () => {
+  const path = folder();
+  const cache = new KernelCache(path);
+  const large = Uint8Array.from({ length: 1_000_000 }, (_, n) => n * n);
+  await cache.keep(large, image, PARTS);
+  const file = join(path, "../..", "vmlinuz");
+  writeFileSync(file, large);
+  for (const source of [large, large.slice().buffer, file, pathToFileURL(file), String(pathToFileURL(file))]) assert.is((await cache.find(source))?.size, SIZE);
+  assert.is(await cache.find(async () => large), null); // whoever made the function may not want it called twice
+  assert.is(await cache.find(`${file}-gone`), null);
+  assert.is(await cache.find(path), null);
+  assert.is(await cache.find("https://example.org/vmlinuz"), null);
+  writeFileSync(file, large.subarray(1));
+  assert.is(await cache.find(file), null);
+});
+
+test("a file that goes or changes between two looks at it", async () => {
+  const path = folder();
+  const cache = new KernelCache(path);
+  await cache.keep(packed, image, PARTS);
+  const file = join(path, readdirSync(path)[0]);
+  const kept = await cache.find(packed);
+  for (const change of [() => writeFileSync(file, readFileSync(file).fill(1, 100)), () => truncateSync(file, 6000), () => rmSync(file)]) {
+    change();
+    const into = new Uint8Array(SIZE);
+    assert.is(await kept!.restore(into), null);
+    assert.ok(into.every((byte) => byte === 0));
+  }
+  assert.is(await kept!.restore(new Uint8Array(SIZE - 1)), null);
 });
 
 test("an image larger than what is read at once, and one of zeros", async () => {

@@ -4,10 +4,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DomainType, FrameFlag, FrameOff, Region } from "../../assembly/abi/layout";
 import { buildPvh } from "../../src/domains/build_pvh";
-import { loadKernel } from "../../src/domains/bzimage";
+import { loadKernel, restoreKernel } from "../../src/domains/bzimage";
 import { ImageError } from "../../src/domains/errors";
 import { ImageFrames } from "../../src/domains/image_frames";
-import type { ImagePart, KernelStore } from "../../src/domains/kernel_store";
+import type { ImagePart, KeptKernel } from "../../src/domains/kernel_store";
 import { createDomainBlock } from "../../src/hypervisor/domain_table";
 import { destroyDomainState } from "../../src/hypervisor/teardown";
 import { allocFrames, frameEntry, freeFrame, freeFrameCount, initMachine, ownerOf } from "../../src/machine/frames";
@@ -80,27 +80,19 @@ test("a kernel that was kept is not unpacked again, and is the same one, zeros a
   const zeros = 3 * 4096;
   const segments = [filler(4096 - HEADERS - noteSize), { paddr: 0x100000, bytes: Uint8Array.of(...bytes(2 * 4096, 3), ...new Uint8Array(zeros), ...bytes(5000, 5)) }, note];
   const image = bzImage(makeElf(64, [note, ...segments]));
-  const kept = new Map<string, { image: Uint8Array; parts: readonly ImagePart[] }>();
-  let restored = 0;
-  const store: KernelStore = {
-    async restore(packed, into) {
-      const found = kept.get(Buffer.from(packed).toString("hex"));
-      if (!found) return null;
-      for (const { from, to } of found.parts) into.set(found.image.subarray(from, to), from);
-      restored++;
-      return found.parts;
-    },
-    async keep(packed, what, parts) {
-      kept.set(Buffer.from(packed).toString("hex"), { image: what.slice(), parts });
-    },
+  let kept: { image: Uint8Array; parts: readonly ImagePart[] } | undefined;
+  const keep = async (what: Uint8Array, parts: readonly ImagePart[]) => void (kept = { image: what.slice(), parts });
+  const restore = async (into: Uint8Array) => {
+    for (const { from, to } of kept!.parts) into.set(kept!.image.subarray(from, to), from);
+    return kept!.parts;
   };
   const seen: string[] = [];
   for (const round of [0, 1]) {
     const mem = machine();
     const free = freeFrameCount(mem);
     const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: 0xfffff, domid: DOMID });
-    const kernel = await loadKernel(image, "k", { claim: (size) => ImageFrames.claim(mem, size), store });
-    assert.is(restored, round);
+    const claim = (size: number) => ImageFrames.claim(mem, size);
+    const kernel = round === 0 ? await loadKernel(image, "k", { claim, keep }) : (await restoreKernel({ size: kept!.image.length, restore }, "k", claim))!;
     buildPvh(mem, DOMID, domain, { memoryMiB: RAM_MIB, vcpus: 1, kernel });
     const untouched = [0, 1, 2].filter((page) => mem.u8[frameEntry(kernel.frames!.start / 4096 + 3 + page) + FrameOff.flags] & FrameFlag.pristine);
     assert.is(untouched.length, 3 * round); // DecompressionStream wrote its zeros, the store has left them out
@@ -109,13 +101,24 @@ test("a kernel that was kept is not unpacked again, and is the same one, zeros a
     assert.is(freeFrameCount(mem), free);
   }
   assert.ok(seen[0] === seen[1], "the memory differs");
-  assert.is([...kept.values()][0].parts.reduce((sum, { from, to }) => sum + to - from, 0), [...kept.values()][0].image.length - zeros);
-  // What is refused is not kept.
-  kept.clear();
+  assert.is(kept!.parts.reduce((sum, { from, to }) => sum + to - from, 0), kept!.image.length - zeros);
+});
+
+test("what was kept and is no kernel, is damaged or has no room leaves no frame behind, and what is refused is not kept", async () => {
   const mem = machine();
-  const error = await loadKernel(bzImage(bytes(10_000, 3)), "k", { claim: (size) => ImageFrames.claim(mem, size), store }).catch((reason) => reason);
-  assert.instance(error, ImageError);
-  assert.is(kept.size, 0);
+  const free = freeFrameCount(mem);
+  const claim = (size: number) => ImageFrames.claim(mem, size);
+  const kept = (restore: KeptKernel["restore"], size = 10_000): KeptKernel => ({ size, restore });
+  const fill = async (into: Uint8Array) => [{ from: 0, to: into.fill(1).length }];
+  const noElf = await restoreKernel(kept(fill), "k", claim).catch((reason) => reason);
+  assert.instance(noElf, ImageError);
+  const failed = await restoreKernel(kept(() => Promise.reject(new RangeError("no"))), "k", claim).catch((reason) => reason);
+  assert.instance(failed, RangeError);
+  assert.is(await restoreKernel(kept(async () => null), "k", claim), null);
+  for (const size of [1 << 30, 2 ** 40]) assert.is(await restoreKernel(kept(async () => assert.unreachable() as never, size), "k", claim), null);
+  const refused = await loadKernel(bzImage(bytes(10_000, 3)), "k", { claim, keep: async () => assert.unreachable() }).catch((reason) => reason);
+  assert.instance(refused, ImageError);
+  assert.is(freeFrameCount(mem), free);
 });
 
 test("a kernel that is refused leaves no frame behind", async () => {
