@@ -83,6 +83,11 @@ export const enum JitOff {
   types = 3072, // u8[1024], type of each temporary
   blocks = 4096, // 62 x 64 B
   arms = 8064, // u64, bit per block that performs the block its branch jumps over (cpu/jit/arms)
+  armValue = 8072, // u32, node that block and arm store
+  storeArms = 8080, // u32, 1: arms may end with a store; 0 where the region has been given up because one did
+  armHost = 8084, // u32, the host address they store it to (Host)
+  armWidth = 8088, // u32, its bytes; 0: the arm has no store
+  trusted = 8096, // u64, bit per block that leaves nowhere before it has overwritten the flags it begins with, it is hoped
   snaps = 8192, // u32[5760]
   /* Where general registers are (cpu/jit/residents). */
   residents = 31232, // u32[64] by block: those in their locals throughout it

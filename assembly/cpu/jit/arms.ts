@@ -9,21 +9,29 @@
  *        shl  eax, 5
  *        sub  eax, edx
  *  on:   add  ecx, 0x1a0
- *  ``` */
+ *  ```
+ *
+ *  An arm may end with a store to where the block that branches has just stored, as compilers with few registers choose between two values of a
+ *  variable. Where a span has that place, nothing happens between the two, and one store has the value that is meant. */
 import { JitBlock, JitOff } from "../../abi/jit";
+import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { BlockOff } from "../code_cache";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
+import { isReadAnew } from "../patched";
 import { performAny } from "../perform";
-import { Alu, Form } from "../semantics/alu";
+import { Alu, Form, fa, imm32 } from "../semantics/alu";
 import { J, Wasm, byte, i32const, jset, jget, localGet, localSet } from "./buffer";
+import { Effect, EffectOff, Host, effectAt, inSpan } from "./effect";
 import { Emit, carryLevel, setCarryLevel } from "./emit";
 import { entryAt } from "./entries";
 import { NONE, blockOf, headOf, ordered, succ } from "./graph";
-import { local32 } from "./node";
-import { flagsLive, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
+import { constant, local32, use } from "./node";
+import { flagsLive, isSameAddress, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
 import { CURRENT_SLOTS, Local, Slot, cur, setCur } from "./slots";
+import { giveUpStores } from "./spans";
+import { storeValue } from "./stores";
 
 /** More would take longer than half of the guesses that go wrong. */
 const MAX_INSNS: u32 = 3;
@@ -37,6 +45,7 @@ const MAX_INSNS: u32 = 3;
 export function chooseArms(): bool {
   const count = jget(JitOff.order);
   let arms: u64 = 0;
+  store<u64>(J, 0, JitOff.trusted);
   for (let i: u32 = 0; i < count; i++) {
     const n = ordered(i);
     if (n == JitBlock.DISPATCH || !branchesOver(blockOf(n))) continue;
@@ -55,7 +64,7 @@ function branchesOver(a: usize): bool {
   const b = blockOf(arm), j = blockOf(to), ripBase = load<u64>(a, JitBlock.ripBase);
   if (b == a || j == a || isStraddle(headOf(b)) || isStraddle(headOf(j)) || load<u64>(b, JitBlock.ripBase) != ripBase || load<u64>(j, JitBlock.ripBase) != ripBase) return false;
   if (load<u32>(b, JitBlock.allPreds) != 1 || load<u8>(b, JitBlock.extra) || load<u8>(b, JitBlock.succCount) != 1 || succ(b, 0) != to || isEntry(arm)) return false;
-  return isSimple(b) && !flagsLive(to);
+  return isSimple(a, b) && (!flagsLive(to) || trusts(b, to));
 }
 
 function isEntry(n: u32): bool {
@@ -63,18 +72,56 @@ function isEntry(n: u32): bool {
   return false;
 }
 
+/** What sees the flags of block `to` are only accesses to where arm `b` stores. If they are in spans, they do not leave, and nobody does. */
+function trusts(b: usize, to: u32): bool {
+  const last = endOfArm(b) - RecOff.SIZE;
+  if (!isStore(last) || flagsLive(to, last)) return false;
+  store<u64>(J, load<u64>(J, JitOff.trusted) | <u64>1 << to, JitOff.trusted);
+  return true;
+}
+
 @inline function firstOf(b: usize): usize { return headOf(b) + RecOff.SIZE; }
 /** Behind the last instruction of an arm that does anything: there is what leads on. */
 @inline function endOfArm(b: usize): usize { return <usize>load<u32>(b, JitBlock.term); }
 
-/** All instructions of `b` compute registers from registers, and from no flags; the last one leads on. */
-function isSimple(b: usize): bool {
+/** All instructions of `b`, the arm of `a`, compute registers from registers, and from no flags, but for a store at the end; the last one leads on. */
+function isSimple(a: usize, b: usize): bool {
   const end = endOfArm(b);
   if (!end || end - firstOf(b) > MAX_INSNS * RecOff.SIZE) return false;
   if (!isShort(b) && load<u16>(end, RecOff.handler) != Handler.goto && templateOf(end) != Template.jmp) return false;
-  for (let u = firstOf(b); u < end; u += RecOff.SIZE) if (!computes(u)) return false;
+  for (let u = firstOf(b); u < end; u += RecOff.SIZE) if (!computes(u) && (u + RecOff.SIZE != end || !storesAgain(a, b, u))) return false;
   return true;
 }
+
+@inline function formOf(u: usize): i32 { return <i32>load<u16>(u, RecOff.desc) & 7; }
+
+function isStore(u: usize): bool {
+  const form = formOf(u);
+  return isTemplate(u) && templateOf(u) == Template.mov && (form == Form.mr || form == Form.mi || form == Form.mrb || form == Form.mib) && !isReadAnew(u);
+}
+
+/** Store `u` of arm `b` goes where a store of block `a` went, behind which there are only registers. */
+function storesAgain(a: usize, b: usize, u: usize): bool {
+  if (!jget(JitOff.storeArms) || !isStore(u)) return false;
+  const head = headOf(a), address = addressOf(u);
+  if (<u32>(registersIn(firstOf(b), u, headOf(b)) >> 32) & address) return false;
+  for (let v = <usize>load<u32>(a, JitBlock.term) - RecOff.SIZE; v > head; v -= RecOff.SIZE) {
+    if (isStore(v)) return widthOf(u) == widthOf(v) && isSameAddress(u, v);
+    if ((!computes(v) && !compares(v)) || <u32>(registersIn(v, v + RecOff.SIZE, head) >> 32) & address) return false;
+  }
+  return false;
+}
+
+/** General registers in the address of `u`, as bits. */
+function addressOf(u: usize): u32 { return bitOf(load<u8>(u, RecOff.base)) | bitOf(load<u8>(u, RecOff.index)); }
+@inline function bitOf(r: u32): u32 { return r < <u32>PcpuOff.zero ? <u32>1 << (r >> 3) : 0; }
+
+function compares(u: usize): bool {
+  const form = formOf(u);
+  return isTemplate(u) && templateOf(u) == Template.alu && (form == Form.rr || form == Form.ri);
+}
+
+@inline function widthOf(u: usize): i32 { return 1 << (<i32>load<u16>(u, RecOff.desc) >> 3 & 3); }
 
 function computes(u: usize): bool {
   if (!isTemplate(u)) return false;
@@ -94,9 +141,11 @@ function computes(u: usize): bool {
 export function performArm(n: u32, c: u32): void {
   const b = blockOf(armOf(n)), end = endOfArm(b), level = carryLevel(), condition = local32(c), emit = changetype<Emit>(J);
   memory.copy(J + JitOff.planned, J + JitOff.cur, CURRENT_SLOTS * 4);
+  jset(JitOff.armWidth, 0);
   for (let u = firstOf(b); u < end; u += RecOff.SIZE) {
     jset(JitOff.insnStart, <u32>u);
-    performAny<Emit, i32>(emit, u);
+    if (isStore(u)) mergeStores(u, condition);
+    else performAny<Emit, i32>(emit, u);
   }
   for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) {
     const old = load<i32>(J + (<usize>slot << 2), JitOff.planned);
@@ -104,6 +153,33 @@ export function performArm(n: u32, c: u32): void {
     setCur(slot, slot < <u32>Slot.flagsRes ? emit.select(condition, old, cur(slot)) : old);
   }
   setCarryLevel(level);
+}
+
+/** Makes store `u` of an arm, which is performed if `condition` is 0, and the one of the block before it a single one. Whether a span has it is not known
+ *  when arms are chosen: if none has, the region is written again without such arms. */
+function mergeStores(u: usize, condition: i32): void {
+  const form = formOf(u), w = widthOf(u), emit = changetype<Emit>(J);
+  for (let i = jget(JitOff.effectCount); i > 0; i--) {
+    const e = effectAt(i - 1), op = load<u8>(e, EffectOff.op);
+    if (op == Effect.cond || op == Effect.carry) continue;
+    if (op != Effect.store || !inSpan(e)) break;
+    const x = emit.select(condition, load<i32>(e, EffectOff.a), form == Form.mi || form == Form.mib ? constant(imm32(u)) : emit.reg(fa(u), w));
+    use(x);
+    store<u8>(e, Effect.nothing);
+    jset(JitOff.armHost, load<u32>(e, EffectOff.h));
+    jset(JitOff.armValue, <u32>x);
+    jset(JitOff.armWidth, <u32>w);
+    return;
+  }
+  giveUpStores();
+}
+
+/** [] -> []: the store of block and arm, if they have one. */
+export function storeOfArm(): void {
+  const w = <i32>jget(JitOff.armWidth), host = jget(JitOff.armHost);
+  if (!w) return;
+  localGet(host & Host.local);
+  storeValue(<i32>jget(JitOff.armValue), 0, w, host >> Host.DISPLACEMENT);
 }
 
 /** [] -> []: counts the instructions of that arm if local `c` is 0. */

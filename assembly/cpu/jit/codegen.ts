@@ -121,6 +121,7 @@ export function emitEffects(): void {
       case Effect.sse: emitSse(e); break;
       case Effect.sseReady: emitReady(<usize>load<u32>(e, EffectOff.u), load<u8>(e, EffectOff.cc)); break;
       case Effect.aligned: emitAligned(<usize>load<u32>(e, EffectOff.u), load<i32>(e, EffectOff.a)); break;
+      case Effect.nothing: break;
       default: giveUp();
     }
   }

@@ -17,6 +17,7 @@ export const enum Effect {
   direction = 9, // RFLAGS.DF := w
   atomic = 10, // Rmw cc on w bytes at host h with node a, what was there to local t; flags: what CMPXCHG expects; may leave as a store
   canonical = 7, // leaves with #GP(0) at record u unless node a is canonical
+  nothing = 11, // it has become another one's part
   sse = 16, // SSE record u; memory operand at host h, general register as node a; general or flags result to local t; flags: Sse
   sseStore = 17, // the same, storing to host h; may leave after it
   span = 12, // host address of t bytes at node a, for writing if cc, to local h; leaves at record u, with `flags` instructions less left

@@ -14,7 +14,7 @@ import { Node, binary, constant, extend, imm, isConst, local, local32, make, arg
 import { floatNode, orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
-import { nextLoad, noteAccess, spanHost } from "./spans";
+import { nextLoad, noteAccess, noteWayOut, spanHost } from "./spans";
 import { operandWindow, stackWindow } from "./windows";
 import { want } from "./residents";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
@@ -169,6 +169,7 @@ function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32): Host {
   }
   const spanned = spanHost(lin, w, kind == Effect.hostW, u);
   if (spanned) return spanned;
+  noteWayOut();
   mayLeave();
   const h = temp32();
   use(lin);

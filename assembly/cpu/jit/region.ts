@@ -459,8 +459,17 @@ export function endOf(b: usize): usize {
   return isShort(b) ? <usize>load<u32>(b, JitBlock.term) : h + (<usize>recordsOf(h) + 1) * RecOff.SIZE;
 }
 
-/** The flags a block begins with can be seen: by an instruction, by a fault, or by what follows. */
-export function flagsLive(n: u32): bool {
+/** Both reach memory by the same registers, and the same distance from them. */
+export function isSameAddress(u: usize, v: usize): bool {
+  const simple = isSimpleForm(u);
+  if (!(load<u8>(u, RecOff.flags) & load<u8>(v, RecOff.flags) & RecFlag.mem) || simple != isSimpleForm(v) || load<u8>(u, RecOff.base) != load<u8>(v, RecOff.base)) return false;
+  if (load<i32>(u, RecOff.disp) != load<i32>(v, RecOff.disp) || load<u64>(u, RecOff.mask) != load<u64>(v, RecOff.mask)) return false;
+  return simple || (load<u8>(u, RecOff.index) == load<u8>(v, RecOff.index) && load<u8>(u, RecOff.scale) == load<u8>(v, RecOff.scale));
+}
+@inline function isSimpleForm(u: usize): bool { return (load<u16>(u, RecOff.desc) & 7) >= Form.rmb; }
+
+/** The flags a block begins with can be seen: by an instruction, by a fault, or by what follows. `but`: not by accesses where this record has one. */
+export function flagsLive(n: u32, but: usize = 0): bool {
   // an interrupt may be taken where a loop begins again
   if (load<u8>(blockOf(n), JitBlock.flags) & JitBlockFlag.loop) return true;
   const b = blockOf(n), h = headOf(b), end = endOf(b);
@@ -468,7 +477,7 @@ export function flagsLive(n: u32): bool {
     if (!isTemplate(u)) return true;
     const d = <i32>load<u16>(u, RecOff.desc), form = d & 7, op = (d >> 5) & 15;
     if (d >> 9 == Template.lea) continue;
-    if (form != Form.rr && form != Form.ri) return true;
+    if (form != Form.rr && form != Form.ri && !(but && isSameAddress(u, but))) return true;
     switch (d >> 9) {
       case Template.alu:
         return op == Alu.adc || op == Alu.sbb;
@@ -480,7 +489,7 @@ export function flagsLive(n: u32): bool {
         return true;
       case Template.unary:
         if (op == 3) return false; // NEG
-        if (op == 2) break; // NOT
+        if (op == 2 || but) break; // NOT; INC and DEC, which keep CF
         return true;
       case Template.mov:
       case Template.movx:
@@ -491,5 +500,5 @@ export function flagsLive(n: u32): bool {
       default: return true;
     }
   }
-  return !isShort(b) || succ(b, 0) == NONE || flagsLive(succ(b, 0));
+  return !isShort(b) || succ(b, 0) == NONE || but || flagsLive(succ(b, 0));
 }

@@ -113,14 +113,20 @@ function stay(): void {
   jset(JitOff.climbed, 0);
 }
 
-function translate(head: usize, ripBase: u64): void {
-  if (!discover(head, ripBase)) return;
-  const n = freeRegion();
-  jset(JitOff.writing, n);
+/** Writes the region's function; false if that cannot be. */
+function writeBody(): bool {
   jset(JitOff.bad, 0);
   jset(JitOff.at, <u32>(J + JitOff.body));
   emitRegion();
-  if (jget(JitOff.bad) || jget(JitOff.at) > <u32>(J + JitOff.bodyEnd)) return;
+  return !jget(JitOff.bad) && jget(JitOff.at) <= <u32>(J + JitOff.bodyEnd);
+}
+
+function translate(head: usize, ripBase: u64): void {
+  jset(JitOff.storeArms, 1);
+  if (!discover(head, ripBase)) return;
+  const n = freeRegion();
+  jset(JitOff.writing, n);
+  if (!writeBody() && (jget(JitOff.storeArms) || !discover(head, ripBase) || !writeBody())) return;
   const length = assemble(jget(JitOff.at));
   if (!length) return;
   if (!jitInstall(<u32>(J + JitOff.module), length, jget(JitOff.table) + n)) {

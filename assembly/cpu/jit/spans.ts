@@ -219,9 +219,21 @@ export function noteAccess(lin: i32, w: i32, write: bool): void {
 
 @inline function hostLocal(n: u32): u32 { return load<u16>(spanAt(n), SpanOff.host); }
 
+/** Something may leave here. In a block that was trusted not to, flags would be wrong: without stores in arms it would have them. */
+export function noteWayOut(): void {
+  if (load<u64>(J, JitOff.trusted) >> jget(JitOff.current) & 1) giveUpStores();
+}
+
+/** The region is to be written again, without stores in arms. */
+export function giveUpStores(): void {
+  jset(JitOff.storeArms, 0);
+  giveUp();
+}
+
 /** Looks up span `n`, whose first byte is at node `first`; record `u` is the one to leave at. `loop`: see openSpans. */
 export function openSpan(n: u32, first: i32, u: usize, loop: u32): void {
   const s = spanAt(n), h = hostLocal(n);
+  noteWayOut();
   const a = is64() ? first : extend(Node.zext, first, 4);
   use(a);
   const e = effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u);

@@ -54,7 +54,7 @@ import { pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
 import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
-import { countArm, hasArm, performArm } from "./arms";
+import { countArm, hasArm, performArm, storeOfArm } from "./arms";
 import { canonical, emit64, emitCond } from "./values";
 import { settle } from "./snapshots";
 import { Control, enterControl, leaveControl, brTo } from "./control";
@@ -500,6 +500,7 @@ function emitTerminator(n: u32, b: usize, head: usize): void {
   if (arm) {
     emitCond(node);
     localSet(arm);
+    storeOfArm();
     countArm(n, arm);
   }
   if (term == Term.cond) {

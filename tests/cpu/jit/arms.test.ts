@@ -105,4 +105,97 @@ arms("the arm is overwritten", async () => {
   }
 });
 
+/** A variable the block has stored EDX to, with a neighbour, and what an arm stores there: EBX sums up what is read. */
+const VARIABLE = "[rsp - 24]";
+type Stored = readonly [arm: string, value: (eax: number, edx: number, ecx: number) => number, width?: "dword" | "word" | "byte"];
+const STORES: readonly Stored[] = [
+  [`mov ${VARIABLE}, ecx`, (_, __, c) => c],
+  [`mov dword ${VARIABLE}, 0x76543210`, () => 0x76543210],
+  [`or edx, 0x100\nmov ${VARIABLE}, edx`, (_, d) => d | 0x100],
+  [`lea esi, [edx + eax * 2]\nnot esi\nmov ${VARIABLE}, esi`, (a, d) => ~(d + a * 2)],
+  [`mov ${VARIABLE}, cx`, (_, __, c) => c, "word"],
+  [`mov ${VARIABLE}, cl`, (_, __, c) => c, "byte"],
+  [`mov byte ${VARIABLE}, 0x81`, () => 0x81, "byte"],
+];
+const PART = { dword: "edx", word: "dx", byte: "dl" } as const;
+const storing = (arm: string, width: keyof typeof PART, { before = "", between = "", on = "add ebx, [rsp - 24]", condition = "nz" } = {}) => `
+  mov ecx, ${COUNT}
+  mov eax, 0x2468ace
+  xor ebx, ebx
+  mov esi, eax
+  mov dword [rsp - 24], 0
+  again:
+  imul eax, eax, 1664525
+  add eax, 1013904223
+  mov edx, eax
+  ${before}
+  mov [rsp - 32], eax
+  test eax, ${BIT}
+  mov ${width} ${VARIABLE}, ${PART[width]}
+  ${between}
+  j${condition} on
+  ${arm}
+  on: ${on}
+  dec ecx
+  jnz again
+  hlt`;
+
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  for (const [arm, value, width = "dword"] of STORES)
+    for (const [on, shows] of [["add ebx, [rsp - 24]", false], ["mov esi, [rsp - 24]\ninc esi\nlea esi, [esi - 1]\nadd ebx, esi", false], ["mov edi, [rsp - 24]\nadc ebx, edi", true]] as const)
+      arms(`${arm.replaceAll("\n", "; ")}, where ${PART[width]} was stored, then ${on.replaceAll("\n", "; ")}, ${bits} bits`, async () => {
+        if (nasmMissing()) return;
+        let performed = false;
+        for (const slice of SLICES) {
+          const twins = await Twins.create({}, slice);
+          const code = storing(arm, width, { on });
+          const outcome = twins.run(bits === 64 ? code : code.replaceAll("rsp", "esp"), bits);
+          let a = 0x2468ace, b = 0, variable = 0;
+          const mask = { dword: -1, word: 0xffff, byte: 0xff }[width];
+          for (let c = COUNT; c > 0; c--) {
+            a = (Math.imul(a, 1664525) + 1013904223) | 0;
+            variable = (variable & ~mask) | ((a & BIT ? a : value(a, a, c)) & mask);
+            b = (b + variable) | 0; // TEST, OR and NOT leave CF clear
+          }
+          assert.is(Number(BigInt.asIntN(32, outcome.regs.rbx)), b);
+          assert.ok(twins.regions > 0);
+          performed ||= chosen(twins);
+        }
+        assert.is(performed, !shows, "performed without a branch");
+      });
+
+//   what keeps the two stores apart, or shows flags
+const APART: readonly (readonly [why: string, arm: string, options: Parameters<typeof storing>[2]])[] = [
+  ["another place", "mov [rsp - 28], ecx", {}],
+  ["another width", "mov [rsp - 24], cx", {}],
+  ["a load between", "mov [rsp - 24], ecx", { between: "mov esi, [rsp - 32]\ntest eax, 0x10000" }],
+  ["another store between", "mov [rsp - 24], ecx", { between: "mov [rsp - 28], eax" }],
+  ["the address changes between", "mov [rsp - 24], ecx\n", { between: "lea rsp, [rsp + 8]", on: "lea rsp, [rsp - 8]\nadd ebx, [rsp - 24]" }],
+  ["it changes in the arm, for good", "lea rsp, [rsp - 8]\nmov [rsp - 24], ecx\nlea rsp, [rsp + 8]", {}],
+  ["the next access is elsewhere", "mov [rsp - 24], ecx", { on: "mov edi, [rsp - 4096]\nadd ebx, [rsp - 24]" }],
+  ["CF of the branch is asked for", "mov [rsp - 24], ecx", { condition: "c", on: "adc ebx, [rsp - 24]" }],
+];
+for (const [why, arm, options] of APART)
+  arms(`stores are two: ${why}`, async () => {
+    if (nasmMissing()) return;
+    for (const slice of [40, 504]) {
+      const twins = await Twins.create({}, slice);
+      twins.run(storing(arm, "dword", options), 64);
+      assert.not.ok(chosen(twins));
+      assert.ok(twins.regions > 0);
+    }
+  });
+
+arms("no span has the place: the region does without, and is made all the same", async () => {
+  if (nasmMissing()) return;
+  for (const slice of [40, 504]) {
+    const twins = await Twins.create({}, slice);
+    // one access alone makes no span, nor do two pages
+    for (const code of [storing("mov [rsp - 24], ecx", "dword", { on: "add ebx, edx" }).replace("mov [rsp - 32], eax", ""), storing("mov [rsp - 24], ecx", "dword").replaceAll("rsp - 24", "rsp - 4098").replace("rsp - 32", "rsp - 8000")]) {
+      twins.run(code, 64);
+      assert.ok(twins.regions > 0);
+    }
+  }
+});
+
 arms.run();
