@@ -227,16 +227,33 @@ function tailOf(head: usize, tail: usize): usize {
   return load<u16>(before, RecOff.off) + load<u8>(before, RecOff.len) <= off ? u : 0;
 }
 
+/** The same of two of the region's blocks. */
+function isTailOf(t: usize, b: usize): bool {
+  if (load<u64>(t, JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase) || load<u8>(t, JitBlock.copy) != load<u8>(b, JitBlock.copy)) return false;
+  return tailOf(headOf(b), headOf(t)) != 0;
+}
+
+/** Block `tail` ends with the same branch as `b`, and takes over where the interpreter saw that go from there only: a loop that was entered in its
+ *  middle has seldom been left in its first round. */
+function inheritWays(tail: usize, b: usize): void {
+  const u = <usize>load<u32>(b, JitBlock.term), count = <u32>load<u8>(b, JitBlock.succCount);
+  if (!u || load<u16>(u, RecOff.handler) == Handler.goto || templateOf(u) != Template.jcc || <u32>load<u8>(tail, JitBlock.succCount) != count) return;
+  for (let k: u32 = 0; k < count; k++) if (succ(tail, k) == NONE) setSucc(tail, k, succ(b, k));
+}
+
 /** Blocks that end with others of the region go on with those instead. */
 function shorten(): void {
   const blocks = jget(JitOff.blockCount);
   for (let i: u32 = 0; i < blocks; i++) {
     const b = blockOf(i);
+    for (let k: u32 = 0; k < blocks; k++) if (k != i && isTailOf(blockOf(k), b)) inheritWays(blockOf(k), b);
+  }
+  for (let i: u32 = 0; i < blocks; i++) {
+    const b = blockOf(i);
     let tail: u32 = NONE, longest: u32 = 0;
     for (let k: u32 = 0; k < blocks; k++) {
       const t = blockOf(k), count = recordsOf(headOf(t));
-      if (k == i || count <= longest || load<u64>(t, JitBlock.ripBase) != load<u64>(b, JitBlock.ripBase) || load<u8>(t, JitBlock.copy) != load<u8>(b, JitBlock.copy)) continue;
-      if (!tailOf(headOf(b), headOf(t))) continue;
+      if (k == i || count <= longest || !isTailOf(t, b)) continue;
       tail = k;
       longest = count;
     }

@@ -89,6 +89,32 @@ regions("a loop with branches whose first round comes from above", async () => {
   assert.is(out.regs.rax, BigInt.asUintN(64, sum));
 });
 
+regions("a loop entered in its middle is never left in its first round", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create({}, 100);
+  const out = twins.run(
+    `mov ebp, 24000
+    outer:
+      mov ecx, 9
+      jmp middle
+    again:
+      add rax, rcx
+    middle:
+      add rbx, 3
+      dec ecx
+      jnz again
+      add r8, rbx
+      dec ebp
+      jnz outer
+    hlt`,
+    64,
+  );
+  // the way out was only seen behind the block that begins at `again`, which is the one at `middle` from there on: else it is a third region's
+  assert.ok(twins.regions <= 2, String(twins.regions));
+  assert.is(out.regs.rax, 24000n * 36n);
+  assert.is(out.regs.r8, (27n * 24000n * 24001n) / 2n);
+});
+
 regions("functions that call each other return to where they were called", async () => {
   if (nasmMissing()) return;
   const twins = await Twins.create();
