@@ -119,6 +119,7 @@ export const enum JitOff {
   bodyEnd = 0x2a000,
   module = 0x2a000, // 46 KiB: the finished module; while its function is written, what spans of blocks have to do with each other
   summaries = 0x2a000, // 62 x 512 B by block: accesses (cpu/jit/span_plan)
+  x87AtEnd = 0x2a002, // u16 of each summary: x87 registers whose bounds are known there (cpu/jit/x87_range)
   plainAtEnd = 0x2a004, // 12 B of each summary: what is known of XMM elements where it ends
   near = 0x2a1f0, // 16 B of each summary (cpu/jit/sse_flow)
   spansOut = 0x31c00, // 62 x 128 B by block: spans where it ends (cpu/jit/span_flow)
@@ -137,6 +138,7 @@ export const enum JitOff {
   x87Bounded = 0x35b70, // u32, 1: x87 operands that are far from 1 leave (cpu/jit/x87_range)
   userFlushes = 0x35b74, // u32, and from user code
   localCode = 0x35b78, // u32, 1: supervisor code was found through a mapping that is not global since the last flush
+  x87Copies = 0x35b7c, // u32, 4 bits per x87 register, where code is being written: one that holds the same (cpu/jit/x87_range)
   x87Fruitless = 0x35b80, // u8[128], by hash of a region's head: how often its x87 registers could not be had as doubles
   targets = 0x35c00, // 1024 x 16 B JitTarget: where indirect branches went
   hints = 0x39c00, // u32[2048], which way branches of the function usually go: offset << 1 | taken

@@ -15,7 +15,7 @@ export function emitCold(n: u32, u: usize, kind: i32): void {
   flushPending();
   save(changing(n));
   keepKind(kind);
-  saveState();
+  saveState(false);
   i32const(<i32>u);
   call(Import.cold);
   localTee(Local.next);

@@ -3,7 +3,7 @@
  *  that come next, too.
  *
  *  A summary: accesses u8, 1 if blocks behind do not count u8, at 16 root of each register where the block ends u8[16], at 32 its
- *  distance i32[16], at 96 accesses of AccessOff's form; the rest is about XMM registers (JitOff.plainAtEnd, near). */
+ *  distance i32[16], at 96 accesses of AccessOff's form; the rest is about XMM and x87 registers (JitOff.x87AtEnd, plainAtEnd, near). */
 import { JitBlock, JitBlockFlag, JitOff } from "../../abi/jit";
 import { RecFlag, RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";

@@ -159,12 +159,12 @@ export function learn(to: u32, from: u32, low: bool): void {
 @inline function endOf(n: u32): usize { return J + JitOff.plainAtEnd + <usize>n * 512; }
 
 /** Of a product of two operands that were asked, or of a sum. */
-function productBounds(wide: bool): i64 {
+export function productBounds(wide: bool): i64 {
   const far = asked(wide) << 1;
   return makeBounds(-far, -far - digits(wide), far + 1);
 }
 
-function within(x: i64, limit: i64): bool { return union(x, limit) == limit; }
+export function within(x: i64, limit: i64): bool { return union(x, limit) == limit; }
 
 /** Registers whose low elements are known to be within askedBounds: f64, from bit 16 on f32. */
 export function nearBits(): u32 {

@@ -51,8 +51,8 @@ export function carryFromMemory(): void {
   localSet(Slot.flagsCarry);
 }
 
-/** [] -> []: to it. */
-export function saveState(): void {
+/** [] -> []: to it; at the function's `end`, or in the middle. */
+export function saveState(end: bool): void {
   seeFlags();
   saveXmm();
   saveWord(PcpuOff.left, Local.left);
@@ -65,7 +65,7 @@ export function saveState(): void {
   for (let slot: u32 = Slot.flagsRes; slot < <u32>Slot.flagsKind; slot++) localGet(slot);
   call(Import.keep);
   byte(Wasm.end);
-  saveX87();
+  saveX87(end);
 }
 
 /** [] -> []: flags of which `kind` is known to where the interpreter keeps them, if that is a few stores. */

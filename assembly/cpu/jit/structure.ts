@@ -93,7 +93,7 @@ export function emitRegion(): void {
   byte(WasmType.void_);
   emitTree(jget(JitOff.root));
   byte(Wasm.end);
-  saveState();
+  saveState(true);
   byte(Wasm.end);
   localGet(Local.result);
   byte(Wasm.end);

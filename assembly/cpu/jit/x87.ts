@@ -16,7 +16,7 @@ import { blockOf, succ } from "./graph";
 import { fresh } from "./slots";
 import { F, L, UNKNOWN, UNKNOWN_ROUNDING, X, isX87, localOf, opOf, stackEffect, state, turned, widthOf } from "./x87_pieces";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf } from "./x87_forms";
-import { chooseX87Bounds, forgetBounds } from "./x87_range";
+import { chooseX87Bounds, forgetBounds, recallBounds, rememberBounds } from "./x87_range";
 import { Hand, Held, Rounded, State, heldAs, stateNow } from "./x87_runtime";
 
 export function noX87(): void {
@@ -49,6 +49,7 @@ export const STORED: i32 = 16;
 
 export function beginX87(): void {
   jset(X.control, 0);
+  jset(X.written, 0);
   if (!jget(X.on)) return;
   memory.fill(J + X.wanted, 0, 128);
   for (let n: usize = 0; n < 64; n++) store<u16>(J + (n << 1), <u16>UNKNOWN, X.out);
@@ -65,16 +66,17 @@ export function beginBlockX87(n: u32, from: i32): void {
   const wanted = load<u16>(J + (<usize>n << 1), X.wanted);
   jset(X.expect, wanted ? wanted : stateNow());
   jset(X.state, from < 0 ? UNKNOWN : load<u16>(J + (<usize>from << 1), X.out));
-  jset(X.changed, 0);
   jset(X.rounded, UNKNOWN_ROUNDING);
   jset(X.control, 0);
   forgetBounds();
+  if (from >= 0 && state() & State.active) recallBounds(from);
 }
 
 export function endBlockX87(n: u32): void {
   if (!jget(X.on)) return;
   const b = blockOf(n), s = state(), next = s & State.active ? s : jget(X.expect);
   store<u16>(J + (<usize>n << 1), <u16>s, X.out);
+  rememberBounds(n);
   for (let k: u32 = 0; k < <u32>load<u8>(b, JitBlock.succCount); k++) {
     const to = succ(b, k);
     if (to != 0xff && !load<u16>(J + (<usize>to << 1), X.wanted)) store<u16>(J + (<usize>to << 1), <u16>next, X.wanted);
@@ -88,8 +90,8 @@ export function loadX87(): void {
   localSet(localOf(L.state));
 }
 
-/** [] -> []: brings them there. */
-export function saveX87(): void {
+/** [] -> []: brings them there; at the `end` of the function, when all of its code has been written, or in the middle. */
+export function saveX87(end: bool): void {
   if (!jget(X.on)) return;
   localGet(localOf(L.state));
   byte(Wasm.if_);
@@ -103,7 +105,7 @@ export function saveX87(): void {
   for (let i: u32 = 0; i < 2; i++) saveLong(PcpuOff.fip + (i << 3), localOf(L.ip + i));
   localGet(localOf(L.state));
   if (doubles) {
-    localGet(localOf(L.changed));
+    i32const(end ? jget(X.written) : 0xff);
     localGet(localOf(L.rounded));
   } else {
     i32const(0);
@@ -124,12 +126,7 @@ export function afterColdX87(u: usize): void {
   const cold = load<u16>(u, RecOff.handler) == Handler.cold;
   const keeps = !cold || group == Group.integer || group == Group.string || group == Group.locked
     || (group == Group.x87 && (op == Op.fnstcw || op == Op.fnstsw_ax || op == Op.fnstsw_m16 || op == Op.fwait));
-  jset(X.changed, 0);
-  if (keeps) {
-    i32const(0);
-    localSet(localOf(L.changed));
-    return;
-  }
+  if (keeps) return;
   loadX87();
   if (group == Group.x87) {
     const before = state() & State.active ? state() : jget(X.expect);

@@ -17,7 +17,7 @@ import { callX87 } from "./x87_calls";
 import { ARGUMENT_BITS, Act, CHOP, actOf, argumentOf, formOf, popsOf } from "./x87_forms";
 import { F, Format, Kind, L, X, abnormal, abnormalSingle, copy, done, f64const, interpret, interpretIf, isX87, localOf, nearOr, opOf, openIf, operandBounds, peek, pointer, pops, readOperand, ready, readyToPush, rm, rounded, setRegister, setState, st, state, turned, used, widthOf, writeOperand, zeroOr } from "./x87_pieces";
 import { translateExtended } from "./x87_extended";
-import { registerBounds, setRegisterBounds } from "./x87_range";
+import { copyBounds, exchangeBounds, isCopy, markAskedRegister, overwrite, registerBounds } from "./x87_range";
 import { Held, Rounded, State } from "./x87_runtime";
 
 /** True if the record was translated; else it is a cold one like any other. */
@@ -76,14 +76,14 @@ function arithmetic(u: usize, kind: i32, to: u32, from: u32, n: i32): bool {
 /** [] -> []: the interpreter performs `u` unless the number in local `k`, a register or the memory operand, is near. */
 function askOperand(k: u32, u: usize): void {
   nearOr(k, u);
-  if (k < 8) setRegisterBounds(k, askedBounds(true));
+  if (k < 8) markAskedRegister(k);
 }
 
 /** [] -> []: the interpreter performs `u` unless operands `left` and `right`, within `x` and `y`, are such that the result is in range, as the bounds
  *  returned say. */
 function boundsOfResult(u: usize, op: i32, left: u32, right: u32, x: i64, y: i64): i64 {
   const near = askedBounds(true);
-  const one = left == right, ask = toAsk(op, x, y, true, one);
+  const one = left == right || (left < 8 && right < 8 && isCopy(left, right)), ask = toAsk(op, x, y, true, one);
   if (ask & Ask.left) {
     askOperand(left, u);
     x = near;
@@ -119,7 +119,7 @@ function operate(u: usize, kind: i32, to: u32, from: u32, n: i32, y: i64): void 
   localSet(localOf(L.b));
   localGet(localOf(L.s));
   setRegister(to);
-  setRegisterBounds(to, z);
+  overwrite(to, z);
   rounded(kind == Kind.mul ? Rounded.product : kind >= Kind.div ? Rounded.quotient : Rounded.sum);
   pops(n);
   done(u);
@@ -165,8 +165,8 @@ function unary(u: usize, op: i32, how: u32): bool {
     localGet(localOf(L.s));
   }
   setRegister(k);
-  if (how == <u32>Rounded.root) setRegisterBounds(k, rootBounds(registerBounds(k), true));
-  else if (how == <u32>Rounded.integer) setRegisterBounds(k, integerBounds(max(highOf(registerBounds(k)), 0)));
+  const x = registerBounds(k);
+  overwrite(k, how == <u32>Rounded.root ? rootBounds(x, true) : how == <u32>Rounded.integer ? integerBounds(max(highOf(x), 0)) : x);
   rounded(how);
   done(u);
   return true;
@@ -180,7 +180,7 @@ function loadMemory(u: usize, format: i32): bool {
   push();
   localGet(localOf(L.t));
   setRegister(st(0));
-  setRegisterBounds(st(0), operandBounds(format));
+  overwrite(st(0), operandBounds(format));
   rounded(Rounded.not);
   done(u);
   return true;
@@ -191,7 +191,7 @@ function loadConstant(u: usize, bits: i64): bool {
   push();
   f64const(bits);
   setRegister(st(0));
-  setRegisterBounds(st(0), integerBounds(1));
+  overwrite(st(0), integerBounds(1));
   rounded(Rounded.not);
   done(u);
   return true;
@@ -207,7 +207,7 @@ function loadRegister(u: usize): bool {
   push();
   localGet(localOf(from));
   setRegister(st(0));
-  setRegisterBounds(st(0), registerBounds(from));
+  copyBounds(st(0), from);
   rounded(Rounded.not);
   done(u);
   return true;
@@ -265,7 +265,7 @@ function storeRegister(u: usize, n: i32): bool {
   if (to != st(0)) {
     localGet(localOf(st(0)));
     setRegister(to);
-    setRegisterBounds(to, registerBounds(st(0)));
+    copyBounds(to, st(0));
   }
   const now = state() | (1 << to), after = n ? turned(now, n) : now;
   if (after != state()) setState(after);
@@ -283,9 +283,7 @@ function exchange(u: usize): bool {
     setRegister(a);
     localGet(localOf(L.t));
     setRegister(b);
-    const x = registerBounds(a);
-    setRegisterBounds(a, registerBounds(b));
-    setRegisterBounds(b, x);
+    exchangeBounds(a, b);
   }
   rounded(Rounded.not);
   done(u);
@@ -355,7 +353,7 @@ function moveIf(u: usize, cc: i32): bool {
   emitCond(c);
   byte(Wasm.select);
   setRegister(to);
-  setRegisterBounds(to, union(registerBounds(to), registerBounds(from)));
+  overwrite(to, union(registerBounds(to), registerBounds(from)));
   done(u);
   return true;
 }

@@ -22,14 +22,14 @@ import { spanHost } from "./spans";
 import { leaveUnlessNear } from "./sse_plain";
 import { askedBounds, convertedBounds, integerBounds, plainBounds } from "./sse_range";
 import { forgetBounds } from "./x87_range";
-import { Hand, Held, Rounded, State } from "./x87_runtime";
+import { Hand, Held, Rounded, State, UNTOUCHED } from "./x87_runtime";
 
 /** Words at JitOff.x87. */
 export const enum X {
   on = JitOff.x87, // Held: the region has x87 instructions, and holds registers so
   base = JitOff.x87 + 4, // first of its locals
   state = JitOff.x87 + 8, // state word as far as known: UNKNOWN, 0, or State.active and more
-  changed = JitOff.x87 + 12, // registers known to be noted as changed
+  written = JitOff.x87 + 12, // registers that the code written so far may change
   rounded = JitOff.x87 + 16, // Rounded, UNKNOWN
   control = JitOff.x87 + 20, // 1 between two FLDCW: the program wants something else for a moment
   expect = JitOff.x87 + 24, // the state to ask for
@@ -42,7 +42,7 @@ export const UNKNOWN: u32 = 1;
 export const UNKNOWN_ROUNDING: u32 = 0xff;
 
 /** Locals from X.base on; up to `s` of doubles only. */
-export const enum L { a = 8, b = 9, t = 10, s = 11, ip = 12, dp = 13, state = 14, changed = 15, rounded = 16, op = 17 }
+export const enum L { a = 8, b = 9, t = 10, s = 11, ip = 12, dp = 13, state = 14, rounded = 15, op = 16 }
 
 export const enum F {
   i32load16s = 0x2e, f32load = 0x2a, f64load = 0x2b, f64store = 0x39, i32store16 = 0x3b, i64store16 = 0x3d, f64const = 0x44, f64eq = 0x61, f64ne = 0x62, f64lt = 0x63,
@@ -149,9 +149,11 @@ export function activate(u: usize): void {
   interpret(u, known == UNKNOWN ? 2 : 1);
   byte(Wasm.end);
   for (let k: u32 = 0; k < 8; k++) {
-    if (!(want >> k & 1) || !doubles) continue;
-    i32const(0);
-    access(F.f64load, <u32>PCPU + Hand.values + (k << 3));
+    if (!doubles) break;
+    if (want >> k & 1) {
+      i32const(0);
+      access(F.f64load, <u32>PCPU + Hand.values + (k << 3));
+    } else f64const(UNTOUCHED);
     localSet(localOf(k));
   }
   for (let i: u32 = 0; i < 2; i++) {
@@ -162,12 +164,10 @@ export function activate(u: usize): void {
   loadWord(PcpuOff.fop);
   localSet(localOf(L.op));
   setLocal(L.state, want);
-  setLocal(L.changed, 0);
   setLocal(L.rounded, Rounded.same);
   if (known == UNKNOWN) byte(Wasm.end);
   forgetBounds();
   jset(X.state, want);
-  jset(X.changed, 0);
   jset(X.rounded, UNKNOWN_ROUNDING);
 }
 
@@ -208,13 +208,7 @@ export function setState(s: u32): void {
 /** [f64] -> []: the new value of physical register `k`. */
 export function setRegister(k: u32): void {
   localSet(localOf(k));
-  const changed = jget(X.changed);
-  if (changed >> k & 1) return;
-  jset(X.changed, changed | (1 << k));
-  localGet(localOf(L.changed));
-  i32const(1 << k);
-  byte(Wasm.i32or);
-  localSet(localOf(L.changed));
+  jset(X.written, jget(X.written) | 1 << k);
 }
 
 export function rounded(how: u32): void {

@@ -25,6 +25,9 @@ export const enum Held { not = 0, doubles = 1, extended = 2, EXTENDED = 0x10000 
 /** What C1 follows from. */
 export const enum Rounded { not = 0, sum = 1, product = 2, quotient = 3, root = 4, single = 5, integer = 6, same = 7 }
 
+/** What the local of an empty register is until something is put there: no number that a register can be held as. */
+export const UNTOUCHED: i64 = 0x7ff8000000000000;
+
 /** Control word: all masked, round to nearest, 53 bits. */
 const FIELDS: u32 = 0xf3f;
 const DOUBLES: u32 = 0x23f;
@@ -80,13 +83,15 @@ function enter(want: u32): bool {
   return true;
 }
 
-/** Back to where the interpreter keeps them: registers `changed`, status as `state` and Rounded say. */
-export function jitX87Leave(state: u32, changed: u32, roundedAndOpcode: u32): void {
+/** Back to where the interpreter keeps them: of registers `written` those that are not UNTOUCHED (what is there already is put there again, which is
+ *  cheaper than to know about it), status as `state` and Rounded say. */
+export function jitX87Leave(state: u32, written: u32, roundedAndOpcode: u32): void {
   const rounded = roundedAndOpcode & 0xff;
-  for (let k: u32 = 0; k < 8; k++) {
-    if (!(changed >> k & 1)) continue;
-    const sig = fromDouble(load<u64>(PCPU + (<usize>k << 3), Hand.values));
-    put(registerAt(k), resultSe(), sig);
+  for (; written; written &= written - 1) {
+    const k = <u32>ctz(written), bits = load<u64>(PCPU + (<usize>k << 3), Hand.values), sign = <u32>(bits >> 48) & 0x8000, exp = <u32>(bits >> 52) & 0x7ff;
+    if (exp == 0x7ff) continue;
+    if (exp) put(registerAt(k), sign | (exp + (0x3fff - 1023)), (<u64>1 << 63) | (bits << 12) >> 1);
+    else put(registerAt(k), sign, 0);
   }
   const c1 = rounded == Rounded.not ? 0 : rounded == Rounded.same ? statusWord() & Fsw.C1 : roundedUp(rounded);
   store<u16>(PCPU, <u16>((statusWord() & ~(Fsw.TOP | Fsw.C1)) | ((state >> State.TOP_SHIFT & 7) << 11) | c1), PcpuOff.fsw);
