@@ -88,6 +88,11 @@ export const enum JitOff {
   armHost = 8084, // u32, the host address they store it to (Host)
   armWidth = 8088, // u32, its bytes; 0: the arm has no store
   trusted = 8096, // u64, bit per block that leaves nowhere before it has overwritten the flags it begins with, it is hoped
+  /* Flags of ways back to a loop that are named instead of brought (cpu/jit/defer, rounds). */
+  flagsShown = 8104, // u64, bit per block that has been written: ways out of it have these flags while nothing else looks at them
+  named = 8112, // u32, the deferred flags as a kind with names (RawKind.named), 0 if they have none
+  names = 8116, // u32, the same of those in the locals
+  moved = 8120, // u32, bit per general register that the block being written has changed so far
   snaps = 8192, // u32[5760]
   /* Where general registers are (cpu/jit/residents). */
   residents = 31232, // u32[64] by block: those in their locals throughout it
@@ -184,9 +189,11 @@ export const enum JitBlock {
   predCount = 20, // u32, forward edges
   succ = 24, // u8[16], 0xff: leaves the region
   places = 40, // u64 while blocks are found: bit per block that a RET in this one may return to
-  outKind = 40, // u32, flags kind at the end if the same on every path, or 0
-  pred = 44, // u32, one predecessor
-  allPreds = 48, // u32
+  outKind = 40, // u32, flags kind at the end if the same on every path, with names if they have any, or 0
+  pred = 44, // u8, one predecessor
+  shown = 46, // u16, bit per general register that has another value on a way out of the block where flags are shown that it began with
+  allPreds = 48, // u16
+  before = 50, // u16, the first of five locals with the flags that a loop's round begins with
   extra = 52, // u8, edges behind succCount that only an entry takes
   keys = 53, // u8[8], the entry of each
   carry = 61, // u8 JitCarry: the least that the ways in bring, or what all of them have to

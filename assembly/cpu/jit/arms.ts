@@ -63,7 +63,7 @@ function branchesOver(a: usize): bool {
   if (to == NONE || arm == NONE || to == arm) return false;
   const b = blockOf(arm), j = blockOf(to), ripBase = load<u64>(a, JitBlock.ripBase);
   if (b == a || j == a || isStraddle(headOf(b)) || isStraddle(headOf(j)) || load<u64>(b, JitBlock.ripBase) != ripBase || load<u64>(j, JitBlock.ripBase) != ripBase) return false;
-  if (load<u32>(b, JitBlock.allPreds) != 1 || load<u8>(b, JitBlock.extra) || load<u8>(b, JitBlock.succCount) != 1 || succ(b, 0) != to || isEntry(arm)) return false;
+  if (load<u16>(b, JitBlock.allPreds) != 1 || load<u8>(b, JitBlock.extra) || load<u8>(b, JitBlock.succCount) != 1 || succ(b, 0) != to || isEntry(arm)) return false;
   return isSimple(a, b) && (!flagsLive(to) || trusts(b, to));
 }
 

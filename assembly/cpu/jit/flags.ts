@@ -14,6 +14,15 @@ export const enum RawKind {
   raw = 0x1000,
   carry = 0x2000, // CF is bit 0 of flagsCarry, the others as the rest of the kind says
   zero = 0x4000, // ZF is bit 2 of flagsCarry, the others as the rest of the kind says
+  named = 0x8000, // the bits from 16 on name operands
+}
+
+/** Where operands are that are in no locals of their own but are what general registers have, or a small number: a field of 0 if they are. */
+export const enum Name {
+  A = 16, // 5 bits, 1 + the register that is A, or the result of kinds without operands
+  result = 0x200000, // it is the result of the addition or subtraction instead
+  B = 22, // 10 bits, 1 + the register that is B, or NUMBER + a number from LEAST to MOST
+  NUMBER = 288, LEAST = -256, MOST = 735,
 }
 export const WLOG_SHIFT: i32 = 8;
 /** In flagsCarry, of INC and DEC: CF is still that of the flags in memory. */
@@ -38,8 +47,21 @@ function orderOf(a: f64, b: f64): u32 {
   return a < b ? Flag.CF : a == b ? Flag.ZF : Flag.ZF | Flag.PF | Flag.CF;
 }
 
-/** Brings flags as emitted code has them into the form of the interpreter. */
+@inline function register(n: u32): i64 { return load<i64>(PCPU + (<usize>n << 3)); }
+
+/** Brings flags as emitted code has them into the form of the interpreter. Where operands are named, registers are in the pCPU block. */
 export function keepFlags(kind: u32, r: i64, a: i64, b: i64, c: i64): void {
+  if (kind & RawKind.named) {
+    const first = kind >> Name.A & 31, second = kind >> Name.B;
+    if (second >= <u32>(Name.NUMBER + Name.LEAST)) b = <i64>second - Name.NUMBER;
+    else if (second) b = register(second - 1);
+    if (first) {
+      const x = register(first - 1);
+      if (base(kind) > FlagsKind.sub) r = x;
+      else a = !(kind & Name.result) ? x : base(kind) == FlagsKind.add ? x - b : x + b;
+    }
+    kind &= RawKind.named - 1;
+  }
   if (c & CARRY_IN_MEMORY && (base(kind) > FlagsKind.logic || kind & (FlagsKind.overlay | RawKind.carry))) c = (c & ~(CARRY_IN_MEMORY | 1)) | <i64>carry();
   if (!(kind & RawKind.memory)) {
     const wlog = (kind >> WLOG_SHIFT) & 3;

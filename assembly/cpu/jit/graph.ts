@@ -106,7 +106,8 @@ function count(): void {
     const b = blockOf(ordered(i));
     store<u32>(b, 0, JitBlock.outKind);
     store<u32>(b, 0, JitBlock.predCount);
-    store<u32>(b, 0, JitBlock.allPreds);
+    store<u16>(b, 0, JitBlock.allPreds);
+    store<u16>(b, 0, JitBlock.shown);
     store<u8>(b, load<u8>(b, JitBlock.flags) & ~JitBlockFlag.loop, JitBlock.flags);
   }
   for (let i: u32 = 0; i < n; i++) {
@@ -115,8 +116,8 @@ function count(): void {
       const to = succ(b, k);
       if (to == NONE) continue;
       const s = blockOf(to);
-      store<u32>(s, load<u32>(s, JitBlock.allPreds) + 1, JitBlock.allPreds);
-      store<u32>(s, ordered(i), JitBlock.pred);
+      store<u16>(s, load<u16>(s, JitBlock.allPreds) + 1, JitBlock.allPreds);
+      store<u8>(s, <u8>ordered(i), JitBlock.pred);
       if (load<u8>(s, JitBlock.rpo) <= <u8>i) store<u8>(s, load<u8>(s, JitBlock.flags) | JitBlockFlag.loop, JitBlock.flags);
       else store<u32>(s, load<u32>(s, JitBlock.predCount) + 1, JitBlock.predCount);
     }

@@ -6,7 +6,7 @@ import { J, Wasm, WasmType, br, byte, call, hint, i32const, jget, jset, localGet
 import { blockOf, headOf, succ } from "./graph";
 import { Import } from "./imports";
 import { savePending, loopOf } from "./residents";
-import { seeFlags } from "./rounds";
+import { showFlags } from "./rounds";
 import { Local } from "./slots";
 import { Control } from "./control";
 
@@ -18,7 +18,7 @@ export function leave(extra: u32): void {
 
 /** Where leave() goes: within a loop that has residents, to where those are saved. */
 function wayOut(): u32 {
-  seeFlags();
+  showFlags();
   return jget(JitOff.depth) - jget(JitOff.spill);
 }
 

@@ -7,6 +7,7 @@ import { use } from "./node";
 import { limitPending } from "./residents";
 import { ageFlags } from "./rounds";
 import { cur, isEntry, CURRENT_SLOTS, beginPiece, knownKind, unsettled } from "./slots";
+import { ageNames } from "./defer";
 import { performAny } from "../perform";
 import { emitEffects } from "./codegen";
 import { carryLevel, Emit, setCarryLevel, Term } from "./emit";
@@ -67,6 +68,7 @@ export function endPiece(flags: bool): void {
   carryRoots();
   useAll();
   emitEffects();
+  ageNames();
   settle(flags);
 }
 

@@ -89,6 +89,7 @@ export function fill(slots: u32): void {
 export function assign(slot: u32): void {
   localSet(slot);
   if (slot >= 16) return;
+  jset(JitOff.moved, jget(JitOff.moved) | 1 << slot);
   jset(JitOff.valid, jget(JitOff.valid) | 1 << slot);
   if (!jget(JitOff.spill)) jset(JitOff.pending, jget(JitOff.pending) | 1 << slot);
 }

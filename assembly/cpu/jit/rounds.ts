@@ -1,7 +1,8 @@
 /** From one round of a loop to the next. Where a loop begins again an interrupt may be taken, so the slice is asked for there, and whoever leaves shows
  *  the flags. Few others do: most loops set flags before anything looks at them. So a loop with few ways back has that question on each of these
  *  instead of where it begins, and as the block it begins with is written before them, it is known by then whether that block has any use
- *  for the flags it is entered with. If not, only the arm that leaves has them; the host's compiler need not keep them from round to round. */
+ *  for the flags it is entered with. If not, only the arm that leaves has them; the host's compiler need not keep them from round to round. If
+ *  it shows them only where it leaves, as an access does that may fault, ways back name them (defer.ts). */
 import { JitBlock, JitOff } from "../../abi/jit";
 import { J, jget, jset } from "./buffer";
 import { NONE, blockOf, ordered, rpo, succ } from "./graph";
@@ -19,6 +20,7 @@ const enum Old { flags = 1, carry = 2 }
 /** A region begins. */
 export function clearRounds(): void {
   store<u64>(J, 0, JitOff.flagsSeen);
+  store<u64>(J, 0, JitOff.flagsShown);
   store<u64>(J, 0, JitOff.carrySeen);
   store<u64>(J, 0, JitOff.checked);
   store<u64>(J, 0, JitOff.steady);
@@ -51,6 +53,7 @@ export function setLimit(n: u32, local: u32): void { store<u16>(J + (<usize>n <<
 export function beginFlags(n: u32): void {
   jset(JitOff.current, n);
   jset(JitOff.flagsOld, Old.flags | Old.carry);
+  jset(JitOff.moved, 0);
 }
 
 /** Which of the flags in the locals will be those the block began with, once the piece is settled. */
@@ -68,7 +71,18 @@ export function endFlags(): void {
   jset(JitOff.flagsOld, 0);
 }
 
-/** The code being written leaves, or asks the core about flags. */
+/** The code being written leaves. */
+export function showFlags(): void {
+  const n = jget(JitOff.current), b = blockOf(n);
+  if (!(jget(JitOff.flagsOld) & Old.flags) || !isChecked(n)) {
+    seeFlags();
+    return;
+  }
+  add(JitOff.flagsShown, n);
+  store<u16>(b, load<u16>(b, JitBlock.shown) | <u16>jget(JitOff.moved), JitBlock.shown);
+}
+
+/** The code being written asks the core about flags. */
 export function seeFlags(): void {
   const old = jget(JitOff.flagsOld), n = jget(JitOff.current);
   if (old & Old.flags) add(JitOff.flagsSeen, n);
@@ -91,5 +105,8 @@ export function dropsFlags(n: u32, to: u32): bool {
 
 /** The way from block `n` back to `to` is one of a loop around that whose strides are looked up. */
 export function beginsAnew(n: u32, to: u32): bool { return limitOf(to) && !(innerLoop(to) >> n & 1); }
+
+/** The same, but ways out of the block there would have them. */
+export function showsFlags(to: u32): bool { return has(JitOff.flagsShown, to); }
 
 export function dropsCarry(n: u32, to: u32): bool { return dropsFlags(n, to) && !has(JitOff.carrySeen, to); }

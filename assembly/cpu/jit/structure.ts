@@ -30,7 +30,7 @@ import { Effect, EffectOff, effectAt, inSpan } from "./effect";
 import { Import } from "./imports";
 import { Node, argA, op, uses } from "./node";
 import { assign, changing, chooseResidents, fill, flushPending, loopOf, rememberValid, residents, save, validAtEnd } from "./residents";
-import { seeFlags, seeSlot, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, startOf } from "./rounds";
+import { seeFlags, seeSlot, showFlags, showsFlags, beginFlags, beginsAnew, checkOnWaysBack, clearRounds, dropsCarry, dropsFlags, endFlags, isChecked, limitOf, startOf } from "./rounds";
 import { chooseWindows, emptyWindows } from "./windows";
 import { Local, temp32, temp64, beginPiece, fresh, knownKind, unsettled } from "./slots";
 import { Handler } from "../handler";
@@ -53,7 +53,7 @@ import { planBlock, planRest, summarize } from "./span_plan";
 import { pinHosts } from "./spans";
 import { findStrides, moveStrides, openStrides } from "./strides";
 import { chooseCarries, wantedCarry } from "./carries";
-import { deferFlags, deferredNow, forgetDeferred, kindNow, setDeferred, takeDeferred } from "./defer";
+import { deferFlags, deferredNow, forgetDeferred, kindNow, dropDeferred, ageNames, noteBefore, recallNames, setDeferred, takeDeferred } from "./defer";
 import { countArm, hasArm, performArm, storeOfArm } from "./arms";
 import { canonical, emit64, emitCond } from "./values";
 import { settle } from "./snapshots";
@@ -126,6 +126,7 @@ function emitTree(n: u32): void {
     byte(Wasm.loop);
     byte(WasmType.void_);
     enterControl(Control.loop | n);
+    if (checked) noteBefore(n);
   }
   emitWithin(n, jget(JitOff.order));
   if (!loop) return;
@@ -189,7 +190,7 @@ function emitWithin(n: u32, below: u32): void {
 }
 
 /** [] -> []: the flags where block `n` ends to where the interpreter keeps them, if that is a few stores. */
-function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKind)); }
+function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKind) & (RawKind.named - 1)); }
 
 /** Out of block `n` to where the branch record `u` goes. */
 function leaveBy(n: u32, u: usize, field: usize): void {
@@ -264,7 +265,7 @@ function goBack(n: u32, to: u32): void {
       leaveControl();
     }
   }
-  if (dropsFlags(n, to) && !dropsCarry(n, to)) takeDeferred(true);
+  if (dropsFlags(n, to)) dropDeferred(to, showsFlags(to), !dropsCarry(n, to));
   forgetDeferred();
   brTo(Control.loop | to);
 }
@@ -391,15 +392,17 @@ function emitBlock(n: u32): void {
   i32const(count);
   byte(Wasm.i32sub);
   localSet(Local.left);
-  const only = n != jget(JitOff.root) && load<u32>(b, JitBlock.allPreds) == 1;
-  if (only && load<u32>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u32>(b, JitBlock.pred));
+  const only = n != jget(JitOff.root) && load<u16>(b, JitBlock.allPreds) == 1;
+  if (only && load<u8>(b, JitBlock.pred) != JitBlock.DISPATCH) recallPlain(load<u8>(b, JitBlock.pred));
   expectNear(n);
-  jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u32>(b, JitBlock.pred)) : 0));
+  jset(JitOff.valid, residents(n) | (only ? validAtEnd(load<u8>(b, JitBlock.pred)) : 0));
   if (strides) moveStrides();
   jset(JitOff.strideCount, 0);
-  beginPiece(only ? load<i32>(blockOf(load<u32>(b, JitBlock.pred)), JitBlock.outKind) : 0);
+  const before = only ? load<u32>(blockOf(load<u8>(b, JitBlock.pred)), JitBlock.outKind) : 0;
+  jset(JitOff.names, before);
+  beginPiece(<i32>before & (RawKind.named - 1));
   setCarryLevel(load<u8>(b, JitBlock.carry) & JitCarry.LEVEL);
-  beginBlockX87(n, only ? <i32>load<u32>(b, JitBlock.pred) : -1);
+  beginBlockX87(n, only ? <i32>load<u8>(b, JitBlock.pred) : -1);
 
   const end = endOf(b);
   inheritSpans(n);
@@ -446,6 +449,7 @@ function emitTail(n: u32, b: usize): void {
   endNear(n);
   rememberKind(b, live);
   forgetDeferred();
+  recallNames(n);
   settle(live);
   endFlags();
   endBlock(n);
@@ -571,7 +575,9 @@ function foreseeFlags(): void {
   for (let i = 1; i < nodes; i++) if (uses(i) && (op(i) == Node.local || op(i) == Node.local32)) seeSlot(argA(i));
   for (let i: u32 = 0; i < effects; i++) {
     const e = effectAt(i), kind = <i32>load<u8>(e, EffectOff.op);
-    if (kind != Effect.load && kind != Effect.place && !((kind == Effect.store || kind == Effect.atomic) && inSpan(e))) seeFlags();
+    if (kind == Effect.load || kind == Effect.place || kind == Effect.nothing || ((kind == Effect.store || kind == Effect.atomic) && inSpan(e))) continue;
+    if (kind == Effect.hostR || kind == Effect.hostW || kind == Effect.span || kind == Effect.store || kind == Effect.atomic || kind == Effect.hard) showFlags();
+    else seeFlags();
   }
 }
 
@@ -582,7 +588,10 @@ function drops(n: u32, to: u32, term: Term): bool { return term != Term.indirect
 function settleEnd(n: u32, b: usize, live: bool, dropped: bool): void {
   rememberKind(b, live);
   if (dropped) deferFlags();
-  else forgetDeferred();
+  else {
+    forgetDeferred();
+    recallNames(n);
+  }
   settle(live && !dropped);
   endFlags();
   endBlock(n);
@@ -599,6 +608,7 @@ function emitTargets(n: u32, u: usize, to: u32, k: u32, end: u32): void {
     byte(Wasm.if_);
     byte(WasmType.void_);
     enterControl(Control.if_);
+    recallNames(n);
     edge(n, k, u, RecOff.taken);
     leaveControl();
   }
@@ -655,11 +665,14 @@ function emitTable(n: u32, u: usize, to: u32, count: u32): void {
     hint(false);
     byte(Wasm.br_if);
     unsigned(count - 1 - k);
+    recallNames(n);
     edge(n, k, u, RecOff.taken);
   }
   leaveControl();
 }
 
+/** What is known of the flags at the end of a block with all values still to go to the locals. */
 function rememberKind(b: usize, live: bool): void {
-  store<u32>(b, live ? knownKind() : 0, JitBlock.outKind);
+  ageNames();
+  store<u32>(b, live ? <u32>knownKind() | jget(JitOff.names) : 0, JitBlock.outKind);
 }

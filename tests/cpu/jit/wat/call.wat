@@ -39,16 +39,21 @@
   (local $37 i32)
   (local $38 i64)
   (local $39 i32)
-  (local $40 i32)
-  (local $41 i32)
+  (local $40 i64)
+  (local $41 i64)
   (local $42 i64)
+  (local $43 i64)
+  (local $44 i32)
+  (local $45 i32)
+  (local $46 i32)
+  (local $47 i64)
   (local $scratch i64)
-  (local $scratch_44 i64)
-  (local $scratch_45 i64)
-  (local $scratch_46 i64)
-  (local $scratch_47 i64)
-  (local $scratch_48 i64)
   (local $scratch_49 i64)
+  (local $scratch_50 i64)
+  (local $scratch_51 i64)
+  (local $scratch_52 i64)
+  (local $scratch_53 i64)
+  (local $scratch_54 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -111,6 +116,21 @@
       )
      )
      (loop $label
+      (local.set $40
+       (local.get $22)
+      )
+      (local.set $41
+       (local.get $23)
+      )
+      (local.set $42
+       (local.get $24)
+      )
+      (local.set $43
+       (local.get $25)
+      )
+      (local.set $44
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -119,7 +139,7 @@
       )
       (local.set $39
        (i32.ne
-        (local.tee $40
+        (local.tee $45
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -132,16 +152,16 @@
       )
       (local.set $1
        (block (result i64)
-        (local.set $scratch_44
+        (local.set $scratch_49
          (i64.extend_i32_u
-          (local.get $40)
+          (local.get $45)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $40)
+            (local.get $45)
            )
           )
           (local.set $26
@@ -150,7 +170,7 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_44)
+        (local.get $scratch_49)
        )
       )
       (@metadata.code.branch_hint "\01")
@@ -173,7 +193,7 @@
           )
          )
         )
-        (local.set $41
+        (local.set $46
          (i32.add
           (@metadata.code.branch_hint "\01")
           (if (result i32)
@@ -206,7 +226,7 @@
             (@metadata.code.branch_hint "\00")
             (if
              (i32.eqz
-              (local.tee $41
+              (local.tee $46
                (call_indirect (type $1)
                 (local.get $38)
                 (i32.const 8)
@@ -223,7 +243,7 @@
              )
             )
             (i32.sub
-             (local.get $41)
+             (local.get $46)
              (local.get $31)
             )
            )
@@ -232,7 +252,7 @@
          )
         )
         (i64.store align=1
-         (local.get $41)
+         (local.get $46)
          (i64.const 1048586)
         )
         (local.set $4
@@ -249,15 +269,15 @@
         )
         (local.set $38
          (i64.load align=1
-          (local.get $41)
+          (local.get $46)
          )
         )
-        (local.set $42
+        (local.set $47
          (local.get $38)
         )
         (local.set $0
          (block (result i64)
-          (local.set $scratch_49
+          (local.set $scratch_54
            (i64.add
             (local.get $0)
             (local.get $1)
@@ -265,7 +285,7 @@
           )
           (local.set $4
            (block (result i64)
-            (local.set $scratch_48
+            (local.set $scratch_53
              (i64.add
               (local.get $4)
               (i64.const 8)
@@ -273,17 +293,17 @@
             )
             (local.set $23
              (block (result i64)
-              (local.set $scratch_47
+              (local.set $scratch_52
                (local.get $0)
               )
               (local.set $24
                (block (result i64)
-                (local.set $scratch_46
+                (local.set $scratch_51
                  (local.get $1)
                 )
                 (local.set $25
                  (block (result i64)
-                  (local.set $scratch_45
+                  (local.set $scratch_50
                    (i64.and
                     (i64.extend_i32_u
                      (i64.lt_u
@@ -300,24 +320,24 @@
                   (local.set $26
                    (i32.const 13057)
                   )
-                  (local.get $scratch_45)
+                  (local.get $scratch_50)
                  )
                 )
-                (local.get $scratch_46)
+                (local.get $scratch_51)
                )
               )
-              (local.get $scratch_47)
+              (local.get $scratch_52)
              )
             )
-            (local.get $scratch_48)
+            (local.get $scratch_53)
            )
           )
-          (local.get $scratch_49)
+          (local.get $scratch_54)
          )
         )
         (if
          (i64.eq
-          (local.get $42)
+          (local.get $47)
           (i64.const 1048586)
          )
          (then
@@ -334,6 +354,18 @@
             (br $block)
            )
           )
+          (local.set $22
+           (local.get $40)
+          )
+          (local.set $23
+           (local.get $41)
+          )
+          (local.set $24
+           (local.get $42)
+          )
+          (local.set $26
+           (local.get $44)
+          )
           (br $label)
          )
         )
@@ -342,12 +374,12 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $42)
+            (local.get $47)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $42)
+          (local.get $47)
          )
          (then
           (local.set $4
@@ -367,7 +399,7 @@
         )
         (i64.store offset=pcpu+0xc0 align=1
          (i32.const 0)
-         (local.get $42)
+         (local.get $47)
         )
         (local.set $29
          (i32.const 1)

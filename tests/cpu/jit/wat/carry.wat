@@ -35,14 +35,19 @@
   (local $33 i32)
   (local $34 i64)
   (local $35 i64)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i32)
+  (local $39 i64)
+  (local $40 i64)
   (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
   (local $scratch_42 i64)
   (local $scratch_43 i64)
+  (local $scratch_44 i64)
+  (local $scratch_45 i64)
+  (local $scratch_46 i64)
+  (local $scratch_47 i64)
+  (local $scratch_48 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -110,6 +115,21 @@
       )
      )
      (loop $label
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -124,7 +144,7 @@
       )
       (local.set $0
        (block (result i64)
-        (local.set $scratch_42
+        (local.set $scratch_47
          (i64.add
           (local.get $0)
           (local.get $3)
@@ -132,7 +152,7 @@
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_41
+          (local.set $scratch_46
            (i64.extend_i32_u
             (i32.add
              (i32.wrap_i64
@@ -144,14 +164,14 @@
           )
           (local.set $2
            (block (result i64)
-            (local.set $scratch_40
-             (local.tee $35
+            (local.set $scratch_45
+             (local.tee $40
               (i64.add
                (i64.add
                 (local.get $2)
                 (local.get $6)
                )
-               (local.tee $34
+               (local.tee $39
                 (i64.extend_i32_u
                  (i64.lt_u
                   (i64.add
@@ -167,17 +187,17 @@
             )
             (local.set $22
              (block (result i64)
-              (local.set $scratch_39
-               (local.get $35)
+              (local.set $scratch_44
+               (local.get $40)
               )
               (local.set $23
                (block (result i64)
-                (local.set $scratch_38
+                (local.set $scratch_43
                  (local.get $2)
                 )
                 (local.set $24
                  (block (result i64)
-                  (local.set $scratch_37
+                  (local.set $scratch_42
                    (local.get $6)
                   )
                   (local.set $25
@@ -186,15 +206,15 @@
                      (i64.or
                       (i64.extend_i32_u
                        (i64.lt_u
-                        (local.get $35)
+                        (local.get $40)
                         (local.get $2)
                        )
                       )
                       (i64.and
-                       (local.get $34)
+                       (local.get $39)
                        (i64.extend_i32_u
                         (i64.eq
-                         (local.get $35)
+                         (local.get $40)
                          (local.get $2)
                         )
                        )
@@ -207,22 +227,22 @@
                     (local.get $scratch)
                    )
                   )
-                  (local.get $scratch_37)
+                  (local.get $scratch_42)
                  )
                 )
-                (local.get $scratch_38)
+                (local.get $scratch_43)
                )
               )
-              (local.get $scratch_39)
+              (local.get $scratch_44)
              )
             )
-            (local.get $scratch_40)
+            (local.get $scratch_45)
            )
           )
-          (local.get $scratch_41)
+          (local.get $scratch_46)
          )
         )
-        (local.get $scratch_42)
+        (local.get $scratch_47)
        )
       )
       (i64.store offset=pcpu+0x0 align=1
@@ -328,7 +348,7 @@
        (i32.const 0)
        (i32.const 0)
       )
-      (local.set $34
+      (local.set $39
        (call_indirect (type $0)
         (local.get $26)
         (local.get $22)
@@ -340,16 +360,16 @@
       )
       (local.set $25
        (block (result i64)
-        (local.set $scratch_43
+        (local.set $scratch_48
          (i64.and
-          (local.get $34)
+          (local.get $39)
           (i64.const 1)
          )
         )
         (local.set $26
          (i32.const 8256)
         )
-        (local.get $scratch_43)
+        (local.get $scratch_48)
        )
       )
       (@metadata.code.branch_hint "\00")

@@ -34,9 +34,14 @@
   (local $32 i32)
   (local $33 i32)
   (local $34 i64)
-  (local $35 i32)
-  (local $36 i32)
-  (local $37 i32)
+  (local $35 i64)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i64)
+  (local $39 i32)
+  (local $40 i32)
+  (local $41 i32)
+  (local $42 i32)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -74,15 +79,30 @@
       )
      )
      (loop $label
+      (local.set $35
+       (local.get $22)
+      )
+      (local.set $36
+       (local.get $23)
+      )
+      (local.set $37
+       (local.get $24)
+      )
+      (local.set $38
+       (local.get $25)
+      )
+      (local.set $39
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
         (i32.const 2)
        )
       )
-      (local.set $35
+      (local.set $40
        (i32.ne
-        (local.tee $36
+        (local.tee $41
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -95,20 +115,20 @@
       )
       (local.set $34
        (i64.extend_i32_u
-        (local.get $36)
+        (local.get $41)
        )
       )
-      (local.set $37
+      (local.set $42
        (i32.const 4613)
       )
       (local.set $1
        (i64.extend_i32_u
-        (local.get $36)
+        (local.get $41)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $35)
+       (local.get $40)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -121,13 +141,25 @@
            (local.get $34)
           )
           (local.set $26
-           (local.get $37)
+           (local.get $42)
           )
           (local.set $29
            (i32.const record+4)
           )
           (br $block)
          )
+        )
+        (local.set $22
+         (local.get $35)
+        )
+        (local.set $23
+         (local.get $36)
+        )
+        (local.set $24
+         (local.get $37)
+        )
+        (local.set $26
+         (local.get $39)
         )
         (br $label)
        )
@@ -136,7 +168,7 @@
          (local.get $34)
         )
         (local.set $26
-         (local.get $37)
+         (local.get $42)
         )
         (local.set $29
          (i32.const record+6|fall)

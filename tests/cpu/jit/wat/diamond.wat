@@ -34,17 +34,22 @@
   (local $32 i32)
   (local $33 i32)
   (local $34 i64)
-  (local $35 i32)
-  (local $36 i32)
-  (local $37 i32)
+  (local $35 i64)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i64)
+  (local $39 i32)
+  (local $40 i32)
+  (local $41 i32)
+  (local $42 i32)
   (local $scratch i64)
-  (local $scratch_39 i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
-  (local $scratch_42 i64)
-  (local $scratch_43 i64)
   (local $scratch_44 i64)
   (local $scratch_45 i64)
+  (local $scratch_46 i64)
+  (local $scratch_47 i64)
+  (local $scratch_48 i64)
+  (local $scratch_49 i64)
+  (local $scratch_50 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -87,6 +92,21 @@
       )
      )
      (loop $label
+      (local.set $35
+       (local.get $22)
+      )
+      (local.set $36
+       (local.get $23)
+      )
+      (local.set $37
+       (local.get $24)
+      )
+      (local.set $38
+       (local.get $25)
+      )
+      (local.set $39
+       (local.get $26)
+      )
       (block $block1
        (local.set $27
         (i32.sub
@@ -94,7 +114,7 @@
          (i32.const 2)
         )
        )
-       (local.set $35
+       (local.set $40
         (i32.eqz
          (i32.and
           (i32.wrap_i64
@@ -105,7 +125,7 @@
         )
        )
        (if
-        (local.get $35)
+        (local.get $40)
         (then
          (local.set $27
           (i32.sub
@@ -115,7 +135,7 @@
          )
          (local.set $0
           (block (result i64)
-           (local.set $scratch_41
+           (local.set $scratch_46
             (i64.sub
              (local.get $0)
              (local.get $1)
@@ -123,12 +143,12 @@
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_40
+             (local.set $scratch_45
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_39
+               (local.set $scratch_44
                 (local.get $1)
                )
                (local.set $25
@@ -150,13 +170,13 @@
                  (local.get $scratch)
                 )
                )
-               (local.get $scratch_39)
+               (local.get $scratch_44)
               )
              )
-             (local.get $scratch_40)
+             (local.get $scratch_45)
             )
            )
-           (local.get $scratch_41)
+           (local.get $scratch_46)
           )
          )
          (local.set $27
@@ -176,7 +196,7 @@
          )
          (local.set $0
           (block (result i64)
-           (local.set $scratch_45
+           (local.set $scratch_50
             (i64.add
              (local.get $0)
              (local.get $1)
@@ -184,17 +204,17 @@
            )
            (local.set $23
             (block (result i64)
-             (local.set $scratch_44
+             (local.set $scratch_49
               (local.get $0)
              )
              (local.set $24
               (block (result i64)
-               (local.set $scratch_43
+               (local.set $scratch_48
                 (local.get $1)
                )
                (local.set $25
                 (block (result i64)
-                 (local.set $scratch_42
+                 (local.set $scratch_47
                   (i64.and
                    (i64.extend_i32_u
                     (i64.lt_u
@@ -211,16 +231,16 @@
                  (local.set $26
                   (i32.const 13057)
                  )
-                 (local.get $scratch_42)
+                 (local.get $scratch_47)
                 )
                )
-               (local.get $scratch_43)
+               (local.get $scratch_48)
               )
              )
-             (local.get $scratch_44)
+             (local.get $scratch_49)
             )
            )
-           (local.get $scratch_45)
+           (local.get $scratch_50)
           )
          )
          (br $block1)
@@ -233,9 +253,9 @@
         (i32.const 2)
        )
       )
-      (local.set $35
+      (local.set $40
        (i32.ne
-        (local.tee $36
+        (local.tee $41
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -248,20 +268,20 @@
       )
       (local.set $34
        (i64.extend_i32_u
-        (local.get $36)
+        (local.get $41)
        )
       )
-      (local.set $37
+      (local.set $42
        (i32.const 4613)
       )
       (local.set $1
        (i64.extend_i32_u
-        (local.get $36)
+        (local.get $41)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $35)
+       (local.get $40)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -274,13 +294,28 @@
            (local.get $34)
           )
           (local.set $26
-           (local.get $37)
+           (local.get $42)
           )
           (local.set $29
            (i32.const record+8)
           )
           (br $block)
          )
+        )
+        (local.set $22
+         (local.get $35)
+        )
+        (local.set $23
+         (local.get $36)
+        )
+        (local.set $24
+         (local.get $37)
+        )
+        (local.set $25
+         (local.get $38)
+        )
+        (local.set $26
+         (local.get $39)
         )
         (br $label)
        )
@@ -289,7 +324,7 @@
          (local.get $34)
         )
         (local.set $26
-         (local.get $37)
+         (local.get $42)
         )
         (local.set $29
          (i32.const record+16|fall)

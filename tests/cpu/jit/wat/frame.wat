@@ -54,19 +54,24 @@
   (local $52 i32)
   (local $53 i64)
   (local $54 i32)
-  (local $55 i32)
+  (local $55 i64)
   (local $56 i64)
   (local $57 i64)
   (local $58 i64)
+  (local $59 i32)
+  (local $60 i32)
+  (local $61 i64)
+  (local $62 i64)
+  (local $63 i64)
   (local $scratch i64)
-  (local $scratch_60 i64)
-  (local $scratch_61 i64)
-  (local $scratch_62 i64)
-  (local $scratch_63 i64)
-  (local $scratch_64 i64)
   (local $scratch_65 i64)
   (local $scratch_66 i64)
   (local $scratch_67 i64)
+  (local $scratch_68 i64)
+  (local $scratch_69 i64)
+  (local $scratch_70 i64)
+  (local $scratch_71 i64)
+  (local $scratch_72 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -221,6 +226,21 @@
       )
      )
      (loop $label
+      (local.set $55
+       (local.get $22)
+      )
+      (local.set $56
+       (local.get $23)
+      )
+      (local.set $57
+       (local.get $24)
+      )
+      (local.set $58
+       (local.get $25)
+      )
+      (local.set $59
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -242,7 +262,7 @@
       )
       (local.set $3
        (block (result i64)
-        (local.set $scratch_60
+        (local.set $scratch_65
          (i64.extend_i32_u
           (local.get $42)
          )
@@ -260,7 +280,7 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_60)
+        (local.get $scratch_65)
        )
       )
       (@metadata.code.branch_hint "\01")
@@ -283,7 +303,7 @@
           )
          )
         )
-        (local.set $55
+        (local.set $60
          (i32.add
           (@metadata.code.branch_hint "\01")
           (if (result i32)
@@ -316,7 +336,7 @@
             (@metadata.code.branch_hint "\00")
             (if
              (i32.eqz
-              (local.tee $55
+              (local.tee $60
                (call_indirect (type $0)
                 (local.get $40)
                 (i32.const 40)
@@ -333,7 +353,7 @@
              )
             )
             (i32.sub
-             (local.get $55)
+             (local.get $60)
              (local.get $31)
             )
            )
@@ -342,7 +362,7 @@
          )
         )
         (i64.store offset=32 align=1
-         (local.get $55)
+         (local.get $60)
          (i64.const 1048586)
         )
         (local.set $4
@@ -358,15 +378,15 @@
          )
         )
         (i64.store offset=24 align=1
-         (local.get $55)
+         (local.get $60)
          (local.get $5)
         )
         (i64.store offset=16 align=1
-         (local.get $55)
+         (local.get $60)
          (local.get $3)
         )
         (i64.store offset=8 align=1
-         (local.get $55)
+         (local.get $60)
          (local.get $0)
         )
         (local.set $40
@@ -380,7 +400,7 @@
          )
         )
         (i32.store align=1
-         (local.get $55)
+         (local.get $60)
          (local.tee $41
           (i32.add
            (i32.wrap_i64
@@ -394,26 +414,26 @@
         )
         (local.set $49
          (i64.load offset=16 align=1
-          (local.get $55)
+          (local.get $60)
          )
         )
         (local.set $51
          (i64.load offset=24 align=1
-          (local.get $55)
+          (local.get $60)
          )
         )
         (local.set $53
          (i64.load offset=32 align=1
-          (local.get $55)
+          (local.get $60)
          )
         )
-        (local.set $56
+        (local.set $61
          (local.get $53)
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_67
-           (local.tee $57
+          (local.set $scratch_72
+           (local.tee $62
             (i64.add
              (local.get $40)
              (local.get $46)
@@ -422,16 +442,16 @@
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_66
+            (local.set $scratch_71
              (local.get $49)
             )
             (local.set $4
              (block (result i64)
-              (local.set $scratch_65
+              (local.set $scratch_70
                (i64.add
                 (i64.add
                  (i64.add
-                  (local.tee $58
+                  (local.tee $63
                    (i64.add
                     (i64.add
                      (local.get $4)
@@ -449,22 +469,22 @@
               )
               (local.set $5
                (block (result i64)
-                (local.set $scratch_64
+                (local.set $scratch_69
                  (local.get $51)
                 )
                 (local.set $23
                  (block (result i64)
-                  (local.set $scratch_63
+                  (local.set $scratch_68
                    (local.get $40)
                   )
                   (local.set $24
                    (block (result i64)
-                    (local.set $scratch_62
+                    (local.set $scratch_67
                      (local.get $46)
                     )
                     (local.set $25
                      (block (result i64)
-                      (local.set $scratch_61
+                      (local.set $scratch_66
                        (i64.and
                         (i64.extend_i32_u
                          (i64.lt_u
@@ -481,30 +501,30 @@
                       (local.set $26
                        (i32.const 13057)
                       )
-                      (local.get $scratch_61)
+                      (local.get $scratch_66)
                      )
                     )
-                    (local.get $scratch_62)
+                    (local.get $scratch_67)
                    )
                   )
-                  (local.get $scratch_63)
+                  (local.get $scratch_68)
                  )
                 )
-                (local.get $scratch_64)
+                (local.get $scratch_69)
                )
               )
-              (local.get $scratch_65)
+              (local.get $scratch_70)
              )
             )
-            (local.get $scratch_66)
+            (local.get $scratch_71)
            )
           )
-          (local.get $scratch_67)
+          (local.get $scratch_72)
          )
         )
         (if
          (i64.eq
-          (local.get $56)
+          (local.get $61)
           (i64.const 1048586)
          )
          (then
@@ -521,6 +541,18 @@
             (br $block1)
            )
           )
+          (local.set $22
+           (local.get $55)
+          )
+          (local.set $23
+           (local.get $56)
+          )
+          (local.set $24
+           (local.get $57)
+          )
+          (local.set $26
+           (local.get $59)
+          )
           (br $label)
          )
         )
@@ -529,12 +561,12 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $56)
+            (local.get $61)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $56)
+          (local.get $61)
          )
          (then
           (local.set $4
@@ -554,7 +586,7 @@
         )
         (i64.store offset=pcpu+0xc0 align=1
          (i32.const 0)
-         (local.get $56)
+         (local.get $61)
         )
         (local.set $29
          (i32.const 1)

@@ -33,11 +33,16 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
+  (local $34 i64)
+  (local $35 i64)
   (local $36 i64)
   (local $37 i64)
   (local $38 i32)
+  (local $39 i32)
+  (local $40 i32)
+  (local $41 i64)
+  (local $42 i64)
+  (local $43 i32)
   (local $scratch i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -81,15 +86,30 @@
       )
      )
      (loop $label
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
         (i32.const 3)
        )
       )
-      (local.set $34
+      (local.set $39
        (i32.ne
-        (local.tee $35
+        (local.tee $40
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -100,12 +120,12 @@
         (i32.const 0)
        )
       )
-      (local.set $36
+      (local.set $41
        (i64.extend_i32_u
-        (local.get $35)
+        (local.get $40)
        )
       )
-      (local.set $37
+      (local.set $42
        (i64.extend_i32_u
         (i64.lt_u
          (i64.add
@@ -116,7 +136,7 @@
         )
        )
       )
-      (local.set $38
+      (local.set $43
        (i32.const 4613)
       )
       (local.set $0
@@ -129,7 +149,7 @@
         )
         (local.set $1
          (i64.extend_i32_u
-          (local.get $35)
+          (local.get $40)
          )
         )
         (local.get $scratch)
@@ -137,7 +157,7 @@
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $39)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -147,13 +167,13 @@
          )
          (then
           (local.set $22
-           (local.get $36)
+           (local.get $41)
           )
           (local.set $25
-           (local.get $37)
+           (local.get $42)
           )
           (local.set $26
-           (local.get $38)
+           (local.get $43)
           )
           (local.set $29
            (i32.const record+6)
@@ -161,10 +181,13 @@
           (br $block)
          )
         )
-        (br $label)
-       )
-       (else
         (local.set $22
+         (local.get $34)
+        )
+        (local.set $23
+         (local.get $35)
+        )
+        (local.set $24
          (local.get $36)
         )
         (local.set $25
@@ -172,6 +195,18 @@
         )
         (local.set $26
          (local.get $38)
+        )
+        (br $label)
+       )
+       (else
+        (local.set $22
+         (local.get $41)
+        )
+        (local.set $25
+         (local.get $42)
+        )
+        (local.set $26
+         (local.get $43)
         )
         (local.set $29
          (i32.const record+9|fall)
@@ -251,14 +286,24 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
+  (local $34 i64)
+  (local $35 i64)
   (local $36 i64)
   (local $37 i64)
   (local $38 i32)
+  (local $39 i64)
+  (local $40 i64)
+  (local $41 i64)
+  (local $42 i64)
+  (local $43 i32)
+  (local $44 i32)
+  (local $45 i32)
+  (local $46 i64)
+  (local $47 i64)
+  (local $48 i32)
   (local $scratch i64)
-  (local $scratch_40 i64)
-  (local $scratch_41 i64)
+  (local $scratch_50 i64)
+  (local $scratch_51 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -306,6 +351,21 @@
       )
      )
      (loop $label1
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -348,15 +408,30 @@
        )
       )
       (loop $label
+       (local.set $39
+        (local.get $22)
+       )
+       (local.set $40
+        (local.get $23)
+       )
+       (local.set $41
+        (local.get $24)
+       )
+       (local.set $42
+        (local.get $25)
+       )
+       (local.set $43
+        (local.get $26)
+       )
        (local.set $27
         (i32.sub
          (local.get $27)
          (i32.const 3)
         )
        )
-       (local.set $34
+       (local.set $44
         (i32.ne
-         (local.tee $35
+         (local.tee $45
           (i32.sub
            (i32.wrap_i64
             (local.get $1)
@@ -367,12 +442,12 @@
          (i32.const 0)
         )
        )
-       (local.set $36
+       (local.set $46
         (i64.extend_i32_u
-         (local.get $35)
+         (local.get $45)
         )
        )
-       (local.set $37
+       (local.set $47
         (i64.extend_i32_u
          (i64.lt_u
           (i64.add
@@ -383,7 +458,7 @@
          )
         )
        )
-       (local.set $38
+       (local.set $48
         (i32.const 4613)
        )
        (local.set $0
@@ -396,14 +471,14 @@
          )
          (local.set $1
           (i64.extend_i32_u
-           (local.get $35)
+           (local.get $45)
           )
          )
          (local.get $scratch)
         )
        )
        (if
-        (local.get $34)
+        (local.get $44)
         (then
          (@metadata.code.branch_hint "\00")
          (if
@@ -413,13 +488,13 @@
           )
           (then
            (local.set $22
-            (local.get $36)
+            (local.get $46)
            )
            (local.set $25
-            (local.get $37)
+            (local.get $47)
            )
            (local.set $26
-            (local.get $38)
+            (local.get $48)
            )
            (local.set $29
             (i32.const record+6)
@@ -427,17 +502,32 @@
            (br $block)
           )
          )
+         (local.set $22
+          (local.get $39)
+         )
+         (local.set $23
+          (local.get $40)
+         )
+         (local.set $24
+          (local.get $41)
+         )
+         (local.set $25
+          (local.get $42)
+         )
+         (local.set $26
+          (local.get $43)
+         )
          (br $label)
         )
         (else
          (local.set $22
-          (local.get $36)
+          (local.get $46)
          )
          (local.set $25
-          (local.get $37)
+          (local.get $47)
          )
          (local.set $26
-          (local.get $38)
+          (local.get $48)
          )
          (local.set $27
           (i32.sub
@@ -445,9 +535,9 @@
            (i32.const 2)
           )
          )
-         (local.set $34
+         (local.set $44
           (i32.ne
-           (local.tee $35
+           (local.tee $45
             (i32.sub
              (i32.wrap_i64
               (local.get $3)
@@ -460,30 +550,30 @@
          )
          (local.set $3
           (block (result i64)
-           (local.set $scratch_41
+           (local.set $scratch_51
             (i64.extend_i32_u
-             (local.get $35)
+             (local.get $45)
             )
            )
            (local.set $22
             (block (result i64)
-             (local.set $scratch_40
+             (local.set $scratch_50
               (i64.extend_i32_u
-               (local.get $35)
+               (local.get $45)
               )
              )
              (local.set $26
               (i32.const 4613)
              )
-             (local.get $scratch_40)
+             (local.get $scratch_50)
             )
            )
-           (local.get $scratch_41)
+           (local.get $scratch_51)
           )
          )
          (@metadata.code.branch_hint "\01")
          (if
-          (local.get $34)
+          (local.get $44)
           (then
            (@metadata.code.branch_hint "\00")
            (if

@@ -33,13 +33,18 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
+  (local $34 i64)
+  (local $35 i64)
   (local $36 i64)
   (local $37 i64)
   (local $38 i32)
+  (local $39 i32)
+  (local $40 i32)
+  (local $41 i64)
+  (local $42 i64)
+  (local $43 i32)
   (local $scratch i64)
-  (local $scratch_40 i64)
+  (local $scratch_45 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -87,15 +92,30 @@
       )
      )
      (loop $label
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
         (i32.const 5)
        )
       )
-      (local.set $34
+      (local.set $39
        (i32.ge_s
-        (local.tee $35
+        (local.tee $40
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -106,12 +126,12 @@
         (i32.const 0)
        )
       )
-      (local.set $36
+      (local.set $41
        (i64.extend_i32_u
-        (local.get $35)
+        (local.get $40)
        )
       )
-      (local.set $37
+      (local.set $42
        (i64.extend_i32_u
         (i32.lt_u
          (i32.wrap_i64
@@ -123,12 +143,12 @@
         )
        )
       )
-      (local.set $38
+      (local.set $43
        (i32.const 4613)
       )
       (local.set $0
        (block (result i64)
-        (local.set $scratch_40
+        (local.set $scratch_45
          (i64.extend_i32_u
           (select
            (i32.wrap_i64
@@ -152,7 +172,7 @@
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $35)
+            (local.get $40)
            )
           )
           (local.set $2
@@ -179,12 +199,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_40)
+        (local.get $scratch_45)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $39)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -194,13 +214,13 @@
          )
          (then
           (local.set $22
-           (local.get $36)
+           (local.get $41)
           )
           (local.set $25
-           (local.get $37)
+           (local.get $42)
           )
           (local.set $26
-           (local.get $38)
+           (local.get $43)
           )
           (local.set $29
            (i32.const record+7)
@@ -208,10 +228,13 @@
           (br $block)
          )
         )
-        (br $label)
-       )
-       (else
         (local.set $22
+         (local.get $34)
+        )
+        (local.set $23
+         (local.get $35)
+        )
+        (local.set $24
          (local.get $36)
         )
         (local.set $25
@@ -219,6 +242,18 @@
         )
         (local.set $26
          (local.get $38)
+        )
+        (br $label)
+       )
+       (else
+        (local.set $22
+         (local.get $41)
+        )
+        (local.set $25
+         (local.get $42)
+        )
+        (local.set $26
+         (local.get $43)
         )
         (local.set $29
          (i32.const record+12|fall)

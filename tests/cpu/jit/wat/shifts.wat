@@ -33,16 +33,21 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
+  (local $34 i64)
+  (local $35 i64)
   (local $36 i64)
   (local $37 i64)
   (local $38 i32)
   (local $39 i32)
   (local $40 i32)
-  (local $41 i32)
+  (local $41 i64)
+  (local $42 i64)
+  (local $43 i32)
+  (local $44 i32)
+  (local $45 i32)
+  (local $46 i32)
   (local $scratch i64)
-  (local $scratch_43 i64)
+  (local $scratch_48 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -90,15 +95,30 @@
       )
      )
      (loop $label
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
         (i32.const 6)
        )
       )
-      (local.set $34
+      (local.set $39
        (i32.ne
-        (local.tee $35
+        (local.tee $40
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -109,30 +129,30 @@
         (i32.const 0)
        )
       )
-      (local.set $36
+      (local.set $41
        (i64.extend_i32_u
-        (local.get $35)
+        (local.get $40)
        )
       )
-      (local.set $37
+      (local.set $42
        (i64.and
         (local.get $2)
         (i64.const 1)
        )
       )
-      (local.set $38
+      (local.set $43
        (i32.const 4613)
       )
       (local.set $0
        (block (result i64)
-        (local.set $scratch_43
+        (local.set $scratch_48
          (i64.extend_i32_u
-          (local.tee $41
+          (local.tee $46
            (i32.or
             (i32.shl
-             (local.tee $40
+             (local.tee $45
               (i32.xor
-               (local.tee $39
+               (local.tee $44
                 (i32.shl
                  (i32.wrap_i64
                   (local.get $0)
@@ -148,7 +168,7 @@
              (i32.const 7)
             )
             (i32.shr_u
-             (local.get $40)
+             (local.get $45)
              (i32.const 25)
             )
            )
@@ -159,7 +179,7 @@
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $35)
+            (local.get $40)
            )
           )
           (local.set $2
@@ -171,12 +191,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_43)
+        (local.get $scratch_48)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $39)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -186,13 +206,13 @@
          )
          (then
           (local.set $22
-           (local.get $36)
+           (local.get $41)
           )
           (local.set $25
-           (local.get $37)
+           (local.get $42)
           )
           (local.set $26
-           (local.get $38)
+           (local.get $43)
           )
           (local.set $29
            (i32.const record+8)
@@ -200,20 +220,32 @@
           (br $block)
          )
         )
+        (local.set $22
+         (local.get $34)
+        )
+        (local.set $23
+         (local.get $35)
+        )
+        (local.set $24
+         (local.get $36)
+        )
         (local.set $25
-         (local.get $37)
+         (local.get $42)
+        )
+        (local.set $26
+         (local.get $38)
         )
         (br $label)
        )
        (else
         (local.set $22
-         (local.get $36)
+         (local.get $41)
         )
         (local.set $25
-         (local.get $37)
+         (local.get $42)
         )
         (local.set $26
-         (local.get $38)
+         (local.get $43)
         )
         (local.set $29
          (i32.const record+14|fall)

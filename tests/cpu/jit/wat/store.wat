@@ -37,10 +37,15 @@
   (local $35 i32)
   (local $36 i32)
   (local $37 i64)
-  (local $38 i32)
-  (local $39 i32)
-  (local $scratch i64)
-  (local $scratch_41 i64)
+  (local $38 i64)
+  (local $39 i64)
+  (local $40 i64)
+  (local $41 i64)
+  (local $42 i32)
+  (local $43 i32)
+  (local $44 i32)
+  (local $45 i64)
+  (local $46 i32)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -100,6 +105,21 @@
       )
      )
      (loop $label
+      (local.set $38
+       (local.get $22)
+      )
+      (local.set $39
+       (local.get $23)
+      )
+      (local.set $40
+       (local.get $24)
+      )
+      (local.set $41
+       (local.get $25)
+      )
+      (local.set $42
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -229,9 +249,9 @@
         (local.get $1)
        )
       )
-      (local.set $38
+      (local.set $43
        (i32.ne
-        (local.tee $39
+        (local.tee $44
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -242,32 +262,22 @@
         (i32.const 0)
        )
       )
+      (local.set $45
+       (i64.extend_i32_u
+        (local.get $44)
+       )
+      )
+      (local.set $46
+       (i32.const 4613)
+      )
       (local.set $1
-       (block (result i64)
-        (local.set $scratch_41
-         (i64.extend_i32_u
-          (local.get $39)
-         )
-        )
-        (local.set $22
-         (block (result i64)
-          (local.set $scratch
-           (i64.extend_i32_u
-            (local.get $39)
-           )
-          )
-          (local.set $26
-           (i32.const 4613)
-          )
-          (local.get $scratch)
-         )
-        )
-        (local.get $scratch_41)
+       (i64.extend_i32_u
+        (local.get $44)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $38)
+       (local.get $43)
        (then
         (@metadata.code.branch_hint "\00")
         (if
@@ -276,15 +286,39 @@
           (i32.const 3)
          )
          (then
+          (local.set $22
+           (local.get $45)
+          )
+          (local.set $26
+           (local.get $46)
+          )
           (local.set $29
            (i32.const record+5)
           )
           (br $block)
          )
         )
+        (local.set $22
+         (local.get $38)
+        )
+        (local.set $23
+         (local.get $39)
+        )
+        (local.set $24
+         (local.get $40)
+        )
+        (local.set $26
+         (i32.const 168453)
+        )
         (br $label)
        )
        (else
+        (local.set $22
+         (local.get $45)
+        )
+        (local.set $26
+         (local.get $46)
+        )
         (local.set $29
          (i32.const record+8|fall)
         )

@@ -33,12 +33,17 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i32)
-  (local $35 i32)
+  (local $34 i64)
+  (local $35 i64)
+  (local $36 i64)
+  (local $37 i64)
+  (local $38 i32)
+  (local $39 i32)
+  (local $40 i32)
   (local $scratch i64)
-  (local $scratch_37 i64)
-  (local $scratch_38 i64)
-  (local $scratch_39 i64)
+  (local $scratch_42 i64)
+  (local $scratch_43 i64)
+  (local $scratch_44 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -86,6 +91,21 @@
       )
      )
      (loop $label
+      (local.set $34
+       (local.get $22)
+      )
+      (local.set $35
+       (local.get $23)
+      )
+      (local.set $36
+       (local.get $24)
+      )
+      (local.set $37
+       (local.get $25)
+      )
+      (local.set $38
+       (local.get $26)
+      )
       (local.set $27
        (i32.sub
         (local.get $27)
@@ -188,9 +208,9 @@
        (i32.const 0)
        (i32.const 0)
       )
-      (local.set $34
+      (local.set $39
        (i32.ne
-        (local.tee $35
+        (local.tee $40
          (i32.sub
           (i32.wrap_i64
            (local.get $3)
@@ -203,14 +223,14 @@
       )
       (local.set $3
        (block (result i64)
-        (local.set $scratch_39
+        (local.set $scratch_44
          (i64.extend_i32_u
-          (local.get $35)
+          (local.get $40)
          )
         )
         (local.set $7
          (block (result i64)
-          (local.set $scratch_38
+          (local.set $scratch_43
            (i64.sub
             (local.get $7)
             (i64.const 8)
@@ -218,9 +238,9 @@
           )
           (local.set $22
            (block (result i64)
-            (local.set $scratch_37
+            (local.set $scratch_42
              (i64.extend_i32_u
-              (local.get $35)
+              (local.get $40)
              )
             )
             (local.set $25
@@ -239,18 +259,18 @@
               (local.get $scratch)
              )
             )
-            (local.get $scratch_37)
+            (local.get $scratch_42)
            )
           )
-          (local.get $scratch_38)
+          (local.get $scratch_43)
          )
         )
-        (local.get $scratch_39)
+        (local.get $scratch_44)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $34)
+       (local.get $39)
        (then
         (@metadata.code.branch_hint "\00")
         (if

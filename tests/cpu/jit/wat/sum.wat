@@ -45,8 +45,13 @@
   (local $43 i32)
   (local $44 i64)
   (local $45 i64)
-  (local $46 i32)
-  (local $47 i32)
+  (local $46 i64)
+  (local $47 i64)
+  (local $48 i32)
+  (local $49 i64)
+  (local $50 i64)
+  (local $51 i32)
+  (local $52 i32)
   (local $scratch i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -291,6 +296,21 @@
        )
       )
       (loop $label1
+       (local.set $44
+        (local.get $22)
+       )
+       (local.set $45
+        (local.get $23)
+       )
+       (local.set $46
+        (local.get $24)
+       )
+       (local.set $47
+        (local.get $25)
+       )
+       (local.set $48
+        (local.get $26)
+       )
        (local.set $27
         (i32.sub
          (local.get $27)
@@ -321,20 +341,20 @@
          (local.get $6)
         )
        )
-       (local.set $44
+       (local.set $49
         (local.get $42)
        )
-       (local.set $45
+       (local.set $50
         (local.get $6)
        )
-       (local.set $46
+       (local.set $51
         (i32.const 4866)
        )
        (local.set $0
         (block (result i64)
          (local.set $scratch
           (i64.extend_i32_u
-           (local.tee $47
+           (local.tee $52
             (i32.add
              (i32.wrap_i64
               (local.get $0)
@@ -362,13 +382,13 @@
           )
           (then
            (local.set $23
-            (local.get $44)
+            (local.get $49)
            )
            (local.set $24
-            (local.get $45)
+            (local.get $50)
            )
            (local.set $26
-            (local.get $46)
+            (local.get $51)
            )
            (local.set $41
             (i32.const 0)
@@ -376,17 +396,32 @@
            (br $label)
           )
          )
+         (local.set $22
+          (local.get $44)
+         )
+         (local.set $23
+          (local.get $45)
+         )
+         (local.set $24
+          (local.get $46)
+         )
+         (local.set $25
+          (local.get $47)
+         )
+         (local.set $26
+          (local.get $48)
+         )
          (br $label1)
         )
         (else
          (local.set $23
-          (local.get $44)
+          (local.get $49)
          )
          (local.set $24
-          (local.get $45)
+          (local.get $50)
          )
          (local.set $26
-          (local.get $46)
+          (local.get $51)
          )
          (local.set $29
           (i32.const record+10|fall)
