@@ -1,49 +1,48 @@
-/** The pure-TypeScript baseline: 32-bit programs of integers, SSE2 and x87 arithmetic that doubles do justice to, in this process. */
-import { readFileSync } from "node:fs";
-import { BaselineMachine } from "../../src/baseline";
+/** The pure-TypeScript baseline: 32-bit programs of integers, SSE2 and x87 arithmetic that doubles do justice to. It has a thread, and so a JavaScript
+ *  heap, of its own: once anything in a heap has detached an ArrayBuffer, as growing a WebAssembly memory or giving a buffer to another thread
+ *  does, V8 asks before each access to a typed array whether its buffer is still there. Beside v86 the baseline took twice as long. */
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { build, stop } from "esbuild";
 import type { Image } from "../build_programs";
-import { COUNT_PORT, Deadline, type Engine, type Loaded, RESULT_PORT, type Sample, stopwatch } from "./engine";
+import { type Engine, type Loaded, type Sample, within } from "./engine";
 
-const RAM_BYTES = 64 << 20;
-const BUDGET = 2_000_000; // instructions between two looks at the clock
-const NOTHING = 0xffffffff;
-const COMPILING_MS = 3000;
+declare const XENOLITH_ROOT: string;
 
-/** One machine for all programs: JavaScript engines compile best for the first. */
-let machine: BaselineMachine | undefined;
-let count = 0;
-let checksum: number | null = null;
-let watch = stopwatch();
-let took = { wallMs: 0, cpuMs: 0 };
+const LOADING_MS = 30_000; // V8 compiles it meanwhile
 
-function giveCount(): number {
-  const given = count;
-  if (given === 0) machine!.stop();
-  count = 0;
-  watch = stopwatch();
-  return given;
+interface Answer {
+  readonly sample?: Sample;
+  readonly error?: string;
 }
 
-function takeResult(value: number): void {
-  took = watch.end();
-  checksum = value >>> 0;
-  machine!.stop();
-}
+let thread: Promise<Worker> | undefined;
 
-/** V8 takes a second or two to compile the interpreter, on another thread, after a first look at all of it: until then it would be
- *  measured several times slower than it is. */
-function make(): BaselineMachine {
-  const made = new BaselineMachine({
-    memoryBytes: RAM_BYTES,
-    onPortRead: (port) => (port === COUNT_PORT ? giveCount() : NOTHING),
-    onPortWrite: (port, value) => {
-      if (port === RESULT_PORT) takeResult(value);
-    },
+async function start(): Promise<Worker> {
+  const { outputFiles } = await build({
+    entryPoints: [join(XENOLITH_ROOT, "bench/engines/baseline_thread.ts")],
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    write: false,
   });
-  made.load(0x1000, Uint8Array.of(0x40, 0xeb, 0xfd)); // INC EAX, JMP to it
-  made.registers.eip = 0x1000;
-  for (const until = performance.now() + COMPILING_MS; performance.now() < until; ) made.run(BUDGET);
-  return made;
+  await stop();
+  return new Worker(outputFiles[0].text, { eval: true });
+}
+
+async function ask(request: object, ms: number): Promise<Answer> {
+  const worker = await (thread ??= start());
+  worker.ref();
+  try {
+    const answered = new Promise<Answer>((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    worker.postMessage(request);
+    const answer = await within(ms, "baseline", answered);
+    if (answer.error !== undefined) throw new Error(answer.error);
+    return answer;
+  } finally {
+    worker.removeAllListeners("message").removeAllListeners("error").unref();
+  }
 }
 
 export const baselineEngine: Engine = {
@@ -51,25 +50,7 @@ export const baselineEngine: Engine = {
   runs: ({ beyondBaseline }, bits) => bits === 32 && !beyondBaseline,
   missing: () => null,
   async load(image: Image): Promise<Loaded> {
-    machine ??= make();
-    machine.reset();
-    machine.memory.fill(0);
-    machine.codeChanged();
-    machine.loadElf(readFileSync(image.kernel));
-    return { run, close: () => {} };
+    await ask({ kernel: image.kernel }, LOADING_MS);
+    return { run: async (rounds, deadlineMs) => (await ask({ rounds, deadlineMs }, 2 * deadlineMs)).sample!, close: () => {} };
   },
 };
-
-async function run(rounds: number, deadlineMs: number): Promise<Sample> {
-  count = rounds;
-  checksum = null;
-  const until = performance.now() + deadlineMs;
-  let instructions = 0;
-  while (checksum === null) {
-    const { reason, instructions: done } = machine!.run(BUDGET);
-    instructions += done;
-    if (reason === "halt" || reason === "shutdown") throw new Error(`${reason} at eip 0x${machine!.registers.eip.toString(16)}`);
-    if (performance.now() > until) throw new Deadline(`no result within ${Math.round(deadlineMs / 1000)} s`);
-  }
-  return { checksum, ...took, instructions };
-}
