@@ -35,6 +35,7 @@ export class KernelCache implements KernelStore {
   }
 
   async keep(file: Uint8Array, image: Uint8Array, parts: readonly ImagePart[]): Promise<void> {
+    if (!process.getuid) return; // where files have no owners none would be used
     const path = join(this.folder, createHash("sha256").update(file).digest("hex"));
     const temporary = `${path}.${randomUUID()}`;
     try {
