@@ -2,7 +2,7 @@
  *  number are asked once whether it is far from 1, and are no copies any more once something is put into one of them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { LAYOUT, nasmMissing } from "../../support/test_pc";
+import { LAYOUT, nasmMissing, type TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 
 const registers = suite("x87 registers held as doubles");
@@ -11,16 +11,23 @@ const X = CONTROL + 16;
 const Y = CONTROL + 24;
 const IMAGE = LAYOUT.data + 0x1100;
 
+/** 53 bits, and a third in ST(0): the flag for results that are not exact is set from here on. */
+const START = `fninit
+  fldcw [${CONTROL}]
+  fld1
+  fidiv dword [${CONTROL + 4}]`;
+function setControl(pc: TestPc): void {
+  pc.guest.set32(CONTROL, 0x37f_027f);
+  pc.guest.set32(CONTROL + 4, 3);
+}
+
 const double = (exponent: number) => BigInt(0x3ff + exponent) << 52n;
 
 registers("what is in empty ones stays there", async () => {
   if (nasmMissing()) return;
   const twins = await Twins.create({}, 400);
   twins.run(
-    `fninit
-    fldcw [${CONTROL}]
-    fld1
-    fidiv dword [${CONTROL + 4}]
+    `${START}
     mov edx, 1
     call rounds
     fldcw [${CONTROL + 2}]
@@ -49,8 +56,7 @@ registers("what is in empty ones stays there", async () => {
     64,
     { regs: { rsp: BigInt(LAYOUT.stack) } },
     (pc) => {
-      pc.guest.set32(CONTROL, 0x37f_027f);
-      pc.guest.set32(CONTROL + 4, 3);
+      setControl(pc);
       pc.guest.set64(X, double(-1));
     },
   );
@@ -79,10 +85,7 @@ for (const [name, sequence] of COPIES)
     if (nasmMissing()) return;
     const twins = await Twins.create({}, 400);
     twins.run(
-      `fninit
-      fldcw [${CONTROL}]
-      fld1
-      fidiv dword [${CONTROL + 4}]
+      `${START}
       fstp st0
       mov ecx, 8192
       xor edx, edx
@@ -110,8 +113,7 @@ for (const [name, sequence] of COPIES)
       64,
       { regs: { rsp: BigInt(LAYOUT.stack) } },
       (pc) => {
-        pc.guest.set32(CONTROL, 0x37f_027f);
-        pc.guest.set32(CONTROL + 4, 3);
+        setControl(pc);
         // in one of 1024 rounds, too seldom to be translated for, the other; the fractions make products inexact
         pc.guest.set64(X, double(1) | 0x1234_5678_9abcn);
         pc.guest.set64(X + 16, double(270) | 0x5555_5555_5555n);
