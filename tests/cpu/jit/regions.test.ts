@@ -227,4 +227,27 @@ for (const [what, flags] of [["4 GiB", 0xcfn], ["256 MiB", 0xc0n]] as const)
     assert.is(out.regs.rbx, 300n);
   });
 
+/** Translated code leaves where the function returns to code that is seldom run, so that this has to be found hot by slices that end there. */
+regions("code beside a loop all of whose rounds are as long as an eighth of a slice", async () => {
+  if (nasmMissing()) return;
+  const pc = await TestPc.create({ jit: { threshold: 8 } });
+  const code = `mov ebp, 40000
+    again:
+      call work       ; 1000 instructions from here to here
+      dec ebp
+      jnz again
+    hlt
+    align 64
+    work:
+      mov ecx, 497
+      nop
+    next:
+      dec ecx
+      jnz next
+    ret`;
+  const out = pc.run(assemble(code, 64), 64, {}, 100_000_000);
+  assert.is(out.regs.rbp, 0n);
+  assert.ok(pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated) > 1);
+});
+
 regions.run();
