@@ -11,7 +11,7 @@ import { makeAnew } from "./regions";
 const SLICES: u32 = 8;
 /** Instructions between two moves of a window, on the average, at least: one may cost a mispredicted branch, each access that finds its page saves
  *  half of a look at the TLB. Those of windows that had been emptied are not counted. */
-const INSNS: u32 = 80;
+const INSNS: u32 = 50;
 
 @inline function table(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + WindowOff.TABLE; }
 @inline function countsOf(region: u32): usize { return table() + <usize>region * WindowOff.SIZE; }
