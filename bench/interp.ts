@@ -14,7 +14,11 @@ const DEADLINE_MS = 15_000; // for one run, which takes a fraction of a second
 const CLOSE_MS = 5_000;
 const SAMPLE_MS = 60; // a sample of a fast engine is several runs
 const MOST_ROUNDS = 20;
-const WARM_UPS = 4;
+/* An engine is warm when so many runs in turn were no faster, but for this part, than the best before them; or so many were done, or so much time has passed. */
+const STEADY_RUNS = 6;
+const FASTER = 0.98;
+const MOST_WARM_UPS = 60;
+const WARM_UP_MS = 6_000;
 /** All engines in turn, that often: a host that is slower for a while, as by what its neighbour does, is so for all of them. */
 const TURNS = 3;
 const BENNY = { minSamples: 1, minTime: 0.001, maxTime: 0.2, delay: 0 };
@@ -34,16 +38,21 @@ class Case {
 
   static async prepare(engine: Engine, image: Image, expected: number): Promise<Case> {
     const each = new Case(engine, image, expected, await engine.load(image));
-    // Until it gets no faster: compilers of all kinds are at work meanwhile.
-    let last = Number.POSITIVE_INFINITY;
-    for (let n = 0; n < WARM_UPS && !each.failure; n++) {
-      const { cpuMs } = await each.once();
-      const settled = cpuMs > last * 0.85;
-      last = Math.min(last, cpuMs);
-      if (settled) break;
-    }
-    each.rounds = Math.min(Math.ceil(SAMPLE_MS / Math.max(last, 1)), MOST_ROUNDS);
+    const best = await each.warmUp();
+    each.rounds = Math.min(Math.ceil(SAMPLE_MS / Math.max(best, 1)), MOST_ROUNDS);
     return each;
+  }
+
+  /** Compilers of all kinds are at work meanwhile. CPU time of the quickest run. */
+  private async warmUp(): Promise<number> {
+    const until = performance.now() + WARM_UP_MS;
+    let best = Number.POSITIVE_INFINITY;
+    for (let n = 0, steady = 0; n < MOST_WARM_UPS && steady < STEADY_RUNS && performance.now() < until && !this.failure; n++) {
+      const { cpuMs } = await this.once();
+      steady = cpuMs < best * FASTER ? 0 : steady + 1;
+      best = Math.min(best, cpuMs);
+    }
+    return best;
   }
 
   private async once(): Promise<Sample> {
