@@ -313,6 +313,9 @@ export const enum CheckOff {
   replayed = 56, // u32, where the interpreter arrived
   replayedLeft = 60, // i32
   region = 64, // u32, number of the region
+  walks = 68, // u32, flags that page walks have set while the region ran
+  walkList = 72, // u32[MAX_WALKS], machine addresses of the last of them
+  MAX_WALKS = 8,
   list = 0x200, // u32[MAX_PAGES], machine addresses of the pages saved
   MAX_PAGES = 128,
   before = 0x1000, // the pCPU block at the entry

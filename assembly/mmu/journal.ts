@@ -62,12 +62,26 @@ export function mayWrite(host: usize, len: u32): bool {
 /** A page walk sets flags at `host`. A `fetch` is made once, by whoever comes by first: the block it is for stays decoded, and so does the flag. */
 export function tableWritten(host: usize, fetch: bool): void {
   if (hitsCode(host, 8)) note(CheckNote.spoiled);
+  if (checkPhase() == Check.region) noteWalk(host);
   if (!fetch) {
     if (!savePage(host)) note(CheckNote.spoiled);
     return;
   }
   const saved = savedPage(host);
   if (saved) store<u8>(saved + (host & 4095), load<u8>(saved + (host & 4095)) | <u8>Pte.A);
+}
+
+function noteWalk(host: usize): void {
+  const n = cget(CheckOff.walks);
+  store<u32>(area(CheckOff.walkList) + (<usize>(n % CheckOff.MAX_WALKS) << 2), <u32>host);
+  cset(CheckOff.walks, n + 1);
+}
+
+/** Whether one of the last page walks of the region has set a flag in the 8 bytes at `host`. */
+export function wasWalked(host: usize): bool {
+  const n = min(cget(CheckOff.walks), <u32>CheckOff.MAX_WALKS);
+  for (let i: u32 = 0; i < n; i++) if ((load<u32>(area(CheckOff.walkList) + (<usize>i << 2)) ^ <u32>host) < 8) return true;
+  return false;
 }
 
 /** A TLB entry was filled while a region runs. */

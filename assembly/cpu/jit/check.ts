@@ -9,9 +9,10 @@
  *  entry's check up. Nobody else may write to the guest's memory meanwhile: machines without threads only. */
 import { Check, CheckNote, CheckOff, Difference, JitOff } from "../../abi/jit";
 import { Exit } from "../../abi/exit";
+import { Pte } from "../../abi/x86";
 import { PcpuOff } from "../../abi/layout";
 import { BlockOff, RecOff } from "../../abi/record";
-import { area, cget, checkPhase, cset, note } from "../../mmu/journal";
+import { area, cget, checkPhase, cset, note, wasWalked } from "../../mmu/journal";
 import { forgetAllPages } from "../../mmu/second_level";
 import { forgetTables } from "../../mmu/table_cache";
 import { emptyAny, flushTlbAll } from "../../mmu/tlb";
@@ -49,6 +50,7 @@ export function enterChecked(u: usize, n: u32): usize {
   cset(CheckOff.notes, 0);
   cset(CheckOff.pages, 0);
   cset(CheckOff.fills, 0);
+  cset(CheckOff.walks, 0);
   cset(CheckOff.codePages, 0);
   jset(JitOff.check, Check.region);
   const record = <usize>call_indirect<u32>(jget(JitOff.table) + n);
@@ -190,12 +192,18 @@ function compare(u: usize): u32 {
     const page = <usize>load<u32>(area(CheckOff.list) + (<usize>i << 2));
     const wanted = area(i < written ? CheckOff.pagesAfter : CheckOff.pagesBefore) + (<usize>i << 12);
     for (let at: usize = 0; at < 4096; at += 8) {
-      if (load<u64>(page + at) == load<u64>(wanted + at)) continue;
+      if (load<u64>(page + at) == load<u64>(wanted + at) || isAhead(page + at, load<u64>(wanted + at))) continue;
       cset(CheckOff.where, <u32>(page + at));
       return Difference.memory;
     }
   }
   return Difference.none;
+}
+
+/** Of the access before which the region was made to leave, the page walk has been made: its flags are those of an instruction that is yet to come. */
+function isAhead(host: usize, wanted: u64): bool {
+  const flags = <u64>(Pte.A | Pte.D), both = flags | flags << 32, now = load<u64>(host);
+  return (cget(CheckOff.notes) & CheckNote.cut) != 0 && (now | both) == (wanted | both) && (now & ~wanted) == 0 && wasWalked(host);
 }
 
 @inline function sameWord(at: usize): bool { return load<u32>(PCPU + at) == load<u32>(area(CheckOff.after) + at); }

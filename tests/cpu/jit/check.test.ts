@@ -102,4 +102,26 @@ check("accessed and dirty flags are set again after they were undone", async () 
   for (let i = 0; i < 400; i++) assert.is(pc.guest.get64(table + i * 8) & 0xffn, i & 1 ? 0x67n : 0x27n, `page ${i}`);
 });
 
+/** The page's dirty flag is set by the walk, ahead of the store that is left to the interpreter (SDM Vol.3A "Accessed and Dirty Flags"). */
+check("a store to code by way of a page that was not dirty", async () => {
+  if (nasmMissing()) return;
+  const TABLE = 0x20000;
+  const pc = await TestPc.create({ jit: CHECKED });
+  // 4 MiB: data; behind it the page with the code
+  [LAYOUT.data, LAYOUT.code].forEach((frame, k) => pc.guest.set64(TABLE + k * 8, BigInt(frame) | 7n));
+  pc.guest.set64(LAYOUT.pml4 + 0x2000 + 2 * 8, BigInt(TABLE) | 7n);
+  const source = `mov esi, 0x400e00
+    mov edi, 8
+    mov ecx, 100
+    again: add [rsi], ebx
+    add rsi, rdi
+    add eax, [rsi]
+    dec ecx
+    jnz again
+    hlt`;
+  const out = pc.run(assemble(source, 64), 64);
+  assert.is(out.exit, Exit.hlt, describeDifference(pc.mem, 0)[0]);
+  assert.is(out.regs.rsi, 0x401120n);
+});
+
 check.run();
