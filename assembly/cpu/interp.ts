@@ -235,7 +235,7 @@ export class Interp<K> extends Machine<u64> {
   @inline nextRip(u: usize): u64 {
     return load<u64>(PCPU, PcpuOff.ripBase) + <u64>load<u16>(u, RecOff.off) + <u64>load<u8>(u, RecOff.len);
   }
-  @inline stringStep(w: i32): u64 { return load<u64>(PCPU, PcpuOff.rflags) & Flag.DF ? <u64>(<i64>-w) : <u64>w; }
+  @inline stringStep(x: u64, w: i32): u64 { return x + w - ((load<u64>(PCPU, PcpuOff.rflags) & Flag.DF) >> 9) * w; }
   @inline stackAt(delta: i64, w: i32): u64 {
     return this.stackWrap(load<u64>(PCPU, Gpr.rsp * 8) + <u64>delta, w);
   }

@@ -112,8 +112,8 @@ export abstract class Machine<V> {
   /** The same for the target of the direct call `u`; flat code cannot miss. */
   abstract badDirect(w: i32, u: usize): bool;
   abstract nextRip(u: usize): V;
-  /** What a string instruction on `w` bytes adds to its address registers: `w`, negative while RFLAGS.DF is set. */
-  abstract stringStep(w: i32): V;
+  /** Address register `x` behind a string instruction on `w` bytes: moved by `w`, back while RFLAGS.DF is set. */
+  abstract stringStep(x: V, w: i32): V;
   /** Stack pointer moved by `delta` bytes, at the width of the stack (pushes of 4 and 8 bytes imply it when flat). */
   abstract stackAt(delta: i64, w: i32): V;
   /** `x` at the width of the stack pointer. */

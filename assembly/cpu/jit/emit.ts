@@ -455,11 +455,11 @@ export class Emit extends Machine<i32> {
   }
   badDirect(w: i32, u: usize): bool { return false; }
   nextRip(u: usize): i32 { return constant(load<i64>(J, JitOff.ripBase) + load<u16>(u, RecOff.off) + load<u8>(u, RecOff.len)); }
-  stringStep(w: i32): i32 {
+  stringStep(x: i32, w: i32): i32 {
     // spans are planned as if DF were what it is now; loops that rely on that ask before they begin (strides.ts)
-    if (jget(JitOff.planning) || load<u64>(J, JitOff.steady) >> jget(JitOff.current) & 1) return constant(load<u32>(PCPU, PcpuOff.rflags) & Flag.DF ? -w : w);
+    if (jget(JitOff.planning) || load<u64>(J, JitOff.steady) >> jget(JitOff.current) & 1) return binary(Node.add, x, constant(load<u32>(PCPU, PcpuOff.rflags) & Flag.DF ? -w : w));
     const down = binary(Node.and, binary(Node.shr, make(Node.word, 8, 0, 0, PcpuOff.rflags), constant(10)), constant(1)); // DF
-    return binary(Node.sub, constant(w), binary(Node.mul, down, constant(w * 2)));
+    return binary(Node.add, x, binary(Node.sub, constant(w), binary(Node.mul, down, constant(w * 2))));
   }
   stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
   stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }

@@ -74,7 +74,7 @@ export function scan<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i32, f
 }
 
 /** `x` with its `w` bytes in the opposite order; bits above them are unspecified. */
-function swapped<M extends Machine<V>, V>(m: M, x: V, w: i32): V {
+@inline function swapped<M extends Machine<V>, V>(m: M, x: V, w: i32): V {
   if (w == 2) return m.or(m.shlBy(x, 8), m.shrBy(m.zext(x, 2), 8));
   const odd = m.imm(0x00ff00ff00ff00ff), y = w == 4 ? m.zext(x, 4) : x;
   const pairs = m.or(m.shlBy(m.and(y, odd), 8), m.and(m.shrBy(y, 8), odd));
@@ -85,7 +85,7 @@ function swapped<M extends Machine<V>, V>(m: M, x: V, w: i32): V {
 }
 
 /** BSWAP (rr) and MOVBE. A word by BSWAP is undefined; processors give zero. */
-export function swapBytes<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
+@inline export function swapBytes<M extends Machine<V>, V>(m: M, u: usize, w: i32, f: i32): usize {
   const a = fa(u);
   if (f == Form.rr) {
     m.setReg(a, w, w == 2 ? m.imm(0) : swapped<M, V>(m, m.reg(a, w), w));

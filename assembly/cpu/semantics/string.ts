@@ -9,7 +9,7 @@ import { Machine } from "../machine";
 
 /** Moves address register `r`, at `x`, to its next element. */
 @inline function advance<M extends Machine<V>, V>(m: M, u: usize, r: usize, x: V, w: i32): void {
-  m.setReg(r, 8, m.and(m.add(x, m.stringStep(w)), mask<M, V>(m, u)));
+  m.setReg(r, 8, m.and(m.stringStep(x, w), mask<M, V>(m, u)));
 }
 
 @inline export function movs<M extends Machine<V>, V>(m: M, u: usize, w: i32): usize {
