@@ -162,6 +162,10 @@ export class Interp<K> extends Machine<u64> {
   @inline shl(a: u64, n: u64): u64 { return a << n; }
   @inline shr(a: u64, n: u64): u64 { return a >> n; }
   @inline sar(a: u64, n: u64): u64 { return <u64>(<i64>a >> <i64>n); }
+  @inline rotate(right: bool, a: u64, n: u64, w: i32): u64 {
+    if (w == 8) return right ? rotr<u64>(a, n) : rotl<u64>(a, n);
+    return <u64>(right ? rotr<u32>(<u32>a, <u32>n) : rotl<u32>(<u32>a, <u32>n));
+  }
   @inline ctz(x: u64): u64 { return ctz<u64>(x); }
   @inline clz(x: u64): u64 { return clz<u64>(x); }
   @inline popcnt(x: u64): u64 { return popcnt<u64>(x); }

@@ -70,6 +70,8 @@ export abstract class Machine<V> {
   abstract shl(a: V, n: V): V;
   abstract shr(a: V, n: V): V;
   abstract sar(a: V, n: V): V;
+  /** Zero-extended `a` of `w` bytes, 4 or 8, rotated by less than its bits. */
+  abstract rotate(right: bool, a: V, n: V, w: i32): V;
   /** Number of zeros below the lowest, above the highest bit: 64 of 0. Number of ones. */
   abstract ctz(x: V): V;
   abstract clz(x: V): V;

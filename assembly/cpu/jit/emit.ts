@@ -358,6 +358,11 @@ export class Emit extends Machine<i32> {
   sarBy(a: i32, n: i32): i32 { return binary(Node.sar, a, constant(n)); }
   shl(a: i32, n: i32): i32 { return binary(Node.shl, a, n); }
   shr(a: i32, n: i32): i32 { return binary(Node.shr, a, n); }
+  /** The host's compiler knows these for rotates. */
+  rotate(right: bool, a: i32, n: i32, w: i32): i32 {
+    const other = binary(Node.sub, constant(w * 8), n);
+    return binary(Node.or, binary(right ? Node.shr : Node.shl, a, n), binary(right ? Node.shl : Node.shr, a, other));
+  }
   sar(a: i32, n: i32): i32 { return binary(Node.sar, a, n); }
   ctz(x: i32): i32 { return unary(Node.ctz, x); }
   clz(x: i32): i32 { return unary(Node.clz, x); }

@@ -76,10 +76,12 @@ export function scan<M extends Machine<V>, V>(m: M, u: usize, op: i32, w: i32, f
 /** `x` with its `w` bytes in the opposite order; bits above them are unspecified. */
 @inline function swapped<M extends Machine<V>, V>(m: M, x: V, w: i32): V {
   if (w == 2) return m.or(m.shlBy(x, 8), m.shrBy(m.zext(x, 2), 8));
-  const odd = m.imm(0x00ff00ff00ff00ff), y = w == 4 ? m.zext(x, 4) : x;
-  const pairs = m.or(m.shlBy(m.and(y, odd), 8), m.and(m.shrBy(y, 8), odd));
-  if (w == 4) return m.or(m.shlBy(pairs, 16), m.shrBy(m.zext(pairs, 4), 16)); // said so, 32-bit operations do
-  const words = m.imm(0x0000ffff0000ffff);
+  if (w == 4) {
+    const y = m.zext(x, 4), even = m.and(m.rotate(true, y, m.imm(8), 4), m.imm(~0x00ff00ff));
+    return m.or(m.and(m.rotate(false, y, m.imm(8), 4), m.imm(0x00ff00ff)), even);
+  }
+  const odd = m.imm(0x00ff00ff00ff00ff), words = m.imm(0x0000ffff0000ffff);
+  const pairs = m.or(m.shlBy(m.and(x, odd), 8), m.and(m.shrBy(x, 8), odd));
   const quads = m.or(m.shlBy(m.and(pairs, words), 16), m.and(m.shrBy(pairs, 16), words));
   return m.or(m.shlBy(quads, 32), m.shrBy(quads, 32));
 }

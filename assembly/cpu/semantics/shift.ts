@@ -31,11 +31,16 @@ export const enum Shift { rol, ror, rcl, rcr, shl, shr, sal, sar }
   return r;
 }
 
+/** Of bytes and words, by any count. */
+@inline function rotateNarrow<M extends Machine<V>, V>(m: M, right: bool, bits: i32, x: V, n: V): V {
+  const k = m.and(n, m.imm(bits - 1)), other = m.sub(m.imm(bits), k);
+  return right ? m.or(m.shr(x, k), m.shl(x, other)) : m.or(m.shl(x, k), m.shr(x, other));
+}
+
 /** ROL, ROR: CF and OF change, the other flags stay. */
 @inline export function rotateOp<M extends Machine<V>, V>(m: M, op: i32, w: i32, a: V, n: V): V {
-  const x = m.zext(a, w), bits = w * 8, k = w < 4 ? m.and(n, m.imm(bits - 1)) : n, other = m.sub(m.imm(bits), k);
-  const r = op == Shift.rol ? m.or(m.shl(x, k), m.shr(x, other)) : m.or(m.shr(x, k), m.shl(x, other));
-  m.rotateFlags(op == Shift.ror, m.zext(r, w), bits);
+  const x = m.zext(a, w), bits = w * 8, right = op == Shift.ror, r = w < 4 ? rotateNarrow<M, V>(m, right, bits, x, n) : m.rotate(right, x, n, w);
+  m.rotateFlags(right, m.zext(r, w), bits);
   return r;
 }
 
