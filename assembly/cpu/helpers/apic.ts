@@ -6,6 +6,7 @@ import { ApicOff, InitBit, Lvt } from "../../abi/apic";
 import { DomainOff, DomainType, PcpuOff, Region, SchedOff, VcpuOff, VcpuRequest } from "../../abi/layout";
 import { mmioWrite, nowNs } from "../../env";
 import { PCPU } from "../pcpu";
+import { flushTlbAll } from "../../mmu/tlb";
 import { nsOfTsc, readTsc } from "./tsc";
 
 const APIC: usize = PCPU + PcpuOff.apic;
@@ -517,8 +518,9 @@ export function apicSetBase(value: u64): bool {
     if (now == (BASE_ENABLE | BASE_EXTD) && next == BASE_ENABLE) return false;
     if (now == 0 && next == (BASE_ENABLE | BASE_EXTD)) return false;
   }
-  const bsp = load<u64>(PCPU, PcpuOff.apicBase) & 0x100;
-  store<u64>(PCPU, (value & ~<u64>0x100) | bsp, PcpuOff.apicBase);
+  const old = load<u64>(PCPU, PcpuOff.apicBase), base = (value & ~<u64>0x100) | (old & 0x100);
+  store<u64>(PCPU, base, PcpuOff.apicBase);
+  if (base != old) flushTlbAll(); // what memory it hides
   if (!next && now) apicReset();
   return true;
 }
