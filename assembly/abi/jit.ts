@@ -96,6 +96,15 @@ export const enum JitOff {
   moved = 8120, // u32, bit per general register that the block being written has changed so far
   entered = 8124, // u32, transitions to regions so far
   enteredBefore = 8128, // u32, the same where the slice began
+  /* Runs, a bit for each (assembly/mmu/runs). */
+  runsGood = 8132, // u32, those in force
+  runsDoubt = 8136, // u32, of which that is to be found out before translated code runs
+  runsBroken = 8140, // u32, of these those that no longer hold
+  runsParked = 8144, // u32, of domains that are not on this pCPU
+  runsGlobal = 8148, // u32, that survive CR3 writes
+  runsVolatile = 8152, // u32, bit 0 runs that do not survive CR3 writes, bit 1 those that do: they were in doubt too often for there to be any
+  runsCoded = 8156, // u32, runs for writing in which code was found
+  regionRuns = 8160, // u32, those of the region that is being written
   snaps = 8192, // u32[5760]
   /* Where general registers are (cpu/jit/residents). */
   residents = 31232, // u32[64] by block: those in their locals throughout it

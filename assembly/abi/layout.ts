@@ -48,6 +48,7 @@ export const enum MachineOff {
   farthestDomain = 60, // i32, slots between a domain's own and the one it was put into, at most (src/hypervisor/domain_table)
   /** The hypervisor's own words (owned by src/hypervisor). */
   hv = 64,
+  p2mChanges = 4092, // i32, changes to p2ms so far
   SIZE = 4096,
 }
 
@@ -113,6 +114,7 @@ export const enum DomainOff {
   ringSize32 = 48, // u32, 1 when the guest's hypercall ABI was last 32-bit
   callbackVector = 52, // u32
   maxGfn = 56, // u32, highest gfn ever mapped
+  p2mVersion = 60, // u32, MachineOff.p2mChanges where its p2m was last changed: no two states of p2ms have the same
   /** Tables of src/hypervisor: event channels, grants, hvm params, timers. */
   hv = 256,
   SIZE = 4096,
@@ -349,6 +351,30 @@ export const enum TlbOff {
   CLASS = 0x100000, // bytes of a table
   TABLES = 0x100000, // of the first one, from PcpuOff.codeBase; multiples of 1 MiB both
   END = 0x400000, // of the last one
+}
+
+/** Ranges of linear addresses that lie in the host's memory in one piece (assembly/mmu/runs). */
+export const enum RunOff {
+  start = 0, // u64, linear address of the first byte
+  gpa = 8, // u64, guest-physical one
+  host = 16, // u32
+  size = 20, // u32, bytes
+  domain = 24, // u32, address of the block of the domain whose memory it is
+  version = 28, // u32, DomainOff.p2mVersion when its frames were last looked at
+  kind = 32, // u32 RunKind
+  born = 36, // u32, JitOff.slices then
+  looks = 40, // u32, times it has been looked whether it is still there
+  shift = 44, // u32, bits of an address within the largest page that maps some of it
+  SIZE = 48,
+  MAX = 16, // a bit for each in the words JitOff.runs*
+  TABLE = 0xf3000, // from PcpuOff.codeBase
+  MASKS = 0xf3400, // u16[RegionOff.MAX], runs each region relies on (cpu/jit/runs)
+}
+
+export const enum RunKind {
+  write = 1, // good for reading and writing, else for reading only
+  user = 2, // for user code, else for supervisor code
+  global = 4, // it survives CR3 writes
 }
 
 /** Access rights in VMX layout (SDM Vol.3C "Guest Register State"): descriptor bits 8..15 in 0..7 and 20..23 in 12..15. */

@@ -18,12 +18,12 @@ import { NO_EXECUTE, UPPER_NX, WalkOff } from "./walk_words";
 /** Access: Pfec.W, Pfec.U, Pfec.I, and this: an explicit supervisor access with AC set, or SMAP is off. */
 export const SMAP_OFF: u32 = 0x100;
 
-const NX: u64 = (<u64>1) << Pte.NX_BIT;
+export const NX: u64 = (<u64>1) << Pte.NX_BIT;
 /** Bits 51 to MAXPHYADDR of any 64-bit entry. */
-const HIGH: u64 = ((<u64>1) << 52) - ((<u64>1) << MAXPHYADDR);
+export const HIGH: u64 = ((<u64>1) << 52) - ((<u64>1) << MAXPHYADDR);
 /** Bits 62 to 52 are ignored in 4-level paging, reserved in PAE paging. */
-const HIGH_PAE: u64 = ((<u64>1) << 63) - ((<u64>1) << MAXPHYADDR);
-const FRAME: u64 = ((<u64>1) << MAXPHYADDR) - 4096;
+export const HIGH_PAE: u64 = ((<u64>1) << 63) - ((<u64>1) << MAXPHYADDR);
+export const FRAME: u64 = ((<u64>1) << MAXPHYADDR) - 4096;
 const ALL_ONES: u64 = ~(<u64>0);
 
 const enum Outcome { refused, allowed, changed }

@@ -13,6 +13,12 @@ const APIC_ENABLED: u64 = 1 << 11, APIC_X2: u64 = 1 << 10; // IA32_APIC_BASE
   return (base & (APIC_ENABLED | APIC_X2)) == APIC_ENABLED && ((base ^ gpa) & 0xff_ffff_f000) == 0;
 }
 
+/** Whether it is within `size` bytes from there on. */
+export function hasApic(gpa: u64, size: u32): bool {
+  const base = load<u64>(PCPU, PcpuOff.apicBase);
+  return isApic(base) && (base & 0xff_ffff_f000) - gpa < size;
+}
+
 @inline function pieceSize(at: u32, left: u32): u32 {
   return at & 1 || left < 2 ? 1 : at & 2 || left < 4 ? 2 : 4;
 }

@@ -26,6 +26,7 @@ import { flushAllCode, flushCode, flushCodePage } from "./code_mappings";
 import { FILTER_SIZE, setBit, testBit } from "./filter";
 import { checkPhase, noteFill } from "./journal";
 import { forgetLeaves } from "./p2m";
+import { doubtRuns, doubtRunsAt } from "./runs";
 import { forgetAllPages, forgetPage, forgetPages } from "./second_level";
 import { forgetFrames, forgetTables } from "./table_cache";
 import { WalkOff } from "./walk_words";
@@ -141,6 +142,7 @@ export function flushTlb(): void {
   if (load<u32>(PCPU, WalkOff.largeCount) > LARGE_MAX) return flushTlbAll(); // the filter would soon say yes to everything
   forgetTables();
   forgetPages();
+  doubtRuns(false);
   const count = load<u32>(PCPU, PcpuOff.tlbLogCount);
   if (count > LOG_MAX) {
     clearTlb();
@@ -162,6 +164,7 @@ export function flushTlbAll(): void {
   forgetFrames();
   forgetLeaves();
   forgetAllPages();
+  doubtRuns(true);
   clearTlb();
   memory.fill(LARGE, 0, FILTER_SIZE);
   store<u32>(PCPU, 0, WalkOff.largeKinds);
@@ -188,6 +191,7 @@ function clearTlb(): void {
  *  Paging-Structure Caches"). False if no code has been found through it. */
 export function invlpg(lin: u64): bool {
   forgetTables();
+  doubtRunsAt(lin);
   const kinds = load<u32>(PCPU, WalkOff.largeKinds);
   if (kinds) {
     if (kinds & (1 << 30) && testBit(LARGE, largeKey(lin, 30))) {

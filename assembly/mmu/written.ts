@@ -10,6 +10,7 @@
 import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
 import { frameOf } from "./p2m";
+import { breakRuns } from "./runs";
 import { entryOf, isWritableFor, markCode, markCodeEverywhere, numberOf } from "./tlb";
 
 const KNOWN: u32 = 0x80000000;
@@ -36,10 +37,19 @@ function noteWay(frame: usize, word: u32): void {
   }
 }
 
+/** Stores may reach the page at `host` by way of a run (mmu/runs). */
+export function markReachable(host: usize): void {
+  const frame = frameOf(host);
+  if (load<u8>(frame, FrameOff.flags) & FrameFlag.written) return;
+  store<u32>(frame, mine(), FrameOff.writable); // some entry, which is another page's
+  atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags);
+}
+
 /** The frame gets its first decoded code: no store may reach it without a look at its code mask any more. */
 export function evictWritable(mfn: u32): void {
   const frame = frameOf(<usize>mfn << 12);
   if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) return;
+  breakRuns(mfn);
   const word = load<u32>(frame, FrameOff.writable);
   if ((word & ~NUMBER) == mine()) markCode(entryOf(word & NUMBER), mfn);
   else markCodeEverywhere(mfn);

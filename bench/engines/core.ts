@@ -7,13 +7,13 @@ import { parseElf, Pt } from "../../src/domains/elf";
 import { createDomainBlock, vcpuAddr } from "../../src/hypervisor/domain_table";
 import { HostClock, startClock } from "../../src/machine/clock";
 import { Core } from "../../src/machine/core";
-import { allocFrame, initMachine } from "../../src/machine/frames";
+import { allocFrames, initMachine } from "../../src/machine/frames";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { machineBytes } from "../../src/machine/machine";
 import type { JitTuning } from "../../src/machine/jit";
 import { MachineMemory } from "../../src/machine/memory";
 import { hostPlatform } from "../../src/machine/platform";
-import { p2mSet } from "../../src/machine/p2m";
+import { p2mFill } from "../../src/machine/p2m";
 import type { Image } from "../build_programs";
 import { COUNT_PORT, Deadline, type Engine, type Loaded, RESULT_PORT, type Sample, stopwatch } from "./engine";
 
@@ -62,10 +62,8 @@ class BarePc implements Loaded {
     initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
     const frames = RAM_MIB << 8;
     const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: frames });
-    for (let gfn = 0; gfn < frames; gfn++) {
-      const error = p2mSet(mem, domain, gfn, allocFrame(mem, mem.get32(domain + DomainOff.domid), FrameType.ram), P2m.ram_rw);
-      if (error) throw new Error(`p2mSet: ${error}`);
-    }
+    const error = p2mFill(mem, domain, 0, frames, P2m.ram_rw, (count) => allocFrames(mem, mem.get32(domain + DomainOff.domid), FrameType.ram, count));
+    if (error) throw new Error(`p2mFill: ${error}`);
     const elf = parseElf(readFileSync(image.kernel), image.kernel);
     const guest = new GuestMemory(mem, domain);
     for (const { type, offset, fileSize, paddr } of elf.segments) {

@@ -2,7 +2,7 @@
  *  are single atomic stores, so processors may walk it meanwhile; what they have cached goes with p2mChanged().
  *  Tables belong to DOMID_XEN; FrameOff.link says for which domain. */
 import { Errno } from "../../assembly/abi/errno";
-import { DomainOff, FrameOff, FrameType, P2m, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
+import { DomainOff, FrameOff, FrameType, MachineOff, P2m, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { allocFrame, frameEntry, freeFrame, NO_GFN, noteAccess } from "./frames";
 import { kick } from "./kick";
@@ -24,7 +24,13 @@ export function p2mCreate(mem: MachineMemory, domain: number): number {
   const root = newTable(mem, domain);
   if (!root) return -Errno.ENOMEM;
   mem.store(domain + DomainOff.p2mRoot, root);
+  changed(mem, domain);
   return 0;
+}
+
+/** What was found out of all of the domain's p2m no longer holds: to be called behind a change. */
+function changed(mem: MachineMemory, domain: number): void {
+  mem.store(domain + DomainOff.p2mVersion, mem.add(Region.MACHINE + MachineOff.p2mChanges, 1) + 1);
 }
 
 /** Entry of `gfn`: P2m.none (0), or mfn and type. All of the hypervisor finds guest memory by this. */
@@ -55,6 +61,7 @@ export function p2mSet(mem: MachineMemory, domain: number, gfn: number, mfn: num
   }
   const entry = type === P2m.none ? 0 : mfn | (type << P2m.TYPE_SHIFT);
   const before = mem.exchange(slot, entry);
+  changed(mem, domain);
   if (isOwn(p2mType(before))) {
     const old = frameEntry(p2mMfn(before));
     if (mem.get32(old + FrameOff.gfn) === gfn) mem.set32(old + FrameOff.gfn, NO_GFN);
@@ -69,13 +76,16 @@ export function p2mSet(mem: MachineMemory, domain: number, gfn: number, mfn: num
 export function p2mFill(mem: MachineMemory, domain: number, gfn: number, count: number, type: P2m, take: (count: number) => readonly number[]): number {
   const end = gfn + count;
   if (!Number.isInteger(gfn) || gfn < 0 || end > P2M_FRAMES) return -Errno.EINVAL;
-  for (let at = gfn; at < end; ) {
-    const part = Math.min(end - at, P2M_TABLE - (at % P2M_TABLE));
+  const nextTable = (at: number) => Math.min(end, at - (at % P2M_TABLE) + P2M_TABLE);
+  // the tables first, so that frames which follow one another in the guest's memory do so in the machine's
+  for (let at = gfn; at < end; at = nextTable(at)) {
     const slot = leafSlot(mem, domain, at) || newLeafSlot(mem, domain, at);
     if (slot < 0) return slot;
-    const error = fillSlots(mem, slot, at, part, type, take);
+  }
+  for (let at = gfn; at < end; at = nextTable(at)) {
+    const error = fillSlots(mem, leafSlot(mem, domain, at), at, nextTable(at) - at, type, take);
+    changed(mem, domain);
     if (error !== 0) return error;
-    at += part;
   }
   if (count > 0 && end - 1 > mem.get32(domain + DomainOff.maxGfn)) mem.set32(domain + DomainOff.maxGfn, end - 1);
   return 0;
@@ -102,7 +112,10 @@ function fillSlots(mem: MachineMemory, slot: number, gfn: number, count: number,
  *  The frame table keeps the gfns of before. Where there is no table nothing changes. */
 export function p2mShow(mem: MachineMemory, domain: number, gfn: number, entry: number): number {
   const slot = leafSlot(mem, domain, gfn);
-  return slot ? mem.exchange(slot, entry) >>> 0 : 0;
+  if (!slot) return 0;
+  const before = mem.exchange(slot, entry) >>> 0;
+  changed(mem, domain);
+  return before;
 }
 
 /** The domain's own memory, for which the frame table keeps the way back. */

@@ -24,6 +24,7 @@ export interface Exports {
   flushTlbAll(): void;
   invlpg(lin: bigint): void;
   forgetTables(): void;
+  largePage(lin: bigint, access: number): bigint;
   evictWritable(mfn: number): void;
   mapCode(lin: bigint, maddr: number, mode: number, global: number): void;
   codePage(lin: bigint): number;

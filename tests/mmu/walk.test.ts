@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PcpuOff } from "../../assembly/abi/layout";
 import { Cr0, Cr4, Efer } from "../../assembly/abi/x86";
-import { type Access, type Control, type Entry, referenceWalk } from "./reference_walk";
+import { type Access, type Control, type Entry, referenceWalk, type Walk } from "./reference_walk";
 import { FRAMES, PCPU, PG, Rig } from "./rig";
 
 const walks = suite("page walks (SDM Vol.3A Paging)");
@@ -70,7 +70,7 @@ function variants(address: number, names: { reserved: bigint; nx: boolean; large
 const isRam = (gpa: number): boolean => gpa < FRAMES * 4096;
 const physical = (gpa: number): number => (isRam(gpa) ? rig.guest.get32(gpa) : -1);
 
-let compared = 0;
+let compared = 0, large = 0;
 
 /** Walks, then compares outcome, address or error code, and the flags left in the entries used. Then once more, when
  *  the walker knows the last table already. */
@@ -85,6 +85,7 @@ function compareOnce(control: Control, access: Access, lin: bigint, cold: boolea
   const expected = referenceWalk(control, access, lin, physical);
   const core =
     (access.kind === "write" ? 2 : 0) | (access.user ? 4 : 0) | (access.kind === "fetch" ? 16 : 0) | (control.ac && !access.implicit ? SMAP_OFF : 0);
+  if (access.kind !== "fetch") compareLarge(control, access, lin, core, expected);
   const ok = rig.core.tryWalk(lin, core) !== 0;
   compared++;
   let wrong = ok !== expected.ok;
@@ -96,6 +97,21 @@ function compareOnce(control: Control, access: Access, lin: bigint, cold: boolea
     assert.unreachable(`flags of ${JSON.stringify({ expected: expected.ok ? String(expected.gpa) : "", control, access })}`);
   }
   return expected.ok ? expected.used : [];
+}
+
+/** largePage() knows what a walk that is allowed leads to, if it ends early and finds all flags set that it would set; and changes nothing. */
+function compareLarge(control: Control, access: Access, lin: bigint, core: number, expected: Walk): void {
+  const used = expected.ok ? expected.used : [], last = used.at(-1), full = control.lma ? 4 : 2;
+  const ended = !control.pg || (last !== undefined && used.length < full && (last.low & PS) !== 0);
+  const wanted = (entry: Entry) => A | (access.kind === "write" && entry === last ? D : 0);
+  let page = 0n;
+  if (expected.ok && ended && used.every((entry) => (entry.low & wanted(entry)) === wanted(entry))) {
+    const shift = !control.pg ? 32 : !control.pae ? 22 : [39, 30, 21].slice(control.lma ? 0 : 2)[used.length - 1];
+    page = (expected.gpa & ~0xfffn) | BigInt(shift) | (control.pg ? 0n : 64n);
+  }
+  const found = BigInt.asUintN(64, rig.core.largePage(lin, core));
+  if (found !== page) assert.is(found.toString(16), page.toString(16), JSON.stringify({ control, access, lin: lin.toString(16) }));
+  if (found) large++;
 }
 
 function flagsAreSet(used: Entry[], access: Access, wide: boolean): boolean {
@@ -256,6 +272,7 @@ walks("a walk that sets flags in a frame with decoded code drops that code first
 
 walks("so many combinations were compared", () => {
   assert.ok(compared > 1_000_000, `only ${compared}`);
+  assert.ok(large > 50_000, `only ${large} large pages`);
 });
 
 walks.run();

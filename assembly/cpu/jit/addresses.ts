@@ -1,11 +1,13 @@
-/** Where the memory of an access is in the host's: by its window or the TLB, else by the page walker. */
+/** Where the memory of an access is in the host's: by a run, its window or the TLB, else by the page walker. */
 import { TlbOff } from "../../abi/layout";
 import { Wasm, WasmType, access, byte, call, giveUp, hint, i32const, i64const, increment, localGet, localSet, localTee } from "./buffer";
 import { EffectOff, displacementOf, hostOf } from "./effect";
 import { Import } from "./imports";
 import { Node, op, width } from "./node";
+import { compareRun, runAddend, runHost } from "./runs";
+import { Doubt } from "./sse_mode";
 import { countOf, hostLocal, tagLocal } from "./windows";
-import { Local, temp64 } from "./slots";
+import { Local, temp32, temp64 } from "./slots";
 import { fixedTable } from "./state";
 import { emit64, emit32 } from "./values";
 import { leave, leaveIf, leaveBefore } from "./leaving";
@@ -63,10 +65,11 @@ function compareEntry(lin: u32, w: i32, write: bool): void {
   }
 }
 
-/** [] -> [i32]: 1 if the access hits the TLB, whose entry is then in Local.entry. Returns what address() does. */
-export function probe(a: i32, w: i32, write: bool): u32 {
+/** [] -> [i32]: 1 if the access is in `run` or, with none, hits the TLB, whose entry is then in Local.entry. Returns what address() does. */
+export function probe(a: i32, w: i32, write: bool, run: u32): u32 {
   const lin = address(a);
-  compareEntry(lin, w, write);
+  if (run) compareRun(lin, w, run);
+  else compareEntry(lin, w, write);
   return lin;
 }
 
@@ -93,10 +96,10 @@ function moveWindow(lin: u32, window: u32): void {
   increment(countOf(window));
 }
 
-/** [] -> [i32]: addend of effect `e`, by its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
+/** [] -> [i32]: what hitPart() does for effect `e`, or the i32 local `within` if that is not 0 (compareRun), by its run, its window or the TLB; opens an arm for a miss, which has to give one too before it ends, or
  *  to leave. Returns what address() does. */
-export function openAddress(e: usize, write: bool): u32 {
-  const w = <i32>load<u8>(e, EffectOff.w), window = <u32>load<u8>(e, EffectOff.cc), lin = address(load<i32>(e, EffectOff.a));
+export function openAddress(e: usize, write: bool, within: u32 = 0): u32 {
+  const w = <i32>load<u8>(e, EffectOff.w), window = windowOf(e), run = runOf(e), lin = address(load<i32>(e, EffectOff.a));
   if (window) {
     compareWindow(lin, w, window);
     hint(true);
@@ -105,48 +108,68 @@ export function openAddress(e: usize, write: bool): u32 {
     localGet(hostLocal(window));
     byte(Wasm.else_);
   }
-  compareEntry(lin, w, write);
+  if (run) compareRun(lin, w, run, within);
+  else compareEntry(lin, w, write);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  if (window) {
+  if (within) localGet(within);
+  else if (window) {
     moveWindow(lin, window);
     localGet(hostLocal(window));
-  } else hitAddend();
+  } else hitPart(run);
   byte(Wasm.else_);
   return lin;
 }
 
-/** wasm blocks openAddress() has opened. */
-@inline export function opened(e: usize): u32 { return load<u8>(e, EffectOff.cc) ? 2 : 1; }
+/** What effect `e` goes through. */
+@inline export function runOf(e: usize): u32 { return load<u8>(e, EffectOff.run); }
+@inline function windowOf(e: usize): u32 { return runOf(e) ? 0 : <u32>load<u8>(e, EffectOff.cc); }
 
-/** [] -> [i32]: addend after a hit. */
-export function hitAddend(): void {
+/** wasm blocks openAddress() has opened. */
+@inline export function opened(e: usize): u32 { return windowOf(e) ? 2 : 1; }
+
+/** The record that effect `e` is about, for a miss. */
+@inline export function missing(e: usize): u32 { return missed(load<u32>(e, EffectOff.u), runOf(e)); }
+/** Record `u`, for a miss of `run`. */
+@inline export function missed(u: u32, run: u32): u32 { return run ? u | Doubt.run : u; }
+
+/* A host address is the sum of two parts, which are added where the ways to it have met: of a sum the host's compiler knows that it has no upper half,
+ * of what it was on either of two ways it does not. By the TLB the one part is the addend, and the linear address the other; in a run, whose addend is
+ * the same for all ways, it is the other way round. */
+
+/** [] -> [i32]: the part that depends on the way, after a hit of `run` or, with none, of the TLB. */
+export function hitPart(run: u32): void {
+  if (run) return localGet(Local.lin);
   localGet(Local.entry);
   access(Wasm.i32load, fixedTable() + TlbOff.addend);
 }
 
-/** [] -> [i32]: addend by which the address is at `h`. */
-export function addendOf(h: u32): void {
+/** [] -> [i32]: the same after a miss, of the host address `h`. */
+export function missPart(h: u32, run: u32): void {
   localGet(h);
-  localGet(Local.lin);
+  otherPart(run);
   byte(Wasm.i32sub);
 }
 
-/** [i32] -> [i32]: host address by an addend. It is added where all ways to it have met: of a sum the host's compiler knows that it has no upper
- *  half, of what it was on either of two ways it does not. */
-export function addLinear(): void {
-  localGet(Local.lin);
+/** [i32] -> [i32]: host address of the part that depends on the way. */
+export function wholeOf(run: u32): void {
+  otherPart(run);
   byte(Wasm.i32add);
 }
 
-/** [] -> [i32]: host address after a hit. */
-export function hitHost(): void {
-  hitAddend();
-  addLinear();
+@inline function otherPart(run: u32): void {
+  if (run) runAddend(run);
+  else localGet(Local.lin);
 }
 
-/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u`. `extra`: as of leave(). */
+/** [] -> [i32]: host address after a hit. */
+export function hitHost(run: u32): void {
+  hitPart(run);
+  wholeOf(run);
+}
+
+/** [] -> []: host address after a miss to `h`; leaves with the fault of record `u` (missed()). `extra`: as of leave(). */
 export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u32 = 1): void {
   wholeAddress(lin);
   i32const(w);
@@ -160,11 +183,32 @@ export function missHost(lin: u32, w: i32, write: bool, u: u32, h: u32, extra: u
 export function translateAddress(e: usize, write: bool): void {
   const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), extra = opened(e);
   const lin = openAddress(e, write);
-  missHost(lin, w, write, load<u32>(e, EffectOff.u), h, extra);
-  addendOf(h);
+  missHost(lin, w, write, missing(e), h, extra);
+  missPart(h, runOf(e));
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
-  addLinear();
+  wholeOf(runOf(e));
   localSet(h);
+}
+
+/** The operation that loads `w` bytes, zero-extended. */
+export function loadOf(w: i32): i32 { return w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u; }
+
+/** [] -> []: effect `e`, which has a run, and the load `next` from there, which nothing else wants the address of: then the load in the run needs no sum. */
+export function translateLoad(e: usize, next: usize): void {
+  const w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), run = runOf(e), lin = address(load<i32>(e, EffectOff.a));
+  const within = temp32();
+  compareRun(lin, w, run, within);
+  hint(true);
+  byte(Wasm.if_);
+  byte(w == 8 ? WasmType.i64 : WasmType.i32);
+  localGet(within);
+  access(loadOf(w), runHost(run));
+  byte(Wasm.else_);
+  missHost(lin, w, false, missing(e), h, 1);
+  localGet(h);
+  access(loadOf(w), 0);
+  byte(Wasm.end);
+  localSet(load<u32>(next, EffectOff.t));
 }
 
 /** [] -> [i32]: host address of effect `e`. */
@@ -176,16 +220,16 @@ export function hostAddress(e: usize): void {
 }
 
 export function translateSpan(e: usize): void {
-  const write = load<u8>(e, EffectOff.cc) != 0, len = load<i32>(e, EffectOff.t), u = load<i32>(e, EffectOff.u);
-  const lin = probe(load<i32>(e, EffectOff.a), len, write);
+  const write = load<u8>(e, EffectOff.cc) != 0, len = load<i32>(e, EffectOff.t), u = load<i32>(e, EffectOff.u), run = runOf(e);
+  const lin = probe(load<i32>(e, EffectOff.a), len, write, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  hitAddend();
+  hitPart(run);
   byte(Wasm.else_);
   wholeAddress(lin);
   i32const(len);
-  i32const(u);
+  i32const(<i32>missing(e));
   call(write ? Import.spanW : Import.spanR);
   localTee(hostOf(e));
   byte(Wasm.i32eqz);
@@ -200,8 +244,8 @@ export function translateSpan(e: usize): void {
     leave(2);
   }
   byte(Wasm.end);
-  addendOf(hostOf(e));
+  missPart(hostOf(e), run);
   byte(Wasm.end);
-  addLinear();
+  wholeOf(run);
   localSet(hostOf(e));
 }

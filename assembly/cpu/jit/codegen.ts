@@ -14,7 +14,7 @@ import { Local } from "./slots";
 import { canonical, emit64, emitCond, value, flagOperands } from "./values";
 import { ready } from "./snapshots";
 import { leave, leaveToBadTarget } from "./leaving";
-import { translateAddress, hostAddress, translateSpan } from "./addresses";
+import { translateAddress, translateLoad, hostAddress, loadOf, runOf, translateSpan } from "./addresses";
 import { translateStore, translateSseStore, storeValue, afterStore } from "./stores";
 
 /** [] -> []: the piece's effects. */
@@ -24,7 +24,14 @@ export function emitEffects(): void {
   for (let i: u32 = 0; i < count; i++) {
     const e = effectAt(i), w = <i32>load<u8>(e, EffectOff.w), h = hostOf(e), t = load<u32>(e, EffectOff.t);
     switch (<i32>load<u8>(e, EffectOff.op)) {
-      case Effect.hostR: translateAddress(e, false); break;
+      case Effect.hostR: {
+        const next = effectAt(i + 1);
+        if (runOf(e) && i + 1 < count && load<u8>(next, EffectOff.op) == Effect.load && hostOf(next) == h) {
+          translateLoad(e, next);
+          i++;
+        } else translateAddress(e, false);
+        break;
+      }
       case Effect.hostW: {
         const next = effectAt(i + 1);
         if (i + 1 < count && load<u8>(next, EffectOff.op) == Effect.store && hostOf(next) == h) {
@@ -130,6 +137,6 @@ export function emitEffects(): void {
 
 /** [i32] -> []: `w` bytes from there, `offset` on, to local `t`. */
 function loadTo(t: u32, w: i32, offset: u32): void {
-  access(w == 8 ? Wasm.i64load : w == 4 ? Wasm.i32load : w == 2 ? Wasm.i32load16u : Wasm.i32load8u, offset);
+  access(loadOf(w), offset);
   localSet(t);
 }

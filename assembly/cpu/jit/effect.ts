@@ -37,8 +37,8 @@ export const enum Host {
 /** Where code goes on that leaves after a store. */
 export const enum Leave { next = 0, taken = 1, indirect = 2 }
 
-/** 32 bytes. */
-export const enum EffectOff { op = 0, w = 1, cc = 2, leave = 3, a = 4, h = 8, t = 12, u = 16, snap = 20, flags = 24 }
+/** 32 bytes. `leave` is of those that store, `run` (cpu/jit/runs) of those that find addresses. */
+export const enum EffectOff { op = 0, w = 1, cc = 2, leave = 3, run = 3, a = 4, h = 8, t = 12, u = 16, snap = 20, flags = 24 }
 const SIZE: usize = 32;
 const MAX_EFFECTS: u32 = 1023;
 const MAX_SNAPS: u32 = 5730;

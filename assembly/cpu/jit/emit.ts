@@ -15,6 +15,7 @@ import { floatNode, orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
 import { templateOf } from "./region";
 import { nextLoad, noteAccess, noteWayOut, spanHost } from "./spans";
+import { operandRun, stackRun } from "./runs";
 import { operandWindow, stackWindow } from "./windows";
 import { want } from "./residents";
 import { Slot, cur, setCur, temp32, knownKind, temp64, unsettled } from "./slots";
@@ -162,7 +163,7 @@ function kindNode(): i32 {
 /** An instruction that may leave with a fault finds all state in the locals: it begins a piece. */
 function mayLeave(): void { if (unsettled() && !jget(JitOff.planning)) jset(JitOff.again, 1); }
 
-function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32): Host {
+function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32, run: u32): Host {
   if (jget(JitOff.planning)) {
     noteAccess(lin, w, kind == Effect.hostW);
     return temp32();
@@ -173,7 +174,9 @@ function hostOf(kind: i32, lin: i32, w: i32, u: usize, window: u32): Host {
   mayLeave();
   const h = temp32();
   use(lin);
-  store<u8>(effect(kind, w, lin, h, 0, u), <u8>window, EffectOff.cc);
+  const e = effect(kind, w, lin, h, 0, u);
+  store<u8>(e, <u8>window, EffectOff.cc);
+  store<u8>(e, <u8>run, EffectOff.run);
   return h;
 }
 
@@ -220,8 +223,8 @@ export class Emit extends Machine<i32> {
     const sum = binary(Node.add, this.ea(u, simple), by);
     return load<i64>(u, RecOff.mask) == -1 ? sum : extend(Node.zext, sum, 4);
   }
-  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false)); }
-  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true)); }
+  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false), operandRun(u, false)); }
+  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true), operandRun(u, true)); }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   faultedW(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   fault(u: usize): usize { return 0; }
@@ -469,9 +472,9 @@ export class Emit extends Machine<i32> {
   stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
   stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
   stackHostR(sp: i32, w: i32): Host {
-    const u = <usize>jget(JitOff.insnStart);
-    return hostOf(Effect.hostR, sp, w, u, stackWindow(false, templateOf(u) == Template.leave));
+    const u = <usize>jget(JitOff.insnStart), frame = templateOf(u) == Template.leave;
+    return hostOf(Effect.hostR, sp, w, u, stackWindow(false, frame), stackRun(false, frame, u));
   }
-  stackHostW(sp: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, sp, w, jget(JitOff.insnStart), stackWindow(true, false)); }
+  stackHostW(sp: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, sp, w, jget(JitOff.insnStart), stackWindow(true, false), stackRun(true, false, jget(JitOff.insnStart))); }
   setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, 8, sp); }
 }

@@ -12,6 +12,7 @@ import { Vector } from "../../abi/x86";
 import { flushesSoFar } from "../../mmu/code_mappings";
 import { besideCode, inForce, toWriteIn } from "../../mmu/access";
 import { checkPhase } from "../../mmu/journal";
+import { forgetRuns, settleRuns } from "../../mmu/runs";
 import { commitWrite, missR, modifies } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
@@ -27,7 +28,8 @@ import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn
 import { armOf, hasArm } from "./arms";
 import { blockOf, headOf, ordered } from "./graph";
 import { discover, isLeaf } from "./region";
-import { forgetSpans } from "./span_runtime";
+import { runsOf, setRunsOf } from "./runs";
+import { forgetSpans, recordOf } from "./span_runtime";
 import { emitRegion } from "./structure";
 import { forgetWindows, lookAtWindows } from "./window_runtime";
 
@@ -154,6 +156,7 @@ function writeBody(): bool {
 function translate(head: usize, ripBase: u64, mostShared: u32 = MAX_SHARED): void {
   jset(JitOff.mostShared, mostShared);
   jset(JitOff.storeArms, 1);
+  jset(JitOff.regionRuns, 0);
   if (!discover(head, ripBase)) return;
   const n = freeRegion();
   jset(JitOff.writing, n);
@@ -168,6 +171,7 @@ function translate(head: usize, ripBase: u64, mostShared: u32 = MAX_SHARED): voi
   const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
   store<u32>(r, entries, RegionOff.entries);
   store<u8>(r, u8(mostShared == MAX_SHARED_WIDE), RegionOff.wide);
+  setRunsOf(n, jget(JitOff.regionRuns));
   store<u32>(r, 0, RegionOff.blocks);
   store<u32>(r, 0, RegionOff.pages);
   for (let i = first; i < count; i++) {
@@ -213,6 +217,7 @@ function forget(n: u32): void {
   if (!entries) return;
   store<u32>(r, 0, RegionOff.entries);
   store<u32>(r, 0, RegionOff.used); // and what follows
+  setRunsOf(n, 0);
   jitDrop(jget(JitOff.table) + n, 1);
   for (let k: u32 = 0; k < entries; k++) {
     const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
@@ -224,10 +229,14 @@ function forget(n: u32): void {
   }
 }
 
-/** Blocks of region `n`, which is no more, are no longer shared, but those that others have, too. */
+/** Blocks of region `n`, which is no more, are no longer shared. */
 function unmark(n: u32): void {
   const r = regionAt(n);
   for (let i: u32 = 0; i < load<u32>(r, RegionOff.blocks); i++) store<u8>(blockIn(r, i), <u8>recordsOf(blockIn(r, i)), BlockOff.records);
+}
+
+/** But those that others have, too. */
+function markAll(): void {
   for (let k: u32 = 0; k < jget(JitOff.regions); k++) if (load<u32>(regionAt(k), RegionOff.entries)) markBlocks(regionAt(k));
 }
 
@@ -253,6 +262,20 @@ export function retire(): void { makeAnew(jget(JitOff.running)); }
 export function makeAnew(n: u32): void {
   forget(n);
   unmark(n);
+  markAll();
+}
+
+/** Some runs are in doubt. Regions that rely on one that is no more go with it. */
+function settle(): void {
+  const parked = jget(JitOff.runsParked), ended = settleRuns();
+  if (jget(JitOff.runsParked) != parked) forgetHandovers(); // they do not ask whose run it is
+  if (!ended) return;
+  for (let n: u32 = 0; n < jget(JitOff.regions); n++) {
+    if (!(runsOf(n) & ended)) continue;
+    forget(n);
+    unmark(n);
+  }
+  markAll();
 }
 
 /** A block that belongs to regions is overwritten. */
@@ -284,6 +307,8 @@ export function dropRegions(): void {
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
   forgetSpans();
   forgetWindows();
+  forgetRuns();
+  for (let n: u32 = 0; n < regions; n++) setRunsOf(n, 0);
   stay();
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
@@ -297,6 +322,7 @@ export function dropRegions(): void {
  *  of its own: within run() each call would have that function's many values to keep. */
 export function enterRegion(u: usize): usize {
   for (;;) {
+    if (jget(JitOff.runsDoubt)) settle();
     let rip = load<u64>(PCPU, PcpuOff.rip);
     if (u != ELSEWHERE) {
       u = followLink(u);
@@ -315,8 +341,8 @@ export function enterRegion(u: usize): usize {
         return endSlice(u);
       }
       const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX, page = load<u32>(at, EntryOff.page), pages = page | knownPages(regionAt(n));
-      if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u) {
-        // the same bytes mapped elsewhere, or a region that is no more
+      if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u || runsOf(n) & jget(JitOff.runsParked)) {
+        // the same bytes mapped elsewhere, a region that is no more, or one that knows another domain's memory
         store<i32>(PCPU, rest, PcpuOff.left);
         return u + RecOff.SIZE;
       }
@@ -347,6 +373,7 @@ export function enterRegion(u: usize): usize {
 
 /** Host address of an access that missed the TLB, or 0 with the fault of record `u` pending. */
 export function jitMissR(lin: u64, size: i32, u: usize): usize {
+  u = recordOf(u);
   const host = missR(lin, size);
   if (!host) store<u32>(PCPU, <u32>u, PcpuOff.record);
   return host;
@@ -356,6 +383,7 @@ export function jitMissW(lin: u64, size: i32, u: usize): usize {
   const beside = besideCode(lin, size);
   jset(JitOff.doubt, beside ? 0 : 1);
   if (beside) return beside;
+  u = recordOf(u);
   const t = <i32>load<u16>(u, RecOff.desc) >> 9, sse = load<u16>(u, RecOff.handler) == Handler.cold; // which replace all of their bytes, too
   // a call has no record after it, where the run loop might look at what a device did
   store<u32>(PCPU, !sse && (t == Template.call || t == Template.callInd) ? 0 : <u32>u, PcpuOff.record);

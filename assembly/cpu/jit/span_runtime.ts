@@ -5,10 +5,13 @@ import { RecOff } from "../../abi/record";
 import { spanOf } from "../../mmu/access";
 import { J, jget } from "./buffer";
 import { retire } from "./regions";
+import { Doubt } from "./sse_mode";
 
 /** Times code may leave at one place within PERIOD slices: leaving costs about as much as a hundred accesses. */
 const FAILURES: u32 = 64;
 const PERIOD: u32 = 32;
+/** Accesses at one place that may miss their run meanwhile: a miss costs about as much as ten accesses. */
+const MISSES: u32 = 512;
 
 @inline function failureAt(u: usize): usize { return J + JitOff.spanFailures + (<usize>(<u32>u >> 5 & 15) << 4); }
 @inline function bitsAt(u: usize): usize { return J + JitOff.spanless + <usize>((<u32>u * 0x9e3779b1) >> 24); }
@@ -19,21 +22,29 @@ export function mayHaveSpans(u: usize): bool { return !isDoubtful(u); }
 export function isDoubtful(u: usize): bool { return (<u32>load<u8>(bitsAt(u)) & bitOf(u)) != 0; }
 
 /** Host address of `len` bytes at `lin` on one page of memory, or 0: leave at record `u`. */
-export function jitSpanR(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, false), u); }
-export function jitSpanW(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, true), u); }
+export function jitSpanR(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, false), recordOf(u)); }
+export function jitSpanW(lin: u64, len: i32, u: usize): usize { return found(spanOf(lin, len, true), recordOf(u)); }
+
+/** The record at `u`, which says in its low bits whether an access was not in the run it was expected in: then that is noted. */
+@inline export function recordOf(u: usize): usize { return u & Doubt.run ? missed(u) : u; }
+
+function missed(u: usize): usize {
+  failed(u, MISSES);
+  return u & ~(<usize>RecOff.SIZE - 1);
+}
 
 /** The region leaves at a record for the reason in its address's low bits: the record. */
 export function jitDoubt(u: usize): usize {
-  failed(u);
+  failed(u, FAILURES);
   return u & ~(<usize>RecOff.SIZE - 1);
 }
 
 function found(host: usize, u: usize): usize {
-  if (!host) failed(u);
+  if (!host) failed(u, FAILURES);
   return host;
 }
 
-function failed(u: usize): void {
+function failed(u: usize, most: u32): void {
   const at = failureAt(u), now = jget(JitOff.slices);
   if (load<u32>(at) != <u32>u || now - load<u32>(at, 4) > PERIOD) {
     store<u32>(at, <u32>u);
@@ -42,7 +53,7 @@ function failed(u: usize): void {
   }
   const times = load<u32>(at, 8) + 1;
   store<u32>(at, times, 8);
-  if (times < FAILURES) return;
+  if (times < most) return;
   store<u32>(at, 0);
   store<u8>(bitsAt(u), load<u8>(bitsAt(u)) | <u8>bitOf(u));
   retire();

@@ -23,6 +23,7 @@ import { J, WasmType, giveUp, jget, jset } from "./buffer";
 import { Effect, EffectOff, Host, effect } from "./effect";
 import { Node, argA, argB, binary, constant, extend, imm, isConst, local, op, use, width } from "./node";
 import { want } from "./residents";
+import { rootRun } from "./runs";
 import { Local, Slot, cur, fresh, unsettled } from "./slots";
 
 export const enum Root {
@@ -237,7 +238,9 @@ export function openSpan(n: u32, first: i32, u: usize, loop: u32): void {
   const a = is64() ? first : extend(Node.zext, first, 4);
   use(a);
   const e = effect(Effect.span, 0, a, h, load<u16>(s, SpanOff.len), u);
-  store<u8>(e, load<u8>(s, SpanOff.write), EffectOff.cc);
+  const write = load<u8>(s, SpanOff.write);
+  store<u8>(e, write, EffectOff.cc);
+  store<u8>(e, <u8>rootRun(load<u8>(s, SpanOff.root), load<i64>(s, SpanOff.lo), write != 0, u), EffectOff.run);
   store<u32>(e, loop, EffectOff.flags);
   store<u8>(s, 1, SpanOff.open);
 }

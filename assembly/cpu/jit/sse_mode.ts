@@ -13,7 +13,7 @@ export const enum SseMode {
 }
 
 /** What was found to leave too often, in the low bits of a record's address. */
-export const enum Doubt { range = 1, exact = 2 }
+export const enum Doubt { range = 1, exact = 2, run = 8 }
 
 @inline export function isBounded(): bool { return (jget(JitOff.sseMode) & SseMode.bounded) != 0; }
 @inline export function isSettled(): bool { return (jget(JitOff.sseMode) & SseMode.settled) != 0; }

@@ -9,11 +9,12 @@ import { ELSEWHERE, TAKEN } from "./handover";
 import { Import } from "./imports";
 import { Node, isConst, op } from "./node";
 import { emitSseStoreValue } from "./sse_emit";
+import { runHost } from "./runs";
 import { Local, temp32, temp64 } from "./slots";
 import { emit64, emit32, value } from "./values";
 import { restore, ready } from "./snapshots";
 import { leave } from "./leaving";
-import { addLinear, openAddress, opened, missHost } from "./addresses";
+import { missed, missing, openAddress, opened, missHost, runOf, wholeOf } from "./addresses";
 
 /** A write whose address is used by the next effect only. After a miss it is looked at whether code has changed, which a hit cannot have done. */
 export function translateStore(e: usize, next: usize): void {
@@ -29,15 +30,15 @@ export function translateStore(e: usize, next: usize): void {
   }
   byte(Wasm.block);
   byte(WasmType.void_);
-  const lin = openAddress(e, true);
-  missHost(lin, w, true, load<u32>(e, EffectOff.u), h, extra + 1);
+  const run = runOf(e), lin = openAddress(e, true, run ? temp32() : 0);
+  missHost(lin, w, true, missing(e), h, extra + 1);
   localGet(h);
   storeValue(value, v, w);
   storedAfterMiss(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
-  addLinear();
-  storeValue(value, v, w);
+  if (!run) wholeOf(0);
+  storeValue(value, v, w, run ? runHost(run) : 0);
   byte(Wasm.end);
 }
 
@@ -49,13 +50,13 @@ export function translateSseStore(e: usize, next: usize): void {
   byte(Wasm.block);
   byte(WasmType.void_);
   const lin = openAddress(e, true);
-  missHost(lin, w, true, <u32>u, h, extra + 1);
+  missHost(lin, w, true, missed(<u32>u, runOf(e)), h, extra + 1);
   localGet(h);
   emitSseStoreValue(u);
   storedAfterMiss(next, h, extra + 1);
   br(extra);
   for (let i: u32 = 0; i < extra; i++) byte(Wasm.end);
-  addLinear();
+  wholeOf(runOf(e));
   emitSseStoreValue(u);
   byte(Wasm.end);
 }

@@ -51,7 +51,7 @@ const PAGE: i32 = 4096;
 
 /** Moving: registers of the root that are not the same in each round. */
 export const enum Moving { base = 1, index = 2 }
-export const enum StrideOff { root = 0, write = 1, len = 2, lo = 4, step = 8, addend = 12, host = 14, span = 16, moving = 17, SIZE = 24 }
+export const enum StrideOff { root = 0, write = 1, len = 2, lo = 4, step = 8, addend = 12, host = 14, span = 16, moving = 17, run = 18, SIZE = 24 }
 @inline export function strideAt(k: u32): usize { return J + JitOff.strides + <usize>k * StrideOff.SIZE; }
 
 /** roots u8[16], distances i32[16], instructions u32 of the shortest way there, 1 if some way is known u32 */

@@ -23,6 +23,7 @@ import { J, WasmType, i64const, increment, jget, jset, localSet } from "./buffer
 import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
 import { depthAt, lastOf, loopAt } from "./loops";
 import { isTemplate, templateOf } from "./region";
+import { operandRun, stackRun } from "./runs";
 import { Sse, sseProperties } from "./sse";
 import { fresh } from "./slots";
 import { clearCounts, countAt, countWindow, emptiedAt, isRefused, windowKey } from "./window_runtime";
@@ -84,27 +85,27 @@ function writesMemory(u: usize): bool {
   return t == Template.unary || t == Template.setcc || t == Template.shift || t == Template.shiftCl || t == Template.xchg || t == Template.locked || t == Template.xadd || t == Template.cmpxchg;
 }
 
-/** The accesses of record `u`. */
+/** The accesses of record `u` that have no run. */
 function noteRecord(u: usize, ripBase: u64, weight: u32, unstable: u32): void {
   const base = <u32>load<u8>(u, RecOff.base), index = <u32>load<u8>(u, RecOff.index), disp = load<i32>(u, RecOff.disp);
   const sse = sseProperties(u);
   if (sse) {
-    if (load<u8>(u, RecOff.flags) & RecFlag.mem) noteAccess(base, index, (sse & Sse.STORE) != 0, bucketOf(base, index, disp, ripBase), weight, unstable);
+    if (load<u8>(u, RecOff.flags) & RecFlag.mem && !operandRun(u, (sse & Sse.STORE) != 0)) noteAccess(base, index, (sse & Sse.STORE) != 0, bucketOf(base, index, disp, ripBase), weight, unstable);
     return;
   }
   if (!isTemplate(u)) return;
   const t = templateOf(u), form = <i32>load<u16>(u, RecOff.desc) & 7;
   switch (t) {
-    case Template.push: case Template.call: case Template.callInd: noteAccess(STACK, PcpuOff.zero, true, 0, weight, unstable); break;
-    case Template.pop: case Template.ret: case Template.leave: noteAccess(t == Template.leave ? FRAME : STACK, PcpuOff.zero, false, 0, weight, unstable); return;
+    case Template.push: case Template.call: case Template.callInd: if (!stackRun(true, false, u)) noteAccess(STACK, PcpuOff.zero, true, 0, weight, unstable); break;
+    case Template.pop: case Template.ret: case Template.leave: if (!stackRun(false, t == Template.leave, u)) noteAccess(t == Template.leave ? FRAME : STACK, PcpuOff.zero, false, 0, weight, unstable); return;
     case Template.movs: case Template.stos: case Template.lods:
-      if (t != Template.stos) noteAccess(SOURCE, PcpuOff.zero, false, 0, weight, unstable);
-      if (t != Template.lods) noteAccess(DESTINATION, PcpuOff.zero, true, 0, weight, unstable);
+      if (t != Template.stos && !operandRun(u, false)) noteAccess(SOURCE, PcpuOff.zero, false, 0, weight, unstable);
+      if (t != Template.lods && !operandRun(u, true)) noteAccess(DESTINATION, PcpuOff.zero, true, 0, weight, unstable);
       return;
     case Template.jcc: case Template.jmp: case Template.nop: case Template.lea: return;
     default: break;
   }
-  if (form != Form.rr && form != Form.ri) noteAccess(base, index, writesMemory(u), bucketOf(base, index, disp, ripBase), weight, unstable);
+  if (form != Form.rr && form != Form.ri && !operandRun(u, writesMemory(u))) noteAccess(base, index, writesMemory(u), bucketOf(base, index, disp, ripBase), weight, unstable);
 }
 
 /** Registers that may point anywhere after record `u`, given those before. */

@@ -37,12 +37,12 @@ export function callX87(u: usize): bool {
   if (w == NOT || flags & RecFlag.seg || (flags & RecFlag.mem && load<u64>(u, RecOff.mask) == 0xffff)) return false;
   begin();
   if (w) {
-    const lin = probe(address(u), abs(w), w < 0), h = temp32();
+    const lin = probe(address(u), abs(w), w < 0, 0), h = temp32();
     byte(Wasm.i32eqz);
     openIf();
     interpret(u, 1);
     byte(Wasm.end);
-    hitHost();
+    hitHost(0);
     localSet(h);
     if (lin) localGet(lin);
     else {

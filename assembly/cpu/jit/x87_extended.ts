@@ -9,7 +9,8 @@ import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
 import { emitCond } from "./values";
 import { emitEffects } from "./codegen";
-import { hitHost, missHost, probe } from "./addresses";
+import { hitHost, missHost, missed, probe } from "./addresses";
+import { operandRun } from "./runs";
 import { Emit, setStatusBits } from "./emit";
 import { Import } from "./imports";
 import { local, local32, use } from "./node";
@@ -358,14 +359,14 @@ function storeNumber(u: usize, format: i32, chop: i32, n: i32): bool {
     jset(X.rounded, UNKNOWN_ROUNDING);
     return true;
   }
-  const lin = probe(a, w, true);
+  const run = operandRun(u, true), lin = probe(a, w, true, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost();
+  hitHost(run);
   put(w, from, argument);
   byte(Wasm.else_);
-  missHost(lin, w, true, <u32>u, h);
+  missHost(lin, w, true, missed(<u32>u, run), h);
   localGet(h);
   put(w, from, argument);
   behindMiss(u, h, lin, after);
@@ -378,15 +379,15 @@ function storeNumber(u: usize, format: i32, chop: i32, n: i32): bool {
 function storeExtended(u: usize): bool {
   if (!ready(u, 0, true)) return false;
   const k = st(0), after = turned(state(), 1), h = temp32();
-  const lin = probe(address(u), 10, true);
+  const run = operandRun(u, true), lin = probe(address(u), 10, true, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost();
+  hitHost(run);
   localSet(h);
   putExtended(h, k);
   byte(Wasm.else_);
-  missHost(lin, 10, true, <u32>u, h);
+  missHost(lin, 10, true, missed(<u32>u, run), h);
   putExtended(h, k);
   const known = jget(X.rounded);
   clearC1();
@@ -537,15 +538,15 @@ function storeWord(u: usize, field: u32): bool {
     access(Wasm.i32load16u, <u32>PCPU + field);
   }
   localSet(value);
-  const lin = probe(address(u), 2, true);
+  const run = operandRun(u, true), lin = probe(address(u), 2, true, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost();
+  hitHost(run);
   localGet(value);
   access(F.i32store16, 0);
   byte(Wasm.else_);
-  missHost(lin, 2, true, <u32>u, h);
+  missHost(lin, 2, true, missed(<u32>u, run), h);
   localGet(h);
   localGet(value);
   access(F.i32store16, 0);

@@ -8,7 +8,8 @@ import { Group, Op } from "../opcodes.gen";
 import { PCPU } from "../pcpu";
 import { J, Wasm, WasmType, access, byte, call, hint, i32const, i64const, jget, jset, localGet, localSet, loadWord } from "./buffer";
 import { emitEffects } from "./codegen";
-import { addLinear, addendOf, hitAddend, hitHost, missHost, probe } from "./addresses";
+import { hitHost, hitPart, missHost, missPart, missed, probe, wholeOf } from "./addresses";
+import { operandRun } from "./runs";
 import { leave } from "./leaving";
 import { Host } from "./effect";
 import { Emit } from "./emit";
@@ -320,16 +321,16 @@ export function hostOperand(u: usize, w: i32, h: u32): u32 {
     localSet(h);
     return linear(a);
   }
-  const lin = probe(a, w, false);
+  const run = operandRun(u, false), lin = probe(a, w, false, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.i32);
-  hitAddend();
+  hitPart(run);
   byte(Wasm.else_);
-  missHost(lin, w, false, <u32>u, h);
-  addendOf(h);
+  missHost(lin, w, false, missed(<u32>u, run), h);
+  missPart(h, run);
   byte(Wasm.end);
-  addLinear();
+  wholeOf(run);
   localSet(h);
   return lin;
 }
@@ -411,15 +412,15 @@ export function writeOperand(u: usize, w: i32, value: u32, op: i32, n: i32, how:
     jset(X.rounded, how);
     return;
   }
-  const lin = probe(a, w, true);
+  const run = operandRun(u, true), lin = probe(a, w, true, run);
   hint(true);
   byte(Wasm.if_);
   byte(WasmType.void_);
-  hitHost();
+  hitHost(run);
   localGet(value);
   access(op, 0);
   byte(Wasm.else_);
-  missHost(lin, w, true, <u32>u, h);
+  missHost(lin, w, true, missed(<u32>u, run), h);
   localGet(h);
   localGet(value);
   access(op, 0);

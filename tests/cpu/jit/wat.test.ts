@@ -8,6 +8,9 @@ import * as assert from "uvu/assert";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
 import { assemble, type Bits, EAGER, LAYOUT, nasmMissing, TestPc } from "../../support/test_pc";
 
+/** What is told beside a record's address (cpu/jit/handover, sse_mode). */
+const LOW_BITS: Readonly<Record<number, string>> = { 0: "", 1: "|elsewhere", 2: "|taken", 4: "|fall", 8: "|run" };
+
 declare const XENOLITH_ROOT: string;
 
 const FOLDER = join(XENOLITH_ROOT, "tests/cpu/jit/wat");
@@ -52,7 +55,7 @@ function textOf(bytes: Uint8Array, records: number): string {
   const text = whole.slice(whole.lastIndexOf("\n (func ") + 1); // what is before is the same in all
   module.dispose();
   const named = (value: number) => {
-    if (value >= records && value < records + 0x10000) return `record+${(value - records) >> 5}${["", "|elsewhere", "|taken", "", "|fall"][value & 31]}`;
+    if (value >= records && value < records + 0x10000) return `record+${(value - records) >> 5}${LOW_BITS[value & 31]}`;
     if (value >= Region.PCPUS && value < Region.PCPUS + Region.PCPU_STRIDE) return `pcpu+0x${(value - Region.PCPUS).toString(16)}`;
     return String(value);
   };

@@ -36,9 +36,10 @@
   (local $34 i32)
   (local $35 i64)
   (local $36 i64)
+  (local $37 i32)
   (local $scratch i64)
-  (local $scratch_38 i64)
   (local $scratch_39 i64)
+  (local $scratch_40 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -74,7 +75,7 @@
     )
     (local.set $0
      (block (result i64)
-      (local.set $scratch_39
+      (local.set $scratch_40
        (i64.or
         (i64.and
          (local.tee $35
@@ -126,7 +127,7 @@
       )
       (local.set $23
        (block (result i64)
-        (local.set $scratch_38
+        (local.set $scratch_39
          (i64.extend_i32_u
           (i32.wrap_i64
            (local.get $36)
@@ -148,10 +149,10 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_38)
+        (local.get $scratch_39)
        )
       )
-      (local.get $scratch_39)
+      (local.get $scratch_40)
      )
     )
     (local.set $7
@@ -167,91 +168,80 @@
        )
       )
      )
-     (i32.store16 align=1
-      (i32.add
-       (@metadata.code.branch_hint "\01")
-       (if (result i32)
-        (i64.eq
-         (i64.load offset=90177536 align=1
-          (local.tee $30
-           (i32.and
-            (i32.shr_u
-             (local.get $31)
-             (i32.const 8)
-            )
-            (i32.const 1048560)
-           )
-          )
-         )
-         (i64.and
-          (i64.add
-           (local.get $35)
-           (i64.const 1)
-          )
-          (i64.const -4096)
-         )
-        )
-        (then
-         (i32.load offset=90177544 align=1
-          (local.get $30)
-         )
-        )
-        (else
-         (@metadata.code.branch_hint "\00")
-         (if
-          (i32.eqz
-           (local.tee $34
-            (call_indirect (type $3)
-             (local.get $35)
-             (i32.const 2)
-             (i32.const record+10)
-             (i32.const 1)
-            )
-           )
-          )
-          (then
-           (i64.store offset=pcpu+0x0 align=1
-            (i32.const 0)
-            (local.get $0)
-           )
-           (br $block)
-          )
-         )
-         (i32.store16 align=1
-          (local.get $34)
-          (i32.wrap_i64
-           (local.get $0)
-          )
-         )
-         (@metadata.code.branch_hint "\00")
-         (if
-          (i32.load offset=pcpu+0xcad50 align=1
-           (i32.const 0)
-          )
-          (then
-           (@metadata.code.branch_hint "\00")
-           (if
-            (call_indirect (type $0)
-             (local.get $34)
-             (i32.const 2)
-            )
-            (then
-             (local.set $29
-              (i32.const record+11)
-             )
-             (i64.store offset=pcpu+0x0 align=1
-              (i32.const 0)
-              (local.get $0)
-             )
-             (br $block)
-            )
-           )
-          )
-         )
-         (br $block1)
+     (local.set $37
+      (i32.wrap_i64
+       (local.tee $36
+        (i64.sub
+         (local.get $35)
+         (i64.const 2097152)
         )
        )
-       (local.get $31)
+      )
+     )
+     (i32.store16 offset=124809216 align=1
+      (@metadata.code.branch_hint "\01")
+      (if (result i32)
+       (i64.le_u
+        (local.get $36)
+        (i64.const 2097150)
+       )
+       (then
+        (local.get $37)
+       )
+       (else
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.eqz
+          (local.tee $34
+           (call_indirect (type $3)
+            (local.get $35)
+            (i32.const 2)
+            (i32.const record+10|run)
+            (i32.const 1)
+           )
+          )
+         )
+         (then
+          (i64.store offset=pcpu+0x0 align=1
+           (i32.const 0)
+           (local.get $0)
+          )
+          (br $block)
+         )
+        )
+        (i32.store16 align=1
+         (local.get $34)
+         (i32.wrap_i64
+          (local.get $0)
+         )
+        )
+        (@metadata.code.branch_hint "\00")
+        (if
+         (i32.load offset=pcpu+0xcad50 align=1
+          (i32.const 0)
+         )
+         (then
+          (@metadata.code.branch_hint "\00")
+          (if
+           (call_indirect (type $0)
+            (local.get $34)
+            (i32.const 2)
+           )
+           (then
+            (local.set $29
+             (i32.const record+11)
+            )
+            (i64.store offset=pcpu+0x0 align=1
+             (i32.const 0)
+             (local.get $0)
+            )
+            (br $block)
+           )
+          )
+         )
+        )
+        (br $block1)
+       )
       )
       (i32.wrap_i64
        (local.get $0)

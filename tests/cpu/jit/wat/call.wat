@@ -36,24 +36,20 @@
   (local $34 i64)
   (local $35 i32)
   (local $36 i64)
-  (local $37 i32)
+  (local $37 i64)
   (local $38 i64)
-  (local $39 i32)
-  (local $40 i64)
-  (local $41 i64)
-  (local $42 i64)
+  (local $39 i64)
+  (local $40 i32)
+  (local $41 i32)
+  (local $42 i32)
   (local $43 i64)
-  (local $44 i32)
-  (local $45 i32)
-  (local $46 i32)
-  (local $47 i64)
   (local $scratch i64)
+  (local $scratch_45 i64)
+  (local $scratch_46 i64)
+  (local $scratch_47 i64)
+  (local $scratch_48 i64)
   (local $scratch_49 i64)
   (local $scratch_50 i64)
-  (local $scratch_51 i64)
-  (local $scratch_52 i64)
-  (local $scratch_53 i64)
-  (local $scratch_54 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -64,21 +60,6 @@
   )
   (local.set $25
    (i64.const 256)
-  )
-  (local.set $34
-   (i64.const 2048)
-  )
-  (local.set $36
-   (i64.const 2048)
-  )
-  (i32.store offset=90046472 align=1
-   (i32.const 0)
-   (i32.add
-    (i32.load offset=90046472 align=1
-     (i32.const 0)
-    )
-    (i32.const 1)
-   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -116,19 +97,19 @@
       )
      )
      (loop $label
-      (local.set $40
+      (local.set $36
        (local.get $22)
       )
-      (local.set $41
+      (local.set $37
        (local.get $23)
       )
-      (local.set $42
+      (local.set $38
        (local.get $24)
       )
-      (local.set $43
+      (local.set $39
        (local.get $25)
       )
-      (local.set $44
+      (local.set $40
        (local.get $26)
       )
       (local.set $27
@@ -137,9 +118,9 @@
         (i32.const 2)
        )
       )
-      (local.set $39
+      (local.set $35
        (i32.ne
-        (local.tee $45
+        (local.tee $41
          (i32.sub
           (i32.wrap_i64
            (local.get $1)
@@ -152,16 +133,16 @@
       )
       (local.set $1
        (block (result i64)
-        (local.set $scratch_49
+        (local.set $scratch_45
          (i64.extend_i32_u
-          (local.get $45)
+          (local.get $41)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $45)
+            (local.get $41)
            )
           )
           (local.set $26
@@ -170,12 +151,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_49)
+        (local.get $scratch_45)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $39)
+       (local.get $35)
        (then
         (local.set $27
          (i32.sub
@@ -185,7 +166,7 @@
         )
         (local.set $31
          (i32.wrap_i64
-          (local.tee $38
+          (local.tee $34
            (i64.add
             (local.get $4)
             (i64.const -8)
@@ -193,44 +174,29 @@
           )
          )
         )
-        (local.set $46
+        (local.set $42
          (i32.add
           (@metadata.code.branch_hint "\01")
           (if (result i32)
-           (i64.eq
-            (i64.load offset=90177536 align=1
-             (local.tee $30
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
-               )
-               (i32.const 1048560)
-              )
-             )
+           (i64.le_u
+            (i64.sub
+             (local.get $34)
+             (i64.const 4096)
             )
-            (i64.and
-             (i64.add
-              (local.get $38)
-              (i64.const 7)
-             )
-             (i64.const -4096)
-            )
+            (i64.const 1044472)
            )
            (then
-            (i32.load offset=90177544 align=1
-             (local.get $30)
-            )
+            (local.get $31)
            )
            (else
             (@metadata.code.branch_hint "\00")
             (if
              (i32.eqz
-              (local.tee $46
+              (local.tee $42
                (call_indirect (type $1)
-                (local.get $38)
+                (local.get $34)
                 (i32.const 8)
-                (i32.const record+10)
+                (i32.const record+10|run)
                 (i32.const 34)
                )
               )
@@ -243,16 +209,16 @@
              )
             )
             (i32.sub
-             (local.get $46)
-             (local.get $31)
+             (local.get $42)
+             (i32.const 122712064)
             )
            )
           )
-          (local.get $31)
+          (i32.const 122712064)
          )
         )
         (i64.store align=1
-         (local.get $46)
+         (local.get $42)
          (i64.const 1048586)
         )
         (local.set $4
@@ -267,17 +233,17 @@
           (i32.const 2)
          )
         )
-        (local.set $38
+        (local.set $34
          (i64.load align=1
-          (local.get $46)
+          (local.get $42)
          )
         )
-        (local.set $47
-         (local.get $38)
+        (local.set $43
+         (local.get $34)
         )
         (local.set $0
          (block (result i64)
-          (local.set $scratch_54
+          (local.set $scratch_50
            (i64.add
             (local.get $0)
             (local.get $1)
@@ -285,7 +251,7 @@
           )
           (local.set $4
            (block (result i64)
-            (local.set $scratch_53
+            (local.set $scratch_49
              (i64.add
               (local.get $4)
               (i64.const 8)
@@ -293,17 +259,17 @@
             )
             (local.set $23
              (block (result i64)
-              (local.set $scratch_52
+              (local.set $scratch_48
                (local.get $0)
               )
               (local.set $24
                (block (result i64)
-                (local.set $scratch_51
+                (local.set $scratch_47
                  (local.get $1)
                 )
                 (local.set $25
                  (block (result i64)
-                  (local.set $scratch_50
+                  (local.set $scratch_46
                    (i64.and
                     (i64.extend_i32_u
                      (i64.lt_u
@@ -320,24 +286,24 @@
                   (local.set $26
                    (i32.const 13057)
                   )
-                  (local.get $scratch_50)
+                  (local.get $scratch_46)
                  )
                 )
-                (local.get $scratch_51)
+                (local.get $scratch_47)
                )
               )
-              (local.get $scratch_52)
+              (local.get $scratch_48)
              )
             )
-            (local.get $scratch_53)
+            (local.get $scratch_49)
            )
           )
-          (local.get $scratch_54)
+          (local.get $scratch_50)
          )
         )
         (if
          (i64.eq
-          (local.get $47)
+          (local.get $43)
           (i64.const 1048586)
          )
          (then
@@ -355,16 +321,16 @@
            )
           )
           (local.set $22
-           (local.get $40)
+           (local.get $36)
           )
           (local.set $23
-           (local.get $41)
+           (local.get $37)
           )
           (local.set $24
-           (local.get $42)
+           (local.get $38)
           )
           (local.set $26
-           (local.get $44)
+           (local.get $40)
           )
           (br $label)
          )
@@ -374,12 +340,12 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $47)
+            (local.get $43)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $47)
+          (local.get $43)
          )
          (then
           (local.set $4
@@ -399,7 +365,7 @@
         )
         (i64.store offset=pcpu+0xc0 align=1
          (i32.const 0)
-         (local.get $47)
+         (local.get $43)
         )
         (local.set $29
          (i32.const 1)

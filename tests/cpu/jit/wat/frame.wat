@@ -35,43 +35,37 @@
   (local $33 i32)
   (local $34 i64)
   (local $35 i32)
-  (local $36 i64)
+  (local $36 i32)
   (local $37 i32)
-  (local $38 i64)
+  (local $38 i32)
   (local $39 i32)
   (local $40 i64)
   (local $41 i32)
   (local $42 i32)
-  (local $43 i32)
+  (local $43 i64)
   (local $44 i32)
-  (local $45 i32)
-  (local $46 i64)
-  (local $47 i32)
+  (local $45 i64)
+  (local $46 i32)
+  (local $47 i64)
   (local $48 i32)
   (local $49 i64)
-  (local $50 i32)
+  (local $50 i64)
   (local $51 i64)
-  (local $52 i32)
-  (local $53 i64)
+  (local $52 i64)
+  (local $53 i32)
   (local $54 i32)
   (local $55 i64)
   (local $56 i64)
   (local $57 i64)
-  (local $58 i64)
-  (local $59 i32)
-  (local $60 i32)
-  (local $61 i64)
-  (local $62 i64)
-  (local $63 i64)
   (local $scratch i64)
+  (local $scratch_59 i64)
+  (local $scratch_60 i64)
+  (local $scratch_61 i64)
+  (local $scratch_62 i64)
+  (local $scratch_63 i64)
+  (local $scratch_64 i64)
   (local $scratch_65 i64)
   (local $scratch_66 i64)
-  (local $scratch_67 i64)
-  (local $scratch_68 i64)
-  (local $scratch_69 i64)
-  (local $scratch_70 i64)
-  (local $scratch_71 i64)
-  (local $scratch_72 i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
     (i32.const 0)
@@ -82,24 +76,6 @@
   )
   (local.set $25
    (i64.const 256)
-  )
-  (local.set $34
-   (i64.const 2048)
-  )
-  (local.set $38
-   (i64.const 2048)
-  )
-  (local.set $36
-   (i64.const 2048)
-  )
-  (i32.store offset=90046472 align=1
-   (i32.const 0)
-   (i32.add
-    (i32.load offset=90046472 align=1
-     (i32.const 0)
-    )
-    (i32.const 1)
-   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -114,7 +90,7 @@
     )
     (local.set $31
      (i32.wrap_i64
-      (local.tee $40
+      (local.tee $34
        (i64.add
         (local.get $7)
         (i64.const 8)
@@ -122,44 +98,29 @@
       )
      )
     )
-    (local.set $54
+    (local.set $48
      (i32.add
       (@metadata.code.branch_hint "\01")
       (if (result i32)
-       (i64.lt_u
-        (i64.xor
-         (i64.load offset=90177536 align=1
-          (local.tee $30
-           (i32.and
-            (i32.shr_u
-             (local.get $31)
-             (i32.const 8)
-            )
-            (i32.const 1048560)
-           )
-          )
-         )
-         (i64.add
-          (local.get $40)
-          (i64.const 15)
-         )
+       (i64.le_u
+        (i64.sub
+         (local.get $34)
+         (i64.const 4096)
         )
-        (i64.const 4096)
+        (i64.const 4190192)
        )
        (then
-        (i32.load offset=90177544 align=1
-         (local.get $30)
-        )
+        (local.get $31)
        )
        (else
         (@metadata.code.branch_hint "\00")
         (if
          (i32.eqz
-          (local.tee $54
+          (local.tee $48
            (call_indirect (type $0)
-            (local.get $40)
+            (local.get $34)
             (i32.const 16)
-            (i32.const record+14)
+            (i32.const record+14|run)
             (i32.const 33)
            )
           )
@@ -178,12 +139,12 @@
          )
         )
         (i32.sub
-         (local.get $54)
-         (local.get $31)
+         (local.get $48)
+         (i32.const 122712064)
         )
        )
       )
-      (local.get $31)
+      (i32.const 122712064)
      )
     )
     (local.set $0
@@ -226,19 +187,19 @@
       )
      )
      (loop $label
-      (local.set $55
+      (local.set $49
        (local.get $22)
       )
-      (local.set $56
+      (local.set $50
        (local.get $23)
       )
-      (local.set $57
+      (local.set $51
        (local.get $24)
       )
-      (local.set $58
+      (local.set $52
        (local.get $25)
       )
-      (local.set $59
+      (local.set $53
        (local.get $26)
       )
       (local.set $27
@@ -247,9 +208,9 @@
         (i32.const 2)
        )
       )
-      (local.set $41
+      (local.set $35
        (i32.ne
-        (local.tee $42
+        (local.tee $36
          (i32.sub
           (i32.wrap_i64
            (local.get $3)
@@ -262,16 +223,16 @@
       )
       (local.set $3
        (block (result i64)
-        (local.set $scratch_65
+        (local.set $scratch_59
          (i64.extend_i32_u
-          (local.get $42)
+          (local.get $36)
          )
         )
         (local.set $22
          (block (result i64)
           (local.set $scratch
            (i64.extend_i32_u
-            (local.get $42)
+            (local.get $36)
            )
           )
           (local.set $26
@@ -280,12 +241,12 @@
           (local.get $scratch)
          )
         )
-        (local.get $scratch_65)
+        (local.get $scratch_59)
        )
       )
       (@metadata.code.branch_hint "\01")
       (if
-       (local.get $41)
+       (local.get $35)
        (then
         (local.set $27
          (i32.sub
@@ -295,7 +256,7 @@
         )
         (local.set $31
          (i32.wrap_i64
-          (local.tee $40
+          (local.tee $34
            (i64.add
             (local.get $4)
             (i64.const -40)
@@ -303,44 +264,29 @@
           )
          )
         )
-        (local.set $60
+        (local.set $54
          (i32.add
           (@metadata.code.branch_hint "\01")
           (if (result i32)
-           (i64.eq
-            (i64.load offset=90177536 align=1
-             (local.tee $30
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
-               )
-               (i32.const 1048560)
-              )
-             )
+           (i64.le_u
+            (i64.sub
+             (local.get $34)
+             (i64.const 4096)
             )
-            (i64.and
-             (i64.add
-              (local.get $40)
-              (i64.const 39)
-             )
-             (i64.const -4096)
-            )
+            (i64.const 1044440)
            )
            (then
-            (i32.load offset=90177544 align=1
-             (local.get $30)
-            )
+            (local.get $31)
            )
            (else
             (@metadata.code.branch_hint "\00")
             (if
              (i32.eqz
-              (local.tee $60
+              (local.tee $54
                (call_indirect (type $0)
-                (local.get $40)
+                (local.get $34)
                 (i32.const 40)
-                (i32.const record+17)
+                (i32.const record+17|run)
                 (i32.const 34)
                )
               )
@@ -353,16 +299,16 @@
              )
             )
             (i32.sub
-             (local.get $60)
-             (local.get $31)
+             (local.get $54)
+             (i32.const 122712064)
             )
            )
           )
-          (local.get $31)
+          (i32.const 122712064)
          )
         )
         (i64.store offset=32 align=1
-         (local.get $60)
+         (local.get $54)
          (i64.const 1048586)
         )
         (local.set $4
@@ -378,80 +324,80 @@
          )
         )
         (i64.store offset=24 align=1
-         (local.get $60)
+         (local.get $54)
          (local.get $5)
         )
         (i64.store offset=16 align=1
-         (local.get $60)
+         (local.get $54)
          (local.get $3)
         )
         (i64.store offset=8 align=1
-         (local.get $60)
+         (local.get $54)
          (local.get $0)
         )
-        (local.set $40
+        (local.set $34
          (i64.load align=1
-          (local.get $54)
+          (local.get $48)
          )
         )
-        (local.set $46
+        (local.set $40
          (i64.load offset=8 align=1
-          (local.get $54)
+          (local.get $48)
          )
         )
         (i32.store align=1
-         (local.get $60)
-         (local.tee $41
+         (local.get $54)
+         (local.tee $35
           (i32.add
            (i32.wrap_i64
-            (local.get $40)
+            (local.get $34)
            )
            (i32.wrap_i64
-            (local.get $46)
+            (local.get $40)
            )
           )
          )
         )
-        (local.set $49
+        (local.set $43
          (i64.load offset=16 align=1
-          (local.get $60)
+          (local.get $54)
          )
         )
-        (local.set $51
+        (local.set $45
          (i64.load offset=24 align=1
-          (local.get $60)
+          (local.get $54)
          )
         )
-        (local.set $53
+        (local.set $47
          (i64.load offset=32 align=1
-          (local.get $60)
+          (local.get $54)
          )
         )
-        (local.set $61
-         (local.get $53)
+        (local.set $55
+         (local.get $47)
         )
         (local.set $1
          (block (result i64)
-          (local.set $scratch_72
-           (local.tee $62
+          (local.set $scratch_66
+           (local.tee $56
             (i64.add
+             (local.get $34)
              (local.get $40)
-             (local.get $46)
             )
            )
           )
           (local.set $3
            (block (result i64)
-            (local.set $scratch_71
-             (local.get $49)
+            (local.set $scratch_65
+             (local.get $43)
             )
             (local.set $4
              (block (result i64)
-              (local.set $scratch_70
+              (local.set $scratch_64
                (i64.add
                 (i64.add
                  (i64.add
-                  (local.tee $63
+                  (local.tee $57
                    (i64.add
                     (i64.add
                      (local.get $4)
@@ -469,30 +415,30 @@
               )
               (local.set $5
                (block (result i64)
-                (local.set $scratch_69
-                 (local.get $51)
+                (local.set $scratch_63
+                 (local.get $45)
                 )
                 (local.set $23
                  (block (result i64)
-                  (local.set $scratch_68
-                   (local.get $40)
+                  (local.set $scratch_62
+                   (local.get $34)
                   )
                   (local.set $24
                    (block (result i64)
-                    (local.set $scratch_67
-                     (local.get $46)
+                    (local.set $scratch_61
+                     (local.get $40)
                     )
                     (local.set $25
                      (block (result i64)
-                      (local.set $scratch_66
+                      (local.set $scratch_60
                        (i64.and
                         (i64.extend_i32_u
                          (i64.lt_u
                           (i64.add
+                           (local.get $34)
                            (local.get $40)
-                           (local.get $46)
                           )
-                          (local.get $40)
+                          (local.get $34)
                          )
                         )
                         (i64.const 1)
@@ -501,30 +447,30 @@
                       (local.set $26
                        (i32.const 13057)
                       )
-                      (local.get $scratch_66)
+                      (local.get $scratch_60)
                      )
                     )
-                    (local.get $scratch_67)
+                    (local.get $scratch_61)
                    )
                   )
-                  (local.get $scratch_68)
+                  (local.get $scratch_62)
                  )
                 )
-                (local.get $scratch_69)
+                (local.get $scratch_63)
                )
               )
-              (local.get $scratch_70)
+              (local.get $scratch_64)
              )
             )
-            (local.get $scratch_71)
+            (local.get $scratch_65)
            )
           )
-          (local.get $scratch_72)
+          (local.get $scratch_66)
          )
         )
         (if
          (i64.eq
-          (local.get $61)
+          (local.get $55)
           (i64.const 1048586)
          )
          (then
@@ -542,16 +488,16 @@
            )
           )
           (local.set $22
-           (local.get $55)
+           (local.get $49)
           )
           (local.set $23
-           (local.get $56)
+           (local.get $50)
           )
           (local.set $24
-           (local.get $57)
+           (local.get $51)
           )
           (local.set $26
-           (local.get $59)
+           (local.get $53)
           )
           (br $label)
          )
@@ -561,12 +507,12 @@
          (i64.ne
           (i64.shr_s
            (i64.shl
-            (local.get $61)
+            (local.get $55)
             (i64.const 16)
            )
            (i64.const 16)
           )
-          (local.get $61)
+          (local.get $55)
          )
          (then
           (local.set $4
@@ -586,7 +532,7 @@
         )
         (i64.store offset=pcpu+0xc0 align=1
          (i32.const 0)
-         (local.get $61)
+         (local.get $55)
         )
         (local.set $29
          (i32.const 1)

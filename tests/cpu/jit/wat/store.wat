@@ -33,15 +33,15 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i64)
-  (local $35 i32)
-  (local $36 i32)
+  (local $34 i32)
+  (local $35 i64)
+  (local $36 i64)
   (local $37 i64)
   (local $38 i64)
   (local $39 i64)
-  (local $40 i64)
-  (local $41 i64)
-  (local $42 i32)
+  (local $40 i32)
+  (local $41 i32)
+  (local $42 i64)
   (local $43 i32)
   (local $44 i32)
   (local $45 i64)
@@ -56,18 +56,6 @@
   )
   (local.set $25
    (i64.const 256)
-  )
-  (local.set $34
-   (i64.const 2048)
-  )
-  (i32.store offset=90046472 align=1
-   (i32.const 0)
-   (i32.add
-    (i32.load offset=90046472 align=1
-     (i32.const 0)
-    )
-    (i32.const 1)
-   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -105,19 +93,19 @@
       )
      )
      (loop $label
-      (local.set $38
+      (local.set $36
        (local.get $22)
       )
-      (local.set $39
+      (local.set $37
        (local.get $23)
       )
-      (local.set $40
+      (local.set $38
        (local.get $24)
       )
-      (local.set $41
+      (local.set $39
        (local.get $25)
       )
-      (local.set $42
+      (local.set $40
        (local.get $26)
       )
       (local.set $27
@@ -129,7 +117,7 @@
       (block $block1
        (local.set $31
         (i32.wrap_i64
-         (local.tee $37
+         (local.tee $35
           (i64.add
            (local.get $7)
            (i64.shl
@@ -140,111 +128,67 @@
          )
         )
        )
-       (i64.store align=1
-        (i32.add
-         (@metadata.code.branch_hint "\01")
-         (if (result i32)
-          (i64.eq
-           (i64.and
-            (local.get $37)
-            (i64.const -4089)
-           )
-           (local.get $34)
-          )
-          (then
+       (local.set $41
+        (i32.wrap_i64
+         (local.tee $42
+          (i64.sub
            (local.get $35)
-          )
-          (else
-           (@metadata.code.branch_hint "\01")
-           (if (result i32)
-            (i64.eq
-             (i64.load offset=90177536 align=1
-              (local.tee $30
-               (i32.and
-                (i32.shr_u
-                 (local.get $31)
-                 (i32.const 8)
-                )
-                (i32.const 1048560)
-               )
-              )
-             )
-             (i64.and
-              (i64.add
-               (local.get $37)
-               (i64.const 7)
-              )
-              (i64.const -4096)
-             )
-            )
-            (then
-             (local.set $34
-              (i64.and
-               (local.get $37)
-               (i64.const -4096)
-              )
-             )
-             (local.set $35
-              (i32.load offset=90177544 align=1
-               (local.get $30)
-              )
-             )
-             (i32.store offset=90046476 align=1
-              (i32.const 0)
-              (i32.add
-               (i32.load offset=90046476 align=1
-                (i32.const 0)
-               )
-               (i32.const 1)
-              )
-             )
-             (local.get $35)
-            )
-            (else
-             (@metadata.code.branch_hint "\00")
-             (br_if $block
-              (i32.eqz
-               (local.tee $36
-                (call_indirect (type $1)
-                 (local.get $37)
-                 (i32.const 8)
-                 (i32.const record+6)
-                 (i32.const 1)
-                )
-               )
-              )
-             )
-             (i64.store align=1
-              (local.get $36)
-              (local.get $1)
-             )
-             (@metadata.code.branch_hint "\00")
-             (if
-              (i32.load offset=pcpu+0xcad50 align=1
-               (i32.const 0)
-              )
-              (then
-               (@metadata.code.branch_hint "\00")
-               (if
-                (call_indirect (type $2)
-                 (local.get $36)
-                 (i32.const 2)
-                )
-                (then
-                 (local.set $29
-                  (i32.const record+7)
-                 )
-                 (br $block)
-                )
-               )
-              )
-             )
-             (br $block1)
-            )
-           )
+           (i64.const 2097152)
           )
          )
-         (local.get $31)
+        )
+       )
+       (i64.store offset=124809216 align=1
+        (@metadata.code.branch_hint "\01")
+        (if (result i32)
+         (i64.le_u
+          (local.get $42)
+          (i64.const 2097144)
+         )
+         (then
+          (local.get $41)
+         )
+         (else
+          (@metadata.code.branch_hint "\00")
+          (br_if $block
+           (i32.eqz
+            (local.tee $34
+             (call_indirect (type $1)
+              (local.get $35)
+              (i32.const 8)
+              (i32.const record+6|run)
+              (i32.const 1)
+             )
+            )
+           )
+          )
+          (i64.store align=1
+           (local.get $34)
+           (local.get $1)
+          )
+          (@metadata.code.branch_hint "\00")
+          (if
+           (i32.load offset=pcpu+0xcad50 align=1
+            (i32.const 0)
+           )
+           (then
+            (@metadata.code.branch_hint "\00")
+            (if
+             (call_indirect (type $2)
+              (local.get $34)
+              (i32.const 2)
+             )
+             (then
+              (local.set $29
+               (i32.const record+7)
+              )
+              (br $block)
+             )
+            )
+           )
+          )
+          (br $block1)
+         )
         )
         (local.get $1)
        )
@@ -299,13 +243,13 @@
          )
         )
         (local.set $22
-         (local.get $38)
+         (local.get $36)
         )
         (local.set $23
-         (local.get $39)
+         (local.get $37)
         )
         (local.set $24
-         (local.get $40)
+         (local.get $38)
         )
         (local.set $26
          (i32.const 168453)

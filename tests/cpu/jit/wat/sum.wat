@@ -33,25 +33,23 @@
   (local $31 i32)
   (local $32 i32)
   (local $33 i32)
-  (local $34 i64)
+  (local $34 i32)
   (local $35 i32)
   (local $36 i32)
   (local $37 i32)
   (local $38 i32)
   (local $39 i32)
-  (local $40 i32)
+  (local $40 i64)
   (local $41 i32)
   (local $42 i64)
-  (local $43 i32)
+  (local $43 i64)
   (local $44 i64)
   (local $45 i64)
-  (local $46 i64)
+  (local $46 i32)
   (local $47 i64)
-  (local $48 i32)
-  (local $49 i64)
-  (local $50 i64)
-  (local $51 i32)
-  (local $52 i32)
+  (local $48 i64)
+  (local $49 i32)
+  (local $50 i32)
   (local $scratch i64)
   (local.set $27
    (i32.load offset=pcpu+0x1018 align=1
@@ -63,18 +61,6 @@
   )
   (local.set $25
    (i64.const 256)
-  )
-  (local.set $34
-   (i64.const 2048)
-  )
-  (i32.store offset=90046472 align=1
-   (i32.const 0)
-   (i32.add
-    (i32.load offset=90046472 align=1
-     (i32.const 0)
-    )
-    (i32.const 1)
-   )
   )
   (i32.store offset=pcpu+0x1018 align=1
    (i32.const 0)
@@ -98,24 +84,19 @@
      )
     )
     (block $block2
-     (local.set $41
+     (local.set $39
       (i32.const 1)
      )
      (loop $label
       (block $block1
        (block $block
-        (br_if $block
-         (i32.eqz
-          (local.get $41)
-         )
-        )
         (@metadata.code.branch_hint "\00")
         (br_if $block
          (i32.lt_s
-          (local.tee $40
+          (local.tee $38
            (i32.sub
             (local.get $27)
-            (i32.const 64)
+            (i32.const 512)
            )
           )
           (i32.const 3)
@@ -123,7 +104,7 @@
         )
         (local.set $31
          (i32.wrap_i64
-          (local.tee $42
+          (local.tee $40
            (local.get $7)
           )
          )
@@ -131,32 +112,17 @@
         (@metadata.code.branch_hint "\00")
         (br_if $block
          (i32.eqz
-          (i64.lt_u
-           (i64.xor
-            (i64.load offset=90177536 align=1
-             (local.tee $30
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
-               )
-               (i32.const 1048560)
-              )
-             )
-            )
-            (i64.add
-             (local.get $42)
-             (i64.const 63)
-            )
+          (i64.le_u
+           (i64.sub
+            (local.get $40)
+            (i64.const 4096)
            )
-           (i64.const 4096)
+           (i64.const 4189696)
           )
          )
         )
-        (local.set $39
-         (i32.load offset=90177544 align=1
-          (local.get $30)
-         )
+        (local.set $37
+         (i32.const 122712064)
         )
         (br $block1)
        )
@@ -175,49 +141,34 @@
        )
        (local.set $31
         (i32.wrap_i64
-         (local.tee $42
+         (local.tee $40
           (local.get $7)
          )
         )
        )
-       (local.set $38
+       (local.set $36
         (i32.add
          (@metadata.code.branch_hint "\01")
          (if (result i32)
-          (i64.lt_u
-           (i64.xor
-            (i64.load offset=90177536 align=1
-             (local.tee $30
-              (i32.and
-               (i32.shr_u
-                (local.get $31)
-                (i32.const 8)
-               )
-               (i32.const 1048560)
-              )
-             )
-            )
-            (i64.add
-             (local.get $42)
-             (i64.const 3)
-            )
+          (i64.le_u
+           (i64.sub
+            (local.get $40)
+            (i64.const 4096)
            )
-           (i64.const 4096)
+           (i64.const 4190204)
           )
           (then
-           (i32.load offset=90177544 align=1
-            (local.get $30)
-           )
+           (local.get $31)
           )
           (else
            (@metadata.code.branch_hint "\00")
            (if
             (i32.eqz
-             (local.tee $38
+             (local.tee $36
               (call_indirect (type $1)
-               (local.get $42)
+               (local.get $40)
                (i32.const 4)
-               (i32.const record+7)
+               (i32.const record+7|run)
                (i32.const 33)
               )
              )
@@ -236,79 +187,79 @@
             )
            )
            (i32.sub
-            (local.get $38)
-            (local.get $31)
+            (local.get $36)
+            (i32.const 122712064)
            )
           )
          )
-         (local.get $31)
+         (i32.const 122712064)
         )
        )
-       (local.set $39
+       (local.set $37
         (i32.sub
-         (local.get $38)
+         (local.get $36)
          (i32.wrap_i64
           (local.get $7)
          )
         )
        )
-       (local.set $36
+       (local.set $34
         (i32.add
          (i32.and
-          (local.get $38)
+          (local.get $36)
           (i32.const 4095)
          )
          (i32.const 4)
         )
        )
-       (local.set $43
+       (local.set $41
         (i32.add
          (i32.div_u
           (i32.sub
            (i32.const 4096)
-           (local.get $36)
+           (local.get $34)
           )
           (i32.const 4)
          )
          (i32.const 1)
         )
        )
-       (local.set $40
+       (local.set $38
         (i32.const 3)
        )
-       (local.set $40
+       (local.set $38
         (select
-         (local.tee $37
+         (local.tee $35
           (i32.sub
            (local.get $27)
            (i32.mul
-            (local.get $43)
+            (local.get $41)
             (i32.const 4)
            )
           )
          )
-         (local.get $40)
+         (local.get $38)
          (i32.ge_s
-          (local.get $37)
-          (local.get $40)
+          (local.get $35)
+          (local.get $38)
          )
         )
        )
       )
       (loop $label1
-       (local.set $44
+       (local.set $42
         (local.get $22)
        )
-       (local.set $45
+       (local.set $43
         (local.get $23)
        )
-       (local.set $46
+       (local.set $44
         (local.get $24)
        )
-       (local.set $47
+       (local.set $45
         (local.get $25)
        )
-       (local.set $48
+       (local.set $46
         (local.get $26)
        )
        (local.set $27
@@ -317,22 +268,22 @@
          (i32.const 4)
         )
        )
-       (local.set $38
+       (local.set $36
         (i32.add
-         (local.get $39)
+         (local.get $37)
          (i32.wrap_i64
           (local.get $7)
          )
         )
        )
-       (local.set $36
+       (local.set $34
         (i32.load align=1
-         (local.get $38)
+         (local.get $36)
         )
        )
-       (local.set $37
+       (local.set $35
         (i64.ne
-         (local.tee $42
+         (local.tee $40
           (i64.add
            (local.get $7)
            (i64.const 4)
@@ -341,87 +292,87 @@
          (local.get $6)
         )
        )
-       (local.set $49
-        (local.get $42)
+       (local.set $47
+        (local.get $40)
        )
-       (local.set $50
+       (local.set $48
         (local.get $6)
        )
-       (local.set $51
+       (local.set $49
         (i32.const 4866)
        )
        (local.set $0
         (block (result i64)
          (local.set $scratch
           (i64.extend_i32_u
-           (local.tee $52
+           (local.tee $50
             (i32.add
              (i32.wrap_i64
               (local.get $0)
              )
-             (local.get $36)
+             (local.get $34)
             )
            )
           )
          )
          (local.set $7
-          (local.get $42)
+          (local.get $40)
          )
          (local.get $scratch)
         )
        )
        (@metadata.code.branch_hint "\01")
        (if
-        (local.get $37)
+        (local.get $35)
         (then
          (@metadata.code.branch_hint "\00")
          (if
           (i32.le_s
            (local.get $27)
-           (local.get $40)
+           (local.get $38)
           )
           (then
            (local.set $23
-            (local.get $49)
+            (local.get $47)
            )
            (local.set $24
-            (local.get $50)
+            (local.get $48)
            )
            (local.set $26
-            (local.get $51)
+            (local.get $49)
            )
-           (local.set $41
+           (local.set $39
             (i32.const 0)
            )
            (br $label)
           )
          )
          (local.set $22
-          (local.get $44)
+          (local.get $42)
          )
          (local.set $23
-          (local.get $45)
+          (local.get $43)
          )
          (local.set $24
-          (local.get $46)
+          (local.get $44)
          )
          (local.set $25
-          (local.get $47)
+          (local.get $45)
          )
          (local.set $26
-          (local.get $48)
+          (local.get $46)
          )
          (br $label1)
         )
         (else
          (local.set $23
-          (local.get $49)
+          (local.get $47)
          )
          (local.set $24
-          (local.get $50)
+          (local.get $48)
          )
          (local.set $26
-          (local.get $51)
+          (local.get $49)
          )
          (local.set $29
           (i32.const record+10|fall)
