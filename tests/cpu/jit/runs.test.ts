@@ -22,6 +22,11 @@ const PDE = LAYOUT.pml4 + 0x2000 + (PAGE >>> 21) * 8;
 const countOf = (pc: TestPc) => [JitOff.runsGood, JitOff.runsDoubt, JitOff.runsParked].reduce((sum, off) => sum | pc.mem.get32(J + off), 0);
 const used = (twins: Twins) => countOf(twins.translated) !== 0;
 
+/** A test of two processors, which have slices long enough for regions to do some rounds. */
+const withTwins = (test: (twins: Twins) => Promise<void>) => async () => {
+  if (!nasmMissing()) await test(await Twins.create({}, 400));
+};
+
 /** `body` 3000 times, and `change` at every 64th; rsi is PAGE. */
 const loop = (body: string, change: string) => `
   mov ecx, 3000
@@ -46,20 +51,16 @@ const FLUSHES = [
 ] as const;
 
 for (const [name, flush] of FLUSHES) {
-  runs(`another page after ${name}`, async () => {
-    if (nasmMissing()) return;
-    const twins = await Twins.create({}, 400);
+  runs(`another page after ${name}`, withTwins(async (twins) => {
     twins.run(loop("add edx, [rsi + rcx * 4]\nadd [rsi + rcx * 8 + 4096], edx", `mov rax, [abs ${PDE}]\nxchg rax, [abs ${PDE + 8}]\nmov [abs ${PDE}], rax\n${flush}`), 64, {}, (pc) => {
       for (let i = 0; i < 0x4000; i += 4) pc.guest.set32(PAGE + i, i);
       for (let i = 0; i < 0x4000; i += 4) pc.guest.set32(PAGE + 0x200000 + i, i * 7);
     });
     assert.is(used(twins), THERE);
-  });
+  }));
 
   for (const [which, mask] of [["accessed and dirty flag", 0x60], ["dirty flag", 0x40], ["accessed flag", 0x20]] as const)
-    runs(`${which} set again after ${name}`, async () => {
-      if (nasmMissing()) return;
-      const twins = await Twins.create({}, 400);
+    runs(`${which} set again after ${name}`, withTwins(async (twins) => {
       // edx: which of the two were set when it was looked at
       const out = twins.run(
         loop("mov eax, [rsi + rcx * 4]\nadd [rsi + 4096], eax", `mov eax, [abs ${PDE}]\nshr eax, 5\nand eax, 3\nadd edx, eax\nand dword [abs ${PDE}], ~${mask}\n${flush}`),
@@ -67,30 +68,24 @@ for (const [name, flush] of FLUSHES) {
       );
       assert.is(out.regs.rdx, 3n * 46n); // at each of 46 looks
       assert.is(used(twins), THERE);
-    });
+    }));
 
   for (const [what, mask, error] of [["present", 1, 2], ["writable", 2, 3]] as const)
-    runs(`no longer ${what} after ${name}`, async () => {
-      if (nasmMissing()) return;
-      const twins = await Twins.create({}, 400);
+    runs(`no longer ${what} after ${name}`, withTwins(async (twins) => {
       const out = twins.run(loop("add [rsi + rcx * 4], ecx", `cmp ecx, 512\njne .same\nand dword [abs ${PDE}], ~${mask}\n${flush}`), 64, { cr0: 0x80010031n });
       assert.equal(out.fault && [out.fault.vector, out.fault.error, out.fault.cr2], [14, error, BigInt(PAGE + 511 * 4)]);
-    });
+    }));
 }
 
-runs("without a flush nothing has to change, and nothing else does", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("without a flush nothing has to change, and nothing else does", withTwins(async (twins) => {
   // a page table of which only the accessed flag changes: edx stays what it is
   twins.run(loop("add edx, [rsi + rcx * 4]", `invlpg [abs ${LAYOUT.data}]\ninvlpg [abs 100000h]`), 64, {}, (pc) => pc.guest.set32(PAGE + 400, 9));
   assert.is(used(twins), THERE);
-});
+}));
 
 for (const bits of [64, 32] as const)
   for (const [when, calls] of [["later", 2000], ["from the beginning", 4000]] as const)
-    runs(`data that is called ${when}, and goes on being written, ${bits} bits`, async () => {
-      if (nasmMissing()) return;
-      const twins = await Twins.create({}, 400);
+    runs(`data that is called ${when}, and goes on being written, ${bits} bits`, withTwins(async (twins) => {
       const [ax, di] = bits === 64 ? ["rax", "rdi"] : ["eax", "edi"];
       // a function that adds a number, which is another one each time: all of it is written, so that its records go each time, too
       const out = twins.run(
@@ -112,11 +107,9 @@ for (const bits of [64, 32] as const)
         bits,
       );
       assert.is(out.regs.rbx, BigInt((calls * (calls + 1)) / 2));
-    });
+    }));
 
-runs("a user's page beside a supervisor's", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("a user's page beside a supervisor's", withTwins(async (twins) => {
   const code = `
     mov ecx, 3000
     mov esi, ${PAGE}
@@ -130,12 +123,10 @@ runs("a user's page beside a supervisor's", async () => {
     jmp again`;
   const out = twins.run(code, 64, { cpl: 3 }, (pc) => pc.guest.set64(PDE + 8, pc.guest.get64(PDE + 8) & ~4n));
   assert.equal(out.fault && [out.fault.vector, out.fault.error, out.fault.cr2], [14, 5, BigInt(PAGE + 0x200000)]);
-});
+}));
 
 for (const bits of [64, 32] as const)
-  runs(`accesses that cross the end of memory, ${bits} bits`, async () => {
-    if (nasmMissing()) return;
-    const twins = await Twins.create({}, 400);
+  runs(`accesses that cross the end of memory, ${bits} bits`, withTwins(async (twins) => {
     const si = bits === 64 ? "rsi" : "esi";
     // what is beyond reads as ones, and forgets what is written; in 64-bit code nothing is mapped there
     const out = twins.run(
@@ -154,11 +145,9 @@ for (const bits of [64, 32] as const)
     );
     if (bits === 64) assert.equal(out.fault && [out.fault.vector, out.fault.cr2], [14, BigInt(LAYOUT.size)]);
     assert.is(used(twins), THERE);
-  });
+  }));
 
-runs("accesses that seldom are where they were", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("accesses that seldom are where they were", withTwins(async (twins) => {
   // a third page of 2 MiB is mapped by small ones, to which most accesses go later
   twins.run(
     `mov ecx, 60000
@@ -184,7 +173,7 @@ runs("accesses that seldom are where they were", async () => {
     },
   );
   assert.ok(twins.regions > 1 || !THERE); // written again without
-});
+}));
 
 runs("another frame, at the hypervisor's wish", async () => {
   if (nasmMissing()) return;
@@ -257,9 +246,7 @@ function mapLarge(pc: TestPc, lin: bigint, gpa: number): void {
   pc.guest.set64(table + Number((lin >> 21n) & 511n) * 8, BigInt(gpa) | 0xe7n);
 }
 
-runs("32-bit addresses that wrap where a run of 64-bit ones would go on", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("32-bit addresses that wrap where a run of 64-bit ones would go on", withTwins(async (twins) => {
   twins.run(
     `mov ecx, 30000
     mov esi, 0ffff0000h
@@ -280,7 +267,7 @@ runs("32-bit addresses that wrap where a run of 64-bit ones would go on", async 
     },
   );
   assert.is(used(twins), THERE);
-});
+}));
 
 runs("addresses that are not canonical", async () => {
   if (nasmMissing()) return;
@@ -299,9 +286,7 @@ jmp again`, 64, {}, (pc) => {
   }
 });
 
-runs("the end of all addresses, and another page there", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("the end of all addresses, and another page there", withTwins(async (twins) => {
   const top = 0xffffffffffe00000n, low = 0x600000, tables = 0x400000; // linear 0 is low, the page tables are at `tables`
   const code = assemble(
     `mov ecx, 4000
@@ -333,11 +318,9 @@ runs("the end of all addresses, and another page there", async () => {
   });
   assert.is(out.regs.rdx, 2001n + 1999n * 100n);
   assert.is(used(twins), THERE);
-});
+}));
 
-runs("INVLPG elsewhere on the page of 1 GiB that a run's pages have become", async () => {
-  if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+runs("INVLPG elsewhere on the page of 1 GiB that a run's pages have become", withTwins(async (twins) => {
   const pdpte = LAYOUT.pml4 + 0x1000 + 8, GIB = 0x40000000;
   const out = twins.run(
     `mov ecx, 9000
@@ -374,12 +357,10 @@ runs("INVLPG elsewhere on the page of 1 GiB that a run's pages have become", asy
   );
   assert.is(out.regs.rdx, 6001n + 2999n * 100n);
   assert.is(used(twins), THERE);
-});
+}));
 
 for (const flush of ["mov rax, cr3\nmov cr3, rax", ""])
-  runs(`a local APIC that is moved onto memory, ${flush ? "with" : "without"} a flush behind`, async () => {
-    if (nasmMissing()) return;
-    const twins = await Twins.create({}, 400);
+  runs(`a local APIC that is moved onto memory, ${flush ? "with" : "without"} a flush behind`, withTwins(async (twins) => {
     const out = twins.run(
       `mov ecx, 4000
       mov esi, ${PAGE}
@@ -404,6 +385,6 @@ for (const flush of ["mov rax, cr3\nmov cr3, rax", ""])
     );
     assert.is(out.regs.rbx & 0xffn, 0x14n); // the version register
     assert.is(used(twins), THERE);
-  });
+  }));
 
 runs.run();
