@@ -88,6 +88,26 @@ arms("flags of the branch or the arm are seen", async () => {
   }
 });
 
+// a page of other code: the region that has the branch names EDX nowhere but in the arm, which may not be performed
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  arms(`the register that the arm overwrites is not known before, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    let performed = false;
+    for (const slice of SLICES) {
+      const twins = await Twins.create({}, slice);
+      const outcome = twins.run(program("mov edx, ecx", "add ebx, edx").replace("test eax", "times 420 lea esi, [esi + 1]\njmp there\nthere: test eax"), bits);
+      let a = 0x2468ace, b = 0;
+      for (let c = COUNT; c > 0; c--) {
+        a = (Math.imul(a, 1664525) + 1013904223) | 0;
+        b = (b + (a & BIT ? a : c)) | 0;
+      }
+      assert.is(Number(BigInt.asIntN(32, outcome.regs.rbx)), b);
+      assert.ok(twins.regions > 0);
+      performed ||= chosen(twins);
+    }
+    assert.ok(performed, "performed without a branch");
+  });
+
 // ADD and SUB EDX, imm8 differ in the second byte: the instruction is another one each 1024 rounds
 arms("the arm is overwritten", async () => {
   if (nasmMissing()) return;
