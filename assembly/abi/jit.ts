@@ -87,12 +87,15 @@ export const enum JitOff {
   storeArms = 8080, // u32, 1: arms may end with a store; 0 where the region has been given up because one did
   armHost = 8084, // u32, the host address they store it to (Host)
   armWidth = 8088, // u32, its bytes; 0: the arm has no store
+  mostShared = 8092, // u32, blocks the region may share with others
   trusted = 8096, // u64, bit per block that leaves nowhere before it has overwritten the flags it begins with, it is hoped
   /* Flags of ways back to a loop that are named instead of brought (cpu/jit/defer, rounds). */
   flagsShown = 8104, // u64, bit per block that has been written: ways out of it have these flags while nothing else looks at them
   named = 8112, // u32, the deferred flags as a kind with names (RawKind.named), 0 if they have none
   names = 8116, // u32, the same of those in the locals
   moved = 8120, // u32, bit per general register that the block being written has changed so far
+  entered = 8124, // u32, transitions to regions so far
+  enteredBefore = 8128, // u32, the same where the slice began
   /* Runs, a bit for each (assembly/mmu/runs). */
   runsGood = 8132, // u32, those in force
   runsDoubt = 8136, // u32, of which that is to be found out before translated code runs
@@ -243,7 +246,9 @@ export const enum JitBlockFlag {
 export const enum RegionOff {
   entries = 0, // u32, 0: free
   blocks = 4, // u32
-  used = 8, // u32, 1: a slice ended in it since a place was last looked for here
+  used = 8, // u8, 1: a slice ended in it since a place was last looked for here
+  wide = 9, // u8, 1: it may share more blocks than others
+  crossings = 10, // u16, slices that ended in it and had many transitions from region to region
   pages = 12, // u32, JitOff.pages as it was when flushesSoFar() was this (mmu/code_mappings)
   flushes = 16, // u32
   list = 20, // u32[59], heads of all blocks

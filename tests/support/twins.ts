@@ -19,13 +19,13 @@ export class Twins {
   }
 
   /** Runs NASM source or code on both, `prepare` before; compares outcome and the page of data; gives the outcome. */
-  run(source: string | Uint8Array, bits: Bits, start: Start = {}, prepare: (pc: TestPc) => void = () => {}): Outcome {
+  run(source: string | Uint8Array, bits: Bits, start: Start = {}, prepare: (pc: TestPc) => void = () => {}, budget?: number): Outcome {
     const code = typeof source === "string" ? assemble(source, bits) : source;
     const [left, right] = [this.translated, this.interpreted].map((pc) => {
       pc.guest.fill(LAYOUT.data, 0x3000, 0);
       prepare(pc);
       const before = this.retired(pc);
-      const outcome = pc.run(code, bits, start);
+      const outcome = pc.run(code, bits, start, budget);
       if (outcome.exit === Exit.difference) assert.unreachable(describeDifference(pc.mem, 0).join("\n"));
       return { ...outcome, retired: this.retired(pc) - before, data: createHash("sha256").update(pc.guest.read(LAYOUT.data, 0x3000)).digest("hex") };
     });

@@ -28,8 +28,6 @@ const MAX_PAGES: u32 = 32;
 const MAX_LEFT: u32 = 7;
 /** Places one RET compares its target with. */
 const MAX_PLACES: u32 = 12;
-/** Blocks it may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
-const MAX_SHARED: u32 = 12;
 /** Blocks of a function that every region may have for itself: a transition there and back costs more than it does. */
 const MAX_LEAF: u32 = 8;
 /** Blocks of a function that every call may have for itself: then its RET goes to one place, and two calls in turn make no loop. */
@@ -96,7 +94,7 @@ function add(head: usize, ripBase: u64): u8 {
   if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !mayFollow(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
     const shared = jget(JitOff.shared);
-    if (shared == MAX_SHARED) return NONE;
+    if (shared == jget(JitOff.mostShared)) return NONE;
     jset(JitOff.shared, shared + 1);
   }
   jset(JitOff.insns, insns);

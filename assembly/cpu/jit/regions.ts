@@ -40,6 +40,16 @@ export const RESTLESS_THERE: u8 = 2;
 const REFUSED: u32 = 0x10000;
 /** Blocks that are run to get from a short function to its caller. */
 const MAX_CLIMB: u32 = 12;
+/** Blocks a region may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
+const MAX_SHARED: u32 = 12;
+/** One that is left too often may share more. */
+const MAX_SHARED_WIDE: u32 = 40;
+/** Instructions from one transition to the next at most, and at least: where there are fewer, code is spread over more regions than one that is a little
+ *  larger could replace. */
+const CROSSING_MOST: u32 = 500;
+const CROSSING_LEAST: u32 = 80;
+/** Slices of that kind that end in a region before it is made anew: as long as V8 takes to compile it, or longer. */
+const CROSSED: u16 = 1000;
 /** Slots that are looked at for one that was not in use lately. */
 const LOOKS: u32 = 64;
 
@@ -68,9 +78,12 @@ export function sample(head: usize): void {
   if (!(slices & 0xffff)) forgive();
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
-  if (handler == Handler.region) store<u32>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
+  if (handler == Handler.region) store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
   const from = <usize>jget(JitOff.climbFrom);
-  if (!from) lookAtWindows(jget(JitOff.running));
+  if (!from) {
+    lookAtWindows(jget(JitOff.running));
+    lookAtCrossings(jget(JitOff.running));
+  }
   const base = load<u64>(PCPU, PcpuOff.ripBase);
   head = climb(head, from);
   if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
@@ -115,6 +128,23 @@ function stay(): void {
   jset(JitOff.climbed, 0);
 }
 
+/** A slice ended in region `n`, or behind it. Where region upon region hands over to the next after a few hundred instructions, for long, one with more of
+ *  what is around it is worth its longer compilation. */
+function lookAtCrossings(n: u32): void {
+  const insns = jget(JitOff.slice), crossings = jget(JitOff.entered) - jget(JitOff.enteredBefore) - 1, r = regionAt(n); // a slice begins with one
+  jset(JitOff.enteredBefore, jget(JitOff.entered));
+  if (<i32>crossings <= 0 || crossings * CROSSING_MOST < insns || crossings * CROSSING_LEAST > insns) return;
+  if (!load<u32>(r, RegionOff.entries) || load<u8>(r, RegionOff.wide)) return;
+  const times = load<u16>(r, RegionOff.crossings) + 1;
+  store<u16>(r, times, RegionOff.crossings);
+  if (times < CROSSED) return;
+  store<u16>(r, 0, RegionOff.crossings);
+  const e = entryOff(n * EntryOff.MAX), head = <usize>load<u32>(e, EntryOff.head), base = load<u64>(e);
+  if (<u32>load<u16>(head, BlockOff.mode) != load<u32>(PCPU, PcpuOff.mode)) return;
+  makeAnew(n);
+  translate(head, base, MAX_SHARED_WIDE);
+}
+
 /** Writes the region's function; false if that cannot be. */
 function writeBody(): bool {
   jset(JitOff.bad, 0);
@@ -123,7 +153,8 @@ function writeBody(): bool {
   return !jget(JitOff.bad) && jget(JitOff.at) <= <u32>(J + JitOff.bodyEnd);
 }
 
-function translate(head: usize, ripBase: u64): void {
+function translate(head: usize, ripBase: u64, mostShared: u32 = MAX_SHARED): void {
+  jset(JitOff.mostShared, mostShared);
   jset(JitOff.storeArms, 1);
   jset(JitOff.regionRuns, 0);
   if (!discover(head, ripBase)) return;
@@ -139,6 +170,7 @@ function translate(head: usize, ripBase: u64): void {
   }
   const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
   store<u32>(r, entries, RegionOff.entries);
+  store<u8>(r, u8(mostShared == MAX_SHARED_WIDE), RegionOff.wide);
   setRunsOf(n, jget(JitOff.regionRuns));
   store<u32>(r, 0, RegionOff.blocks);
   store<u32>(r, 0, RegionOff.pages);
@@ -170,8 +202,8 @@ function addBlock(r: usize, n: u32): void {
 /** A slot for a new region; when all are taken the oldest go, those that were in use lately only at a second look. */
 function freeRegion(): u32 {
   let n = jget(JitOff.nextRegion);
-  for (let looks: u32 = 0; looks < LOOKS && load<u32>(regionAt(n), RegionOff.used); looks++) {
-    store<u32>(regionAt(n), 0, RegionOff.used);
+  for (let looks: u32 = 0; looks < LOOKS && load<u8>(regionAt(n), RegionOff.used); looks++) {
+    store<u8>(regionAt(n), 0, RegionOff.used);
     n = n + 1 == RegionOff.MAX ? 0 : n + 1;
   }
   jset(JitOff.nextRegion, n + 1 == RegionOff.MAX ? 0 : n + 1);
@@ -184,7 +216,7 @@ function forget(n: u32): void {
   const r = regionAt(n), entries = load<u32>(r, RegionOff.entries);
   if (!entries) return;
   store<u32>(r, 0, RegionOff.entries);
-  store<u32>(r, 0, RegionOff.used);
+  store<u32>(r, 0, RegionOff.used); // and what follows
   setRunsOf(n, 0);
   jitDrop(jget(JitOff.table) + n, 1);
   for (let k: u32 = 0; k < entries; k++) {
@@ -321,6 +353,7 @@ export function enterRegion(u: usize): usize {
       to = remember(u, e, page, pages);
     }
     begin(load<u16>(to, HandoverOff.region), load<u16>(to, HandoverOff.entry), pagesOf(to), to);
+    jset(JitOff.entered, jget(JitOff.entered) + 1);
     u = <usize>call_indirect<u32>(load<u32>(to, HandoverOff.slot));
     if (load<u32>(PCPU, PcpuOff.lookAt)) attention(); // the region has kept count, and may have left behind a call
   }

@@ -250,4 +250,36 @@ regions("code beside a loop all of whose rounds are as long as an eighth of a sl
   assert.ok(pc.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.translated) > 1);
 });
 
+/** The loop in its middle is hot first, and so is a region with all of the function; the caller's could share a dozen of its blocks, and would be left and
+ *  entered again in each round. */
+regions("a function of many blocks and its caller become one region", async () => {
+  if (nasmMissing()) return;
+  const twins = await Twins.create({}, 400);
+  const part = (k: number) => `test edx, ${1 << (k % 5)}\njz past${k}\nadd rax, rdx\npast${k}: lea rdx, [rdx + rax + ${k}]`;
+  const out = twins.run(
+    `mov ebp, 12000
+    again:
+      call work
+      dec ebp
+      jnz again
+    hlt
+    align 64
+    work:
+      mov ecx, 40
+    next:
+      add rax, rcx
+      dec ecx
+      jnz next
+      ${Array.from({ length: 12 }, (_, k) => part(k)).join("\n")}
+      ret`,
+    64,
+    {},
+    undefined,
+    3_000_000,
+  );
+  assert.is(out.regs.rbp, 0n);
+  const entered = twins.translated.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.entered);
+  assert.ok(entered < 2 * 12000, `${entered} transitions in 12000 rounds`);
+});
+
 regions.run();
