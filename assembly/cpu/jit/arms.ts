@@ -29,7 +29,6 @@ import { entryAt } from "./entries";
 import { NONE, blockOf, headOf, ordered, succ } from "./graph";
 import { constant, local32, use } from "./node";
 import { flagsLive, isSameAddress, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
-import { want } from "./residents";
 import { CURRENT_SLOTS, Local, Slot, cur, setCur } from "./slots";
 import { giveUpStores } from "./spans";
 import { storeValue } from "./stores";
@@ -150,12 +149,8 @@ export function performArm(n: u32, c: u32): void {
   }
   for (let slot: u32 = 0; slot < CURRENT_SLOTS; slot++) {
     const old = load<i32>(J + (<usize>slot << 2), JitOff.planned);
-    const changed = cur(slot);
-    if (changed == old) continue;
-    setCur(slot, old);
-    if (slot >= <u32>Slot.flagsRes) continue;
-    want(slot); // it stays where the arm is not meant
-    setCur(slot, emit.select(condition, old, changed));
+    if (cur(slot) == old) continue;
+    setCur(slot, slot < <u32>Slot.flagsRes ? emit.select(condition, old, cur(slot)) : old);
   }
   setCarryLevel(level);
 }

@@ -2,13 +2,13 @@
  *  as somebody asks in locals too. So no way in has to load any, and a way out saves those that its own block has changed so far: *pending*.
  *
  *  A local is filled when a piece of code first asks for it, and good until control flow meets or something outside may have changed the
- *  register. Loops are different: the locals of the registers that a loop and those within it name are filled before the outermost begins and
+ *  register. What is read without having been asked for comes from the pCPU block. Loops are different: the locals of the registers that a loop and those within it name are filled before the outermost begins and
  *  saved when it is left, so these are *resident* in all of its blocks. */
 import { JitBlock, JitOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { recordsOf } from "../code_cache";
-import { J, jget, jset, loadLong, localSet, saveLong } from "./buffer";
+import { J, jget, jset, loadLong, localGet, localSet, saveLong } from "./buffer";
 import { blockOf, dominates, headOf, ordered } from "./graph";
 import { lastOf } from "./loops";
 import { registersOfArm } from "./arms";
@@ -79,11 +79,20 @@ export function fill(slots: u32): void {
   slots &= ~valid;
   for (let slot: u32 = 0; slot < <u32>Slot.flagsRes; slot++) {
     if (!(slots >> slot & 1)) continue;
-    loadLong(slot < <u32>Slot.segBase ? slot * 8 : PcpuOff.segBase + (slot - Slot.segBase) * 8);
+    loadSlot(slot);
     localSet(slot);
   }
   jset(JitOff.valid, valid | slots);
 }
+
+/** [] -> [i32 or i64]: the value slot `slot`, or any other local, begins with; from the pCPU block where nobody wanted it in its local. */
+export function bring(slot: u32): void {
+  if (slot < <u32>Slot.flagsRes && !(jget(JitOff.valid) >> slot & 1)) loadSlot(slot);
+  else localGet(slot);
+}
+
+/** [] -> [i64]: the register of a slot, as it is between blocks. */
+function loadSlot(slot: u32): void { loadLong(slot < <u32>Slot.segBase ? slot * 8 : PcpuOff.segBase + (slot - Slot.segBase) * 8); }
 
 /** [i32 or i64] -> []: the new value of a slot. */
 export function assign(slot: u32): void {

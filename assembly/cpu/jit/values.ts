@@ -4,6 +4,7 @@ import { JitOff } from "../../abi/jit";
 import { Wasm, byte, giveUp, i32const, i64const, jget, loadWord, localGet, localTee } from "./buffer";
 import { EffectOff } from "./effect";
 import { Node, argA, argB, imm, isConst, op, setT32, setT64, t32, t64, raw, uses, width } from "./node";
+import { bring } from "./residents";
 import { seeSlot } from "./rounds";
 import { Float } from "./simd";
 import { temp32, temp64 } from "./slots";
@@ -27,7 +28,7 @@ function keep32(n: i32): void {
 /** [] -> [i32 or i64] */
 function getLocal(n: i32): void {
   seeSlot(argA(n));
-  localGet(argA(n));
+  bring(argA(n));
 }
 
 /** [] -> [i64]: node `n`. */

@@ -17,7 +17,6 @@ import { Import } from "./imports";
 import { emit64 } from "./values";
 import { blockOf, headOf } from "./graph";
 import { Local, temp32, temp64, unsettled } from "./slots";
-import { loadMissing } from "./residents";
 import { nextPiece } from "./pieces";
 import { spanHost } from "./spans";
 import { leaveUnlessNear } from "./sse_plain";
@@ -273,9 +272,8 @@ export function zeroOr(n: u32, u: usize, extra: u32): void {
 }
 
 export function address(u: usize): i32 {
-  const valid = jget(JitOff.valid), a = changetype<Emit>(J).ea(u, false);
-  loadMissing();
-  jset(JitOff.valid, valid); // not all that is written here is always passed
+  const a = changetype<Emit>(J).ea(u, false);
+  jset(JitOff.missing, 0); // not all that is written here is always passed, so no local is loaded
   return a;
 }
 
