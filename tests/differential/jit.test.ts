@@ -11,9 +11,10 @@ import { makeProgram, PROGRAM_FLAGS, PROGRAM_WINDOWS, type Program, without } fr
 
 const both = suite("translated against interpreted");
 const seed = process.env.XENOLITH_SEED ?? String(Date.now());
-/** How the translating processor runs: as it is meant to, with pages it has to ask for again and again, compared at each exit of a region. */
+/** How the translating processor runs: as it is meant to, with loops that are in pieces, with pages it has to ask for again and again, compared at each exit of a region. */
 const WAYS = [
   { name: "", programs: 250, jit: EAGER, forgetful: 0 },
+  { name: ", short regions", programs: 500, jit: { ...EAGER, insns: 20 }, forgetful: 0 },
   { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 600 },
   { name: ", each region checked", programs: 120, jit: { ...EAGER, check: true }, forgetful: 0 },
 ] as const;

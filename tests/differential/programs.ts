@@ -24,6 +24,8 @@ const HOT = PLAIN.filter((row) => /^(add|sub|cmp|test|and|or|xor|adc|sbb|mov|lea
 const FPU = FPU_ROWS.filter((row) => !/^(fldcw|ldmxcsr)/.test(row.name));
 const X87 = FPU.filter((row) => row.name.startsWith("f"));
 const SSE = FPU.filter((row) => row.operands.some((o) => /^[VWU]/.test(o)));
+/** What the translator performs without a branch where one jumps over it. */
+const ARM = HOT.filter((row) => /^(mov|lea|movzx|movsx|add|sub|and|or|xor|shl|shr|sar|neg|not)$/.test(row.name));
 const JCC = ROWS.filter((row) => row.opcode >= 0x70 && row.opcode < 0x80 && row.escape.length === 0 && row.operands[0] === "Jb");
 
 export interface Program extends Case {
@@ -53,8 +55,8 @@ class Writer {
     this.code.push(...bytes);
   }
 
-  /** One instruction of `row` with registers nobody relies on. */
-  plain(row: Row): number[] {
+  /** One instruction of `row` with registers nobody relies on; operands that may be either are registers if `registers`. */
+  plain(row: Row, registers = false): number[] {
     const { r, long } = this;
     const wide = long && r.chance(0.4);
     let rex = wide ? 8 : 0;
@@ -71,13 +73,13 @@ class Writer {
     // without REX, 6 and 7 are DH and BH as bytes; BH belongs to a pointer
     if (row.operands.some((o) => o.endsWith("b") && /^[EGZ]/.test(o)) && !long && !row.vex) {
       if (rm === 7) rm = 2;
-      if (usesReg && reg === 7) return this.plain(row);
+      if (usesReg && reg === 7) return this.plain(row, registers);
       if (rm === 6) rm = 0;
-      if (usesReg && reg === 6) return this.plain(row);
+      if (usesReg && reg === 6) return this.plain(row, registers);
     } else if (row.operands.some((o) => o.endsWith("b"))) mustRex = true;
     const tail: number[] = [];
     if (row.modrm) {
-      const memory = row.form !== "reg" && (row.form === "mem" || r.chance(0.35));
+      const memory = row.form !== "reg" && (row.form === "mem" || (!registers && r.chance(0.35)));
       if (memory) {
         const base = r.chance(0.6) ? 3 : 5;
         const index = r.chance(0.15);
@@ -173,6 +175,18 @@ class Writer {
     return this.plain(r.pick(PLAIN.filter((row) => names.test(row.name) && (row.spec.mode === undefined || (row.spec.mode === "long") === this.long))));
   }
 
+  /** A branch over instructions that compute registers, whose flags nobody sees. */
+  private arm(): void {
+    const { r } = this;
+    const rows = ARM.filter((row) => row.spec.mode === undefined || (row.spec.mode === "long") === this.long);
+    const inner = new Writer(r, this.env);
+    for (let i = r.between(1, 3); i > 0; i--) inner.unit(inner.plain(r.pick(rows), true));
+    const length = inner.code.length;
+    this.unit([...(r.chance(0.5) ? this.compare() : []), ...this.jcc(length)]);
+    for (const [at, size] of inner.units) this.unit(inner.code.slice(at, at + size));
+    this.unit([0x39, 0xc0 | (r.pick([0, 1, 2]) << 3) | r.pick([0, 1, 2])]);
+  }
+
   strings(): void {
     const { r, long } = this;
     const wide = long ? [0x48] : [];
@@ -188,6 +202,7 @@ class Writer {
     for (let n = r.between(2, 7); n > 0; n--) {
       const kind = r.below(20);
       if (kind < 12) this.some();
+      else if (kind < 13) this.arm();
       else if (kind < 15) {
         // over a few instructions
         const inner = new Writer(r, this.env, this.fpu);
