@@ -17,6 +17,7 @@ const WAYS = [
   { name: ", short regions", programs: 500, jit: { ...EAGER, insns: 20 }, forgetful: 0 },
   { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 600 },
   { name: ", each region checked", programs: 120, jit: { ...EAGER, check: true }, forgetful: 0 },
+  { name: ", each region checked, pages forgotten", programs: 120, jit: { ...EAGER, check: true }, forgetful: 50 },
 ] as const;
 const BUDGET = 2_000_000;
 

@@ -243,10 +243,11 @@ class Writer {
   }
 }
 
-export function makeProgram(env: number, seed: string, fpu = false): Program {
+/** A program of up to `most` bytes, or a little more. */
+export function makeProgram(env: number, seed: string, fpu = false, most = 800): Program {
   const r = new Random(seed);
   const w = new Writer(r, env, fpu);
-  const length = r.between(60, 800);
+  const length = r.between(60, most);
   while (w.code.length < length) w.body(2);
   w.code.push(0xf4);
   const gpr = new BigUint64Array(16);

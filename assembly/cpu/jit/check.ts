@@ -200,10 +200,11 @@ function compare(u: usize): u32 {
   return Difference.none;
 }
 
-/** Of the access before which the region was made to leave, the page walk has been made: its flags are those of an instruction that is yet to come. */
+/** A page walk has been made for an access before which the region left: its flags are those of an instruction that is yet to come. Where the region was made
+ *  to leave that may be any access; where it left by itself, for an operand that is the interpreter's, a load: the flag of a store comes with the store. */
 function isAhead(host: usize, wanted: u64): bool {
-  const flags = <u64>(Pte.A | Pte.D), both = flags | flags << 32, now = load<u64>(host);
-  return (cget(CheckOff.notes) & CheckNote.cut) != 0 && (now | both) == (wanted | both) && (now & ~wanted) == 0 && wasWalked(host);
+  const flags: u64 = cget(CheckOff.notes) & CheckNote.cut ? Pte.A | Pte.D : Pte.A, both = flags | flags << 32, now = load<u64>(host);
+  return (now | both) == (wanted | both) && (now & ~wanted) == 0 && wasWalked(host);
 }
 
 @inline function sameWord(at: usize): bool { return load<u32>(PCPU + at) == load<u32>(area(CheckOff.after) + at); }
