@@ -290,6 +290,7 @@ export const enum PcpuOff {
   patchedLen = 4264, // u32
   patchedNext = 4268, // u32, codeNext at that time
   lastNumber = 4272, // u32, of pages with code (assembly/mmu/code_mappings)
+  segEnd = 4276, // u32[6], where modes are not flat: bytes from the base on that may be read and written with no further look, 0 none (helpers/mode)
   delivering = 4244, // u32, helpers/interrupt: what is being delivered (0 nothing), for double faults
   scratchR = 4352, // 64 B read bounce buffer
   scratchW = 4416, // 64 B write bounce buffer

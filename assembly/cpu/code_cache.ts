@@ -359,9 +359,8 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
       store<u32>(PCPU, <u32>u, PcpuOff.record);
       return raiseError(Vector.GP, 0);
     }
-    return enter(rip);
-  }
-  if (<u64>to > 4095 || mode & Mode.step) {
+    if (<u64>to > 4095 || mode & Mode.step || load<u16>(u) == Handler.goto || load<u64>(PCPU, PcpuOff.ripBase) + <u64>to != rip) return enter(rip);
+  } else if (<u64>to > 4095 || mode & Mode.step || load<u64>(PCPU, PcpuOff.ripBase) + <u64>to != rip) {
     // another page: the mapping may change under us, so it goes through the jump cache each time
     return jumpCached(rip);
   }
@@ -369,6 +368,15 @@ function link(u: usize, to: i64, field: usize, mask: u64): usize {
   const head = enter(rip);
   if (head && epoch == load<u32>(PCPU, PcpuOff.codeEpoch)) store<u32>(u + field, <u32>head);
   return head;
+}
+
+/** Whether the segment in force lets the branch `u` go on at the block `head`, which it is linked to: the same code may be seen through others, with other
+ *  bases and limits. Where that is flat nothing is asked. */
+export function mayFollowLink(head: usize, u: usize, field: usize): bool {
+  const mode = load<u32>(PCPU, PcpuOff.mode), ripBase = load<u64>(PCPU, PcpuOff.ripBase);
+  if (mode & Mode.flat) return true;
+  if (field == RecOff.taken && ripBase + load<u16>(head, BlockOff.off) > targetMask(u)) return false;
+  return ripBase + load<u16>(head, BlockOff.end) - 1 <= <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
 }
 
 /** Branches to other pages come here each time; link() knows the rest. */

@@ -11,7 +11,7 @@ import { Flag, Gpr, Vector } from "../abi/x86";
 import { raiseError } from "../fault";
 import { commitWrite, hostAt, hostR, readHits, writeHits } from "./access";
 import { exchange } from "./atomic";
-import { enter, jumpCached, linkFall, linkTaken } from "./code_cache";
+import { enter, jumpCached, linkFall, linkTaken, mayFollowLink } from "./code_cache";
 import { carry, condition, overflowOrdered, rotateFlags, setCarry, setCarryOverflow, setZero } from "./flags";
 import { badTargetChecked, checkedHost, checkedStackHost } from "./checked";
 import { noteTarget } from "./jit/region";
@@ -194,16 +194,13 @@ export class Interp<K> extends Machine<u64> {
   @inline select(c: Cond, a: u64, b: u64): u64 { return select<u64>(a, b, c != 0); }
   @inline fromCond(c: Cond): u64 { return <u64>c; }
   @inline branch(u: usize, c: Cond): usize {
-    if (c) {
-      const n = <usize>load<u32>(u, RecOff.taken);
-      return n ? n : linkTaken(u);
-    }
+    if (c) return this.goto(u);
     const n = <usize>load<u32>(u, RecOff.fall);
-    return n ? n : linkFall(u);
+    return n && (sizeof<K>() != 2 || mayFollowLink(n, u, RecOff.fall)) ? n : linkFall(u);
   }
   @inline goto(u: usize): usize {
     const n = <usize>load<u32>(u, RecOff.taken);
-    return n ? n : linkTaken(u);
+    return n && (sizeof<K>() != 2 || mayFollowLink(n, u, RecOff.taken)) ? n : linkTaken(u);
   }
   /** What the jump cache has for `rip`, for the hot handlers; what it does not find is begun again. Found targets are canonical. */
   @inline lookUp(rip: u64, w: i32): u64 {

@@ -42,8 +42,9 @@ export class BatchPc {
   /** Every so many instructions, or fewer, the data pages lose their accessed and dirty flags, and the processor all it knows of them; 0: never. */
   forgetful = 0;
   private turns = 0;
-  /** Cases begin with the lead-in (TRANSLATING): 64-bit code, and 32-bit code of flat segments. */
+  /** Cases begin with the lead-in (TRANSLATING). */
   leadIn = false;
+  private leadAt = 0;
 
   private constructor(
     private readonly pc: TestPc,
@@ -194,6 +195,8 @@ export class BatchPc {
     }
     if (c.fpu) this.loadFpu(c.fpu);
     const exit = this.forgetful ? this.runForgetting(budget) : core.run(budget);
+    if (this.leadAt) this.pc.guest.fill(this.leadAt, 12, 0xf4);
+    this.leadAt = 0;
     if (exit === Exit.difference) throw new Error(describeDifference(mem, 0).join("\n"));
     this.executed += budget - Number(mem.get64(base + PcpuOff.budget));
 
@@ -255,6 +258,14 @@ export class BatchPc {
 
   private jumpTo(c: Case): number {
     const { guest } = this.pc;
+    const { base } = ENVS[c.env].seg[1];
+    if (base) {
+      // within the code segment, on another page than the case
+      const wide = ENVS[c.env].bits === 32, at = c.rip >> 12 === 15 ? 0xe800 : 0xf800, by = c.rip - at - (wide ? 12 : 10);
+      this.leadAt = base + at;
+      guest.write(this.leadAt, Uint8Array.of(...Array<number>(7).fill(0x90), 0xe9, by & 255, (by >> 8) & 255, ...(wide ? [(by >> 16) & 255, by >> 24] : []))); // jmp
+      return at;
+    }
     const from = ENVS[c.env].bits === 64 ? TARGET - LEAD_IN - 13 : TARGET;
     guest.write(LEAD_IN, Uint8Array.of(...Array<number>(7).fill(0x90), 0xff, 0x25, from & 255, (from >> 8) & 255, (from >> 16) & 255, from >> 24)); // jmp [TARGET]
     guest.set64(TARGET, BigInt(c.rip));

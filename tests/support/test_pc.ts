@@ -186,7 +186,7 @@ export class TestPc {
     if (exit === Exit.hlt && at >= 0 && at < 4096 && at % 16 === 0) {
       const vector = at / 16;
       const size = bits / 8;
-      const sp = Number(regs.rsp);
+      const sp = Number(bits === 16 ? regs.rsp & 0xffffn : regs.rsp); // a stack of 64 KiB
       const hasError = WITH_ERROR.has(vector) && bits !== 16;
       const word = (n: number) => {
         const bytes = guest.read(sp + n * size, size);

@@ -40,6 +40,14 @@ function flat(): bool {
     && wholeAndWritable(Seg.ds) && wholeAndWritable(Seg.es);
 }
 
+/** Segments that translated code accesses by their limits alone (PcpuOff.segEnd): data that may be written, not growing down. */
+function noteEnds(): void {
+  for (let seg: i32 = Seg.es; seg <= Seg.gs; seg++) {
+    const limit = segLimit(seg), plain = (segAttr(seg) & (SegAttr.NULL | 0xe)) == 2;
+    store<u32>(PCPU + (<usize>seg << 2), !plain ? 0 : limit == 0xffffffff ? limit : limit + 1, PcpuOff.segEnd);
+  }
+}
+
 export function updateMode(): void {
   const flags = rflags(), dr7 = load<u32>(PCPU, PcpuOff.dr + 5 * 8) & 0xff;
   let mode: u32;
@@ -48,6 +56,7 @@ export function updateMode(): void {
     mode = segAttr(Seg.cs) & SegAttr.DB ? Mode.bits32 : Mode.bits16;
     if (segAttr(Seg.ss) & SegAttr.DB) mode |= Mode.ss32;
     if (flat()) mode |= Mode.flat;
+    else noteEnds();
     if (wholeAndWritable(Seg.fs)) mode |= Mode.flatFs;
     if (wholeAndWritable(Seg.gs)) mode |= Mode.flatGs;
     if (realMode()) mode |= Mode.real;

@@ -12,6 +12,7 @@ import { canonical, cpl, cr0, mode64, realMode, rflags, segAttr, segBase, segLim
 
 @inline export function setSegment(seg: i32, selector: u32, base: u64, limit: u32, attr: u32): void {
   const at = PCPU + (<usize>seg << 2);
+  if (seg < Seg.ldtr && (load<u32>(at, PcpuOff.segLimit) != limit || (load<u32>(at, PcpuOff.segAttr) ^ attr) & MODE_RIGHTS)) store<u32>(at, 0, PcpuOff.segEnd); // until updateMode
   store<u32>(at, selector, PcpuOff.segSel);
   store<u32>(at, limit, PcpuOff.segLimit);
   store<u32>(at, attr, PcpuOff.segAttr);

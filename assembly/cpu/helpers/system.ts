@@ -228,7 +228,9 @@ function invalidatePage(u: usize): usize {
   needLevel0();
   const offset = eaOffset(u);
   const lin = load<u8>(u, RecOff.flags) & RecFlag.seg ? segmentLinear(load<u8>(u, RecOff.seg), offset) : offset;
-  return canonical(lin) && invlpg(lin) ? resumeAfter(u) : u + RecOff.SIZE;
+  if (!canonical(lin)) return u + RecOff.SIZE;
+  // pages with code that is not flat have no numbers by which it were known to be one
+  return invlpg(lin) || !(load<u32>(PCPU, PcpuOff.mode) & Mode.flat) ? resumeAfter(u) : u + RecOff.SIZE;
 }
 
 /** INVPCID (SDM Vol.2A). Only translations of the current PCID and global ones exist (writeCr3). Those of one PCID go with all that are not

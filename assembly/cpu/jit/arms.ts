@@ -28,7 +28,7 @@ import { Emit, carryLevel, setCarryLevel } from "./emit";
 import { entryAt } from "./entries";
 import { NONE, blockOf, headOf, ordered, succ } from "./graph";
 import { constant, local32, use } from "./node";
-import { flagsLive, isSameAddress, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
+import { flagsLive, isSameAddress, isSegmented, isShort, isStraddle, isTemplate, registersIn, templateOf } from "./region";
 import { CURRENT_SLOTS, Local, Slot, cur, setCur } from "./slots";
 import { giveUpStores } from "./spans";
 import { storeValue } from "./stores";
@@ -97,7 +97,7 @@ function isSimple(a: usize, b: usize): bool {
 
 function isStore(u: usize): bool {
   const form = formOf(u);
-  return isTemplate(u) && templateOf(u) == Template.mov && (form == Form.mr || form == Form.mi || form == Form.mrb || form == Form.mib) && !isReadAnew(u);
+  return isTemplate(u) && templateOf(u) == Template.mov && (form == Form.mr || form == Form.mi || form == Form.mrb || form == Form.mib) && !isReadAnew(u) && !isSegmented(u);
 }
 
 /** Store `u` of arm `b` goes where a store of block `a` went, behind which there are only registers. */

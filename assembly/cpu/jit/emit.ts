@@ -1,6 +1,6 @@
 /** The translating machine: instructions performed by it leave nodes and effects. Guest values are node numbers, conditions
  *  too, host addresses are wasm locals. */
-import { FlagsKind, PcpuOff } from "../../abi/layout";
+import { FlagsKind, Mode, PcpuOff, Seg } from "../../abi/layout";
 import { JitCarry, JitMemory, JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
 import { Flag, Gpr } from "../../abi/x86";
@@ -13,7 +13,7 @@ import { CARRY_IN_MEMORY, RawKind, WLOG_SHIFT, base, known } from "./flags";
 import { Node, binary, constant, extend, imm, isConst, local, local32, make, argA, argB, low, op, raw, use, width } from "./node";
 import { floatNode, orderCondition } from "./sse_order";
 import { Template } from "../opcodes.gen";
-import { templateOf } from "./region";
+import { inSegments, isSegmented, templateOf } from "./region";
 import { nextLoad, noteAccess, noteWayOut, spanHost } from "./spans";
 import { operandRun, stackRun } from "./runs";
 import { operandWindow, stackWindow } from "./windows";
@@ -160,6 +160,9 @@ function kindNode(): i32 {
   return kind ? constant(kind) : cur(Slot.flagsKind);
 }
 
+/** Bytes of the stack pointer where segments are not flat. */
+@inline function stackWidth(): i32 { return jget(JitOff.mode) & Mode.ss32 ? 4 : 2; }
+
 /** An instruction that may leave with a fault finds all state in the locals: it begins a piece. */
 function mayLeave(): void { if (unsettled() && !jget(JitOff.planning)) jset(JitOff.again, 1); }
 
@@ -216,15 +219,28 @@ export class Emit extends Machine<i32> {
     const mask = load<i64>(u, RecOff.mask);
     if (mask == -1) return sum;
     if (mask == 0xffffffff) return extend(Node.zext, sum, 4);
-    giveUp();
-    return sum;
+    if (mask != 0xffff) giveUp();
+    return extend(Node.zext, sum, 2);
   }
   eaBy(u: usize, simple: bool, by: i32): i32 {
+    if (load<i64>(u, RecOff.mask) == 0xffff) giveUp();
     const sum = binary(Node.add, this.ea(u, simple), by);
     return load<i64>(u, RecOff.mask) == -1 ? sum : extend(Node.zext, sum, 4);
   }
-  hostR(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false), operandRun(u, false)); }
-  hostW(lin: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true), operandRun(u, true)); }
+  hostR(lin: i32, w: i32, u: usize): Host {
+    if (isSegmented(u)) return hostOf(Effect.hostR, this.within(load<u8>(u, RecOff.seg), lin, w, u), w, u, 0, operandRun(u, false));
+    return hostOf(Effect.hostR, lin, w, u, operandWindow(u, false), operandRun(u, false));
+  }
+  hostW(lin: i32, w: i32, u: usize): Host {
+    if (isSegmented(u)) return hostOf(Effect.hostW, this.within(load<u8>(u, RecOff.seg), lin, w, u), w, u, 0, operandRun(u, true));
+    return hostOf(Effect.hostW, lin, w, u, operandWindow(u, true), operandRun(u, true));
+  }
+  /** Linear address of `w` bytes at `offset` of segment `seg`. What may not be accessed there, and segments that want a closer look, are the interpreter's. */
+  private within(seg: u32, offset: i32, w: i32, u: usize): i32 {
+    const end = make(Node.word, 8, 0, 0, PcpuOff.segEnd + (seg << 2));
+    this.hard(compareNode(7, binary(Node.add, offset, constant(w)), end), u);
+    return extend(Node.zext, binary(Node.add, get(PcpuOff.segBase + (<usize>seg << 3)), offset), 4);
+  }
   faulted(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   faultedW(s: Host, lin: i32, w: i32, u: usize): bool { return false; }
   fault(u: usize): usize { return 0; }
@@ -454,6 +470,7 @@ export class Emit extends Machine<i32> {
   }
   jumpFrom(u: usize, rip: i32, found: i32, w: i32): usize { return this.jumpTo(rip, found, w); }
   badTarget(rip: i32, w: i32, u: usize): bool {
+    if (isSegmented(u)) return this.hard(compareNode(7, extend(Node.zext, rip, w), make(Node.word, 8, 0, 0, PcpuOff.segLimit + Seg.cs * 4)), u);
     if (w == 4 || templateOf(u) != Template.callInd) return false; // others look once no known target was the one (emitElsewhere)
     use(rip);
     use(rip);
@@ -461,7 +478,11 @@ export class Emit extends Machine<i32> {
     effect(Effect.canonical, 8, rip, 0, 0, u);
     return false;
   }
-  badDirect(w: i32, u: usize): bool { return false; }
+  badDirect(w: i32, u: usize): bool {
+    const to = load<i64>(J, JitOff.ripBase) + load<i32>(u, RecOff.imm);
+    if (!inSegments() || to >= 0) return false;
+    return this.hard(compareNode(7, extend(Node.zext, constant(to), w), make(Node.word, 8, 0, 0, PcpuOff.segLimit + Seg.cs * 4)), u);
+  }
   nextRip(u: usize): i32 { return constant(load<i64>(J, JitOff.ripBase) + load<u16>(u, RecOff.off) + load<u8>(u, RecOff.len)); }
   stringStep(x: i32, w: i32): i32 {
     // spans are planned as if DF were what it is now; loops that rely on that ask before they begin (strides.ts)
@@ -470,11 +491,16 @@ export class Emit extends Machine<i32> {
     return binary(Node.add, x, binary(Node.sub, constant(w), binary(Node.mul, down, constant(w * 2))));
   }
   stackAt(delta: i64, w: i32): i32 { return this.stackWrap(binary(Node.add, get(Gpr.rsp * 8), constant(delta)), w); }
-  stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, w); }
+  stackWrap(x: i32, w: i32): i32 { return extend(Node.zext, x, inSegments() ? stackWidth() : w); }
   stackHostR(sp: i32, w: i32): Host {
     const u = <usize>jget(JitOff.insnStart), frame = templateOf(u) == Template.leave;
+    if (inSegments()) return hostOf(Effect.hostR, this.within(Seg.ss, sp, w, u), w, u, 0, stackRun(false, frame, u));
     return hostOf(Effect.hostR, sp, w, u, stackWindow(false, frame), stackRun(false, frame, u));
   }
-  stackHostW(sp: i32, w: i32, u: usize): Host { return hostOf(Effect.hostW, sp, w, jget(JitOff.insnStart), stackWindow(true, false), stackRun(true, false, jget(JitOff.insnStart))); }
-  setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, 8, sp); }
+  stackHostW(sp: i32, w: i32, u: usize): Host {
+    const begun = jget(JitOff.insnStart), run = stackRun(true, false, begun);
+    if (inSegments()) return hostOf(Effect.hostW, this.within(Seg.ss, sp, w, begun), w, begun, 0, run);
+    return hostOf(Effect.hostW, sp, w, begun, stackWindow(true, false), run);
+  }
+  setStack(sp: i32, w: i32): void { put(Gpr.rsp * 8, inSegments() ? stackWidth() : 8, sp); }
 }

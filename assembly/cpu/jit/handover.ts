@@ -1,11 +1,12 @@
 /** What a region that leaves for an address needs to know of the region there, if there is one: 32 bytes for each, in one line of the host's cache,
  *  where the jump cache, the block's head, the region's entry and its pages are four. They hold while the page's number is in force (mmu/code_mappings), what
- *  they know of the region's other pages while nothing was flushed since; a region that goes takes its own along. Check mode has none, so that each region is left to the checker. */
+ *  they know of the region's other pages while nothing was flushed since; a region that goes takes its own along. There are none for code that is not
+ *  flat. Check mode has none either, so that each region is left to the checker. */
 import { EntryOff, HandoverOff, JitOff } from "../../abi/jit";
-import { PcpuOff } from "../../abi/layout";
+import { Mode, PcpuOff } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { codePage, codePageOf, flushesSoFar } from "../../mmu/code_mappings";
-import { BlockOff, linkFall, linkTaken } from "../code_cache";
+import { BlockOff, linkFall, linkTaken, mayFollowLink } from "../code_cache";
 import { PCPU } from "../pcpu";
 import { jget } from "./buffer";
 
@@ -20,7 +21,8 @@ export const FALL: usize = 4;
 
 function link(result: usize): usize {
   const u = result & ~(TAKEN | FALL), taken = (result & TAKEN) != 0, next = <usize>load<u32>(u + (taken ? <usize>RecOff.taken : <usize>RecOff.fall));
-  return next ? next : taken ? linkTaken(u) : linkFall(u);
+  if (next && mayFollowLink(next, u, taken ? RecOff.taken : RecOff.fall)) return next;
+  return taken ? linkTaken(u) : linkFall(u);
 }
 
 @inline function table(): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + HandoverOff.TABLE; }
@@ -29,8 +31,8 @@ function link(result: usize): usize {
 
 /** How to go on at `rip`, with ripBase made that of the page there; 0 if that is not known, or the slice has no room for the block. */
 @inline export function handover(rip: u64): usize {
-  const to = placeOf(rip);
-  if (load<u64>(to, HandoverOff.rip) != rip || load<u32>(to, HandoverOff.key) != (codePage(rip) | load<u32>(PCPU, PcpuOff.mode))) return 0;
+  const to = placeOf(rip), mode = load<u32>(PCPU, PcpuOff.mode);
+  if (!(mode & Mode.flat) || load<u64>(to, HandoverOff.rip) != rip || load<u32>(to, HandoverOff.key) != (codePage(rip) | mode)) return 0;
   if (load<i32>(PCPU, PcpuOff.left) < <i32>load<u16>(to, HandoverOff.count)) return 0;
   store<u64>(PCPU, rip & ~(<u64>0xfff), PcpuOff.ripBase);
   return to;

@@ -2,13 +2,13 @@
  *  what was executed before. A return goes to the places behind those of the region's calls that lead to it, an indirect branch to
  *  where the interpreter saw it go. */
 import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
-import { Mode, PcpuOff } from "../../abi/layout";
+import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { BlockOff, decodedAt, recordsOf } from "../code_cache";
 import { Handler } from "../handler";
 import { jumpHead } from "../jump_cache";
 import { Op, Template } from "../opcodes.gen";
-import { isReadAnew } from "../patched";
+import { isPatched, isReadAnew } from "../patched";
 import { isRewritten } from "../rewritten";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
@@ -53,8 +53,37 @@ const TARGETS: usize = 1024;
 /** Records that the emitting machine performs. */
 export function isTemplate(u: usize): bool {
   const handler = <i32>load<u16>(u, RecOff.handler);
-  return handler == Handler.any || handler >= Handler.hot || (handler == Handler.checked && isReadAnew(u));
+  return handler == Handler.any || handler >= Handler.hot || (handler == Handler.checked && (isReadAnew(u) || isSegmented(u)));
 }
+
+/* Where segments are not flat a region is on one page. */
+
+/** Real mode, virtual-8086 mode and segmented code of 16 and 32 bits: segments are looked at where memory is accessed (Emit). */
+@inline export function inSegments(): bool { return !(jget(JitOff.mode) & (Mode.flat | Mode.bits64)); }
+
+/** Record `u` goes by segments, stack or the limit of the code segment, and the emitting machine performs it nevertheless. */
+export function isSegmented(u: usize): bool {
+  if (load<u16>(u, RecOff.handler) != Handler.checked || !inSegments() || isPatched(u)) return false;
+  const d = <i32>load<u16>(u, RecOff.desc), w = 1 << (d >> 3 & 3), form = d & 7;
+  switch (d >> 9) {
+    case Template.alu: case Template.mov: case Template.movx: case Template.unary: case Template.shift: case Template.shiftCl: case Template.setcc: case Template.cmov:
+    case Template.imul: case Template.mulWide: case Template.divide: case Template.pop: case Template.leave: return true;
+    case Template.push: return form == Form.rr || form == Form.ri; // what is read once the stack turns out to be the interpreter's would be read twice
+    case Template.ret: return isOwnWidth(w);
+    case Template.call: case Template.jmp: case Template.jcc: return isOwnWidth(w) && <u32>load<i32>(u, RecOff.imm) <= 4095;
+    default: return false;
+  }
+}
+
+/** Record `u` ends its block, and what follows is the interpreter's: a branch by way of segments that is not segmented as above. */
+export function endsInSegments(u: usize): bool {
+  if (load<u16>(u, RecOff.handler) != Handler.checked) return false;
+  const t = templateOf(u);
+  return t == Template.jcc || t == Template.jmp || t == Template.jmpInd || t == Template.call || t == Template.callInd || t == Template.ret;
+}
+
+/** Branches truncate what they go to to `w` bytes: those that the region's pages are addressed with anyhow. */
+@inline function isOwnWidth(w: i32): bool { return w == ((jget(JitOff.mode) & Mode.BITS) == Mode.bits32 ? 4 : 2); }
 
 @inline export function isHead(n: usize): bool {
   const handler = load<u16>(n, RecOff.handler);
@@ -64,7 +93,7 @@ export function isTemplate(u: usize): bool {
 /** A block of one instruction, which crosses a page. */
 @inline export function isStraddle(head: usize): bool { return load<u16>(head, RecOff.handler) == Handler.straddle; }
 /** One that a region may have, but not begin with. */
-@inline function mayFollow(n: usize): bool { return isHead(n) || isStraddle(n); }
+@inline function mayFollow(n: usize): bool { return isHead(n) || (isStraddle(n) && !inSegments()); }
 
 /** Last record of a block: a branch, a GOTO, or 0 if it ends otherwise. */
 function terminator(head: usize): usize {
@@ -144,6 +173,8 @@ function leafNext(head: usize, u: usize, field: usize, to: i64, depth: u32): u32
 
 /** Block at `to` (relative to the page of `b`) if the interpreter has been there from here. */
 function direct(b: usize, u: usize, field: usize, to: i64): u8 {
+  // within the page, but not below the segment: there instruction pointers wrap, or are beyond the limit
+  if (inSegments() && (<u64>to > 4095 || <i64>(load<u64>(b, JitBlock.ripBase) + <u64>to) < 0)) return NONE;
   const n = known(b, u, field, to);
   if (!n) return NONE;
   const ripBase = load<u64>(b, JitBlock.ripBase);
@@ -273,6 +304,7 @@ function noteRegisters(u: usize): void {
   const reg = <u32>load<u8>(u, RecOff.reg), rm = <u32>load<u8>(u, RecOff.rm);
   if (t != Template.jcc && t != Template.jmp && t != Template.nop && t != Template.flag) {
     used |= bit(reg) | bit(rm);
+    if (isSegmented(u)) used |= segmentsOf(u);
     if (form != Form.rr && form != Form.ri) used |= bit(load<u8>(u, RecOff.base)) | bit(load<u8>(u, RecOff.index));
     const toMemory = form == Form.mr || form == Form.mi || form == Form.mrb || form == Form.mib;
     const reads = (t == Template.alu && op >= Alu.cmp) || (t == Template.bitTest && op == BitTest.bt) || t == Template.mulWide || t == Template.divide;
@@ -291,6 +323,9 @@ function noteRegisters(u: usize): void {
   jset(JitOff.used, jget(JitOff.used) | used | written);
   jset(JitOff.written, jget(JitOff.written) | (written & 0xffff));
 }
+
+/** Bits of the segments that record `u`, which is segmented, may access memory by. */
+function segmentsOf(u: usize): u32 { return bit(PcpuOff.segBase + Seg.ss * 8) | bit(PcpuOff.segBase + <u32>load<u8>(u, RecOff.seg) * 8); }
 
 /** The address of an x87 operand, and AX. */
 function noteX87(u: usize): void {

@@ -3,7 +3,7 @@
  *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
  *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
 import { Check, EntryOff, JitBlock, JitMemory, JitOff, HandoverOff, RegionOff } from "../../abi/jit";
-import { Mode, PcpuOff } from "../../abi/layout";
+import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { jitDrop, jitInstall } from "../../env";
 import { BlockOff, checkStraddle, jumpCached, recordsOf } from "../code_cache";
@@ -78,17 +78,18 @@ export function sample(head: usize): void {
   if (!(slices & 0xffff)) forgive();
   if (jget(JitOff.memory) == JitMemory.off) return stay();
   const handler = load<u16>(head, RecOff.handler);
-  if (handler == Handler.region) store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
+  if (handler == Handler.region && isEntered(load<u32>(head, BlockOff.samples))) store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
   const from = <usize>jget(JitOff.climbFrom);
   if (!from) {
     lookAtWindows(jget(JitOff.running));
     lookAtCrossings(jget(JitOff.running));
   }
   const base = load<u64>(PCPU, PcpuOff.ripBase);
+  jset(JitOff.mode, load<u16>(head, BlockOff.mode)); // which records can be translated depends on that
   head = climb(head, from);
   if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
   const mode = load<u16>(head, BlockOff.mode);
-  if (!(mode & Mode.flat) || mode & (Mode.step | Mode.align)) return;
+  if (mode & (Mode.step | Mode.align)) return;
   jset(JitOff.samples, jget(JitOff.samples) + 1);
   const n = load<u32>(head, BlockOff.samples) + 1;
   if (n > REFUSED) return;
@@ -99,7 +100,9 @@ export function sample(head: usize): void {
     if (n < threshold << 1) return;
   } else if (n < threshold && !countLine(maddr, threshold)) return;
   clearLine(maddr);
-  translate(head, head == from ? load<u64>(J, JitOff.climbBase) : base);
+  const ripBase = head == from ? load<u64>(J, JitOff.climbBase) : base;
+  if (!isWithinSegment(ripBase)) return;
+  translate(head, ripBase);
   // what is rewritten too often now, or shares its count with such code, may be had later
   if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, isRestless(maddr, RESTLESS) || isRewritten(maddr) ? 0 : REFUSED, BlockOff.samples);
 }
@@ -341,14 +344,20 @@ export function enterRegion(u: usize): usize {
         return endSlice(u);
       }
       const e = load<u32>(u, BlockOff.samples), at = entryOff(e), n = e / EntryOff.MAX, page = load<u32>(at, EntryOff.page), pages = page | knownPages(regionAt(n));
-      if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u || runsOf(n) & jget(JitOff.runsParked)) {
-        // the same bytes mapped elsewhere, a region that is no more, or one that knows another domain's memory
+      if (load<u64>(at) != load<u64>(PCPU, PcpuOff.ripBase) || <usize>load<u32>(at, EntryOff.head) != u || runsOf(n) & jget(JitOff.runsParked) || !isWithinSegment(load<u64>(PCPU, PcpuOff.ripBase))) {
+        // the same bytes mapped elsewhere, a region that is no more, or one that knows another domain's memory, or a page that is not all within its segment
         store<i32>(PCPU, rest, PcpuOff.left);
         return u + RecOff.SIZE;
       }
       if (checkPhase()) {
         begin(n, e % EntryOff.MAX, pages, 0);
         return enterChecked(u, n);
+      }
+      if (!(load<u32>(PCPU, PcpuOff.mode) & Mode.flat)) {
+        begin(n, e % EntryOff.MAX, pages, 0);
+        u = <usize>call_indirect<u32>(jget(JitOff.table) + n);
+        if (load<u32>(PCPU, PcpuOff.lookAt)) attention();
+        continue;
       }
       to = remember(u, e, page, pages);
     }
@@ -359,6 +368,15 @@ export function enterRegion(u: usize): usize {
   }
   return 0;
 }
+
+/** Branches within the page in force need no look at the code segment's limit, nor do instruction pointers of 16 bits wrap there. */
+function isWithinSegment(ripBase: u64): bool {
+  const mode = load<u32>(PCPU, PcpuOff.mode), last = ripBase + 4095;
+  return (mode & Mode.flat) != 0 || (last <= <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4) && (last <= 0xffff || (mode & Mode.BITS) != Mode.bits16));
+}
+
+/** Entry `e` is what the page in force is entered by. */
+@inline function isEntered(e: u32): bool { return load<u64>(entryOff(e)) == load<u64>(PCPU, PcpuOff.ripBase); }
 
 /** What region `n` looks at where it is entered. */
 @inline function begin(n: u32, entry: u32, pages: u32, by: usize): void {

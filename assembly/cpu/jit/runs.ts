@@ -4,14 +4,14 @@
  *
  *  `run` of accesses: 1 + its number, 0 none. */
 import { JitOff, RegionOff } from "../../abi/jit";
-import { Mode, PcpuOff, RunKind, RunOff } from "../../abi/layout";
+import { Mode, PcpuOff, RunKind, RunOff, Seg } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
 import { Gpr } from "../../abi/x86";
 import { hostOf, kindOf, runAround, sizeOf, startOf } from "../../mmu/runs";
 import { PCPU } from "../pcpu";
 import { Template } from "../opcodes.gen";
 import { J, Wasm, byte, i32const, i64const, jget, jset, localGet, localSet, localTee } from "./buffer";
-import { isTemplate, templateOf } from "./region";
+import { inSegments, isSegmented, isTemplate, templateOf } from "./region";
 import { Local, temp64 } from "./slots";
 import { isDoubtful } from "./span_runtime";
 import { Root, baseOf, indexOf, is64, isPair, shiftOf } from "./spans";
@@ -55,11 +55,17 @@ function valueOf(off: u32): u64 { return off == <u32>PcpuOff.ripBase ? load<u64>
 export function operandRun(u: usize, write: bool): u32 {
   if (isTemplate(u) && templateOf(u) >= Template.movs && templateOf(u) <= Template.lods) return find(valueOf((write ? Gpr.rdi : Gpr.rsi) * 8), write, u);
   const index = valueOf(load<u8>(u, RecOff.index)) << load<u8>(u, RecOff.scale);
-  return find(valueOf(load<u8>(u, RecOff.base)) + index + load<i32>(u, RecOff.disp) & load<u64>(u, RecOff.mask), write, u);
+  const at = valueOf(load<u8>(u, RecOff.base)) + index + load<i32>(u, RecOff.disp) & load<u64>(u, RecOff.mask);
+  return find(isSegmented(u) ? segmentAt(load<u8>(u, RecOff.seg)) + at : at, write, u);
 }
 
+@inline function segmentAt(seg: u32): u64 { return load<u64>(PCPU + (<usize>seg << 3), PcpuOff.segBase); }
+
 /** Of the top of the stack, or of what EBP points to, for record `u`. */
-export function stackRun(write: bool, frame: bool, u: usize): u32 { return find(valueOf((frame ? Gpr.rbp : Gpr.rsp) * 8), write, u); }
+export function stackRun(write: bool, frame: bool, u: usize): u32 {
+  const at = valueOf((frame ? Gpr.rbp : Gpr.rsp) * 8);
+  return find(inSegments() ? segmentAt(Seg.ss) + (jget(JitOff.mode) & Mode.ss32 ? at : at & 0xffff) : at, write, u);
+}
 
 /** Of what is `distance` from a root of spans, for record `u`. What the code loads is not there yet: it may be where other things are that it reads or writes. */
 export function rootRun(root: u32, distance: i64, write: bool, u: usize): u32 {

@@ -40,7 +40,7 @@ import { emitEffects } from "./codegen";
 import { carryLevel, setCarryLevel, Term, wantCarry } from "./emit";
 import { RawKind } from "./flags";
 import { ELSEWHERE, FALL, TAKEN } from "./handover";
-import { endOf, flagsLive, isStraddle, isTemplate, templateOf } from "./region";
+import { endOf, endsInSegments, flagsLive, inSegments, isStraddle, isTemplate, templateOf } from "./region";
 import { sseMayLeave, sseProperties, translateSse } from "./sse";
 import { checkNear, endNear, expectNear, openDoubt } from "./sse_flow";
 import { recallPlain, rememberPlain } from "./sse_range";
@@ -196,7 +196,7 @@ function keepHere(n: u32): void { keepKind(load<i32>(blockOf(n), JitBlock.outKin
 function leaveBy(n: u32, u: usize, field: usize): void {
   const linked = load<i32>(u + field), to = field == RecOff.taken ? <i64>load<i32>(u, RecOff.imm) : <i64>load<u16>(u, RecOff.off) + <i64>load<u8>(u, RecOff.len);
   const bits64 = (jget(JitOff.mode) & Mode.BITS) == Mode.bits64, narrow = !bits64 && field == RecOff.taken && (load<u16>(u, RecOff.desc) >> 3 & 3) == 1;
-  if ((linked || <u64>to > 4095) && !narrow) {
+  if ((linked || <u64>to > 4095) && !narrow && !inSegments()) {
     keepHere(n);
     const rip = load<i64>(blockOf(n), JitBlock.ripBase) + to;
     storeLong(PcpuOff.rip, bits64 ? rip : rip & 0xffffffff);
@@ -420,7 +420,7 @@ function emitBlock(n: u32): void {
     if (translateX87(u)) continue;
     const kind = knownKind();
     endPiece(true);
-    if (!inline && (handler == Handler.cold || handler == Handler.checked)) {
+    if (!inline && (handler == Handler.cold || (handler == Handler.checked && !endsInSegments(u)))) {
       emitCold(n, u, kind);
       forgetSse();
       setCarryLevel(JitCarry.kept);

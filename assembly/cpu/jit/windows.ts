@@ -22,7 +22,7 @@ import { Alu, Form } from "../semantics/alu";
 import { J, WasmType, i64const, increment, jget, jset, localSet } from "./buffer";
 import { blockOf, dominates, headOf, ordered, rpo } from "./graph";
 import { depthAt, lastOf, loopAt } from "./loops";
-import { isTemplate, templateOf } from "./region";
+import { isSegmented, isTemplate, templateOf } from "./region";
 import { operandRun, stackRun } from "./runs";
 import { Sse, sseProperties } from "./sse";
 import { fresh } from "./slots";
@@ -93,7 +93,7 @@ function noteRecord(u: usize, ripBase: u64, weight: u32, unstable: u32): void {
     if (load<u8>(u, RecOff.flags) & RecFlag.mem && !operandRun(u, (sse & Sse.STORE) != 0)) noteAccess(base, index, (sse & Sse.STORE) != 0, bucketOf(base, index, disp, ripBase), weight, unstable);
     return;
   }
-  if (!isTemplate(u)) return;
+  if (!isTemplate(u) || isSegmented(u)) return;
   const t = templateOf(u), form = <i32>load<u16>(u, RecOff.desc) & 7;
   switch (t) {
     case Template.push: case Template.call: case Template.callInd: if (!stackRun(true, false, u)) noteAccess(STACK, PcpuOff.zero, true, 0, weight, unstable); break;
