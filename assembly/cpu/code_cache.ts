@@ -351,16 +351,16 @@ export function resume(): usize { return jumpCached(load<u64>(PCPU, PcpuOff.rip)
 
 /** Successor of a direct branch at page offset `to` relative to the page of `u`; links within the page. */
 function link(u: usize, to: i64, field: usize, mask: u64): usize {
-  const rip = (load<u64>(PCPU, PcpuOff.ripBase) + <u64>to) & mask;
-  const mode = load<u32>(PCPU, PcpuOff.mode);
+  const whole = load<u64>(PCPU, PcpuOff.ripBase) + <u64>to, rip = whole & mask;
+  const mode = load<u32>(PCPU, PcpuOff.mode), elsewhere = <u64>to > 4095 || (mode & Mode.step) != 0 || whole != rip;
   if (!(mode & Mode.flat)) {
     const limit = (mode & Mode.BITS) == Mode.bits64 ? ~(<u64>0) : <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4);
     if (rip > limit && field == RecOff.taken) {
       store<u32>(PCPU, <u32>u, PcpuOff.record);
       return raiseError(Vector.GP, 0);
     }
-    if (<u64>to > 4095 || mode & Mode.step || load<u16>(u) == Handler.goto || load<u64>(PCPU, PcpuOff.ripBase) + <u64>to != rip) return enter(rip);
-  } else if (<u64>to > 4095 || mode & Mode.step || load<u64>(PCPU, PcpuOff.ripBase) + <u64>to != rip) {
+    if (elsewhere || load<u16>(u) == Handler.goto) return enter(rip);
+  } else if (elsewhere) {
     // another page: the mapping may change under us, so it goes through the jump cache each time
     return jumpCached(rip);
   }
