@@ -243,11 +243,10 @@ class Writer {
   }
 }
 
-/** A program of up to `most` bytes, or a little more. */
-export function makeProgram(env: number, seed: string, fpu = false, most = 800): Program {
+export function makeProgram(env: number, seed: string, fpu = false): Program {
   const r = new Random(seed);
   const w = new Writer(r, env, fpu);
-  const length = r.between(60, most);
+  const length = r.between(60, 800);
   while (w.code.length < length) w.body(2);
   w.code.push(0xf4);
   const gpr = new BigUint64Array(16);

@@ -146,69 +146,45 @@ for (const slice of [40, 7, 301])
     assert.ok(twins.regions > 60);
   });
 
-/* One page seen through two code segments: by the second one its byte 80h is beyond FFFFh, so the branch goes elsewhere. */
-segments("a branch wraps where the same code in another segment goes straight on", async () => {
-  if (nasmMissing()) return;
-  for (const slice of [40, 7, 501]) {
-    const twins = await Twins.create({}, slice);
-    const outcome = agree(twins, `
-      xor ax, ax
-      mov es, ax
-      mov ax, 0x2200
-      mov ds, ax
-      mov dword [0x60], 0x90902eeb ; jmp short to 90h
-      mov dword [0x90], 0x9090cb42 ; inc dx, retf
-      mov ax, 0x1200
-      mov ds, ax
-      mov dword [0x90], 0x9090cb46 ; inc si, retf
-      xor dx, dx
-      xor si, si
-      mov cx, 2000
-      again:
-      call 0x2200:0x60
-      test cx, 15
-      jnz on
-      call 0x1208:0xffe0
-      on:
-      dec cx
-      jnz again
-      hlt`);
-    assert.is(outcome.regs.rdx & 0xffffn, 2000n);
-    assert.is(outcome.regs.rsi & 0xffffn, 125n);
-    assert.ok(twins.regions > 0);
-  }
-});
-
-/* By the second view the page begins below its segment: what is at 60h there has an instruction pointer of FFE0h, which is elsewhere. */
-segments("a branch to below the segment wraps, too", async () => {
-  if (nasmMissing()) return;
-  for (const slice of [40, 7, 501]) {
-    const twins = await Twins.create({}, slice);
-    const outcome = agree(twins, `
-      mov ax, 0x2200
-      mov ds, ax
-      mov dword [0x90], 0x9090ceeb ; jmp short to 60h
-      mov dword [0x60], 0x9090cb42 ; inc dx, retf
-      mov ax, 0x3200
-      mov ds, ax
-      mov dword [0x60], 0x9090cb46 ; inc si, retf
-      xor dx, dx
-      xor si, si
-      mov cx, 2000
-      again:
-      test cx, 15
-      jnz on
-      call 0x2200:0x90
-      on:
-      call 0x2208:0x10
-      dec cx
-      jnz again
-      hlt`);
-    assert.is(outcome.regs.rdx & 0xffffn, 125n);
-    assert.is(outcome.regs.rsi & 0xffffn, 2000n);
-    assert.ok(twins.regions > 0);
-  }
-});
+/* One page seen through two code segments: by the second one its byte 80h is beyond FFFFh, or its byte 60h below the segment, where instruction pointers
+ * have wrapped. What is there is elsewhere. Codes: 42h INC DX, 46h INC SI, CBh RETF. */
+const VIEWS = [
+  { way: "on", jump: 0x60, code: 0x90902eeb, to: 0x90, wrapped: 0x1200, usual: "0x2200:0x60", other: "0x1208:0xffe0", dx: 2000n, si: 125n },
+  { way: "back", jump: 0x90, code: 0x9090ceeb, to: 0x60, wrapped: 0x3200, usual: "0x2208:0x10", other: "0x2200:0x90", dx: 125n, si: 2000n },
+] as const;
+for (const { way, jump, code, to, wrapped, usual, other, dx, si } of VIEWS)
+  segments(`a branch ${way} wraps where the same code in another segment goes straight ${way}`, async () => {
+    if (nasmMissing()) return;
+    for (const slice of [40, 7, 501]) {
+      const twins = await Twins.create({}, slice);
+      const outcome = agree(
+        twins,
+        `
+        mov ax, 0x2200
+        mov ds, ax
+        mov dword [${jump}], ${code}
+        mov dword [${to}], 0x9090cb42
+        mov ax, ${wrapped}
+        mov ds, ax
+        mov dword [${to}], 0x9090cb46
+        xor dx, dx
+        xor si, si
+        mov cx, 2000
+        again:
+        test cx, 15
+        jnz on
+        call ${other}
+        on:
+        call ${usual}
+        dec cx
+        jnz again
+        hlt`,
+      );
+      assert.is(outcome.regs.rdx & 0xffffn, dx);
+      assert.is(outcome.regs.rsi & 0xffffn, si);
+      assert.ok(twins.regions > 0);
+    }
+  });
 
 /** Into protected mode of 16 bits. */
 const enterProtected = (to: string) => `
