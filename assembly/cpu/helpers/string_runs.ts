@@ -101,6 +101,13 @@ function fill(target: usize, bytes: usize, shift: u64, x: u64): void {
   }
   const wide = i64x2.splat(pattern);
   let done: usize = 0;
+  for (; done + 64 <= bytes; done += 64) {
+    const at = target + done;
+    v128.store(at, wide);
+    v128.store(at, wide, 16);
+    v128.store(at, wide, 32);
+    v128.store(at, wide, 48);
+  }
   for (; done + 16 <= bytes; done += 16) v128.store(target + done, wide);
   for (; done < bytes; done += <usize>1 << <usize>shift) storeLow(target + done, shift, x);
 }
