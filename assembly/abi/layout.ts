@@ -63,7 +63,7 @@ export const enum FrameOff {
   code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
   link = 20, // u32, free for the frame's user
   decoders = 24, // u32, bit n: pCPU n may hold records of this frame
-  writable = 28, // u32, while FrameFlag.written: the TLB entry for writing, or that there may be several (assembly/mmu/written)
+  writable = 28, // u32, while FrameFlag.written: whose TLB entry for writing, or that there may be several (assembly/mmu/written)
   SIZE = 32,
 }
 
@@ -315,6 +315,14 @@ export const enum PcpuOff {
   lines = 0x11000, // 2048 x 4 B, by hash of 512 bytes of code: slices that ended there lately (cpu/jit/lines)
   rewritten = 0x13000, // u8[1024], by hash of 128 bytes of code: how often it was overwritten between two executions lately (cpu/rewritten)
   rewrittenAged = 0x13400, // u32, JitOff.slices when half of that was forgotten
+  /* What pCPUs tell one another about code (assembly/mmu/code_news), under dropLock. */
+  owedCount = 0x13800, // u32, frames others decode from that this slice has stored to; OWED_MAX + 1: too many
+  owed = 0x13804, // u32[OWED_MAX]
+  OWED_MAX = 14,
+  evictCount = 0x13900, // u32, frames others have decoded code from; EVICT_MAX + 1: too many
+  evictQueue = 0x13904, // u32[EVICT_MAX]
+  evicted = 0x13a00, // u32[EVICT_MAX], those that are being seen to
+  EVICT_MAX = 62,
   codePages = 0x14000, // u32[4096], u64[4096] and 4096 x 16 B: pages that code may be entered on (assembly/mmu/code_mappings)
   codePageTags = 0x18000,
   codeNumbers = 0x20000,

@@ -191,7 +191,8 @@ function bury(head: usize): void {
 /** Whether these bytes, which were found to be in immediates that are read anew, are in nothing else now. */
 @inline export function isPatchedAgain(maddr: u32, len: u32): bool {
   return maddr == load<u32>(PCPU, PcpuOff.patchedAt) && len == load<u32>(PCPU, PcpuOff.patchedLen)
-    && load<u32>(PCPU, PcpuOff.codeNext) == load<u32>(PCPU, PcpuOff.patchedNext);
+    && load<u32>(PCPU, PcpuOff.codeNext) == load<u32>(PCPU, PcpuOff.patchedNext)
+    && !(load<u32>(frameAt(maddr >> 12), FrameOff.decoders) & ~myBit());
 }
 
 /** Bytes [maddr, maddr + len) of one page are about to change: no record decoded from them may run again. True if there were any. */

@@ -10,8 +10,10 @@ import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raise, raiseError } from "../fault";
 import { drainDropped } from "../mmu/code_pages";
+import { hasEvictions, tellDecodersAgain } from "../mmu/code_news";
 import { checkPhase } from "../mmu/journal";
 import { flushTlbAll } from "../mmu/tlb";
+import { obeyEvictions } from "../mmu/written";
 import { BlockOff, checkStraddle, dropAllCode, enterDead, resume, resync } from "./code_cache";
 import { stackFault } from "./checked";
 import { Handler } from "./handler";
@@ -92,6 +94,7 @@ function close(): void {
   store<i64>(PCPU, load<i64>(PCPU, PcpuOff.budget) - done, PcpuOff.budget);
   store<i32>(PCPU, 0, PcpuOff.left);
   store<u32>(PCPU, 0, PcpuOff.sliceLength);
+  if (load<u32>(PCPU, PcpuOff.owedCount)) tellDecodersAgain();
 }
 
 function leave(exit: i32): usize {
@@ -115,6 +118,7 @@ function look(): usize {
       if (request & VcpuRequest.pause) return leave(Exit.request);
     }
   }
+  if (hasEvictions()) obeyEvictions();
   if (drainDropped()) dropAllCode();
   if (load<i64>(PCPU, PcpuOff.budget) <= 0) return leave(Exit.budget);
   const interrupt = takeInterrupt();

@@ -112,8 +112,7 @@ function writableHost(lin: u64, base: usize, zeros: bool): usize {
   if (tag == page) return <usize>lin + load<u32>(entry, TlbOff.addend);
   if (tag == (page | Mark.code)) {
     const at = <usize>lin + load<u32>(entry, TlbOff.addend);
-    if (!hasCode(at)) {
-      markWritten(at, entry);
+    if (!hasCode(at) && markWritten(at, entry)) {
       store<u64>(entry, page);
       if (checkPhase()) noteWritable(entry);
     }
@@ -149,8 +148,7 @@ function noteSize(lin: u64): void {
 @inline function fillWritable(entry: usize, page: u64, host: usize, lin: u64, global: bool): void {
   let tag = page;
   noteAccess(host);
-  if (hasCode(host)) tag |= Mark.code;
-  else markWritten(host, entry);
+  if (hasCode(host) || !markWritten(host, entry)) tag |= Mark.code;
   fill(entry, tag, <u32>(host - <usize>lin), global);
   if (checkPhase()) noteWritable(entry);
 }

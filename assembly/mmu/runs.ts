@@ -77,7 +77,7 @@ function make(lin: u64, kind: u32, used: u32): i32 {
   store<u32>(r, kind | (found & GLOBAL ? RunKind.global : 0), RunOff.kind);
   store<u32>(r, get(JitOff.slices), RunOff.born);
   store<u32>(r, 0, RunOff.looks);
-  if (kind & RunKind.write) for (let at: u32 = 0; at < load<u32>(r, RunOff.size); at += 4096) markReachable(load<u32>(r, RunOff.host) + at);
+  if (kind & RunKind.write) for (let at: u32 = 0; at < load<u32>(r, RunOff.size); at += 4096) if (!markReachable(load<u32>(r, RunOff.host) + at)) return -1;
   set(JitOff.runsGood, get(JitOff.runsGood) | 1 << n);
   if (found & GLOBAL) set(JitOff.runsGlobal, get(JitOff.runsGlobal) | 1 << n);
   return n;
@@ -202,7 +202,7 @@ function hasFrames(r: usize, kind: u32): bool {
   const gpa = load<u64>(r, RunOff.gpa), host = load<u32>(r, RunOff.host), size = load<u32>(r, RunOff.size), version = versionOf(load<u32>(r, RunOff.domain));
   for (let at: u32 = 0; at < size; at += 4096) {
     if (frameAt(gpa + at, kind) != host + at) return false;
-    if (kind & RunKind.write) markReachable(host + at);
+    if (kind & RunKind.write && !markReachable(host + at)) return false;
   }
   store<u32>(r, version, RunOff.version);
   return true;

@@ -2,57 +2,88 @@
  *  entries are found and marked. Most frames have one: which, is in the frame table.
  *
  *  ```
- *  FrameOff.writable   0, or bit 31, pCPU << 20 | number of the entry; bit 30: there may be others
+ *  FrameOff.writable   bit 31; bit 30: there may be other entries; bits 25..28: pCPUs that may have had them, by number modulo 4;
+ *                      pCPU << 20 | number of the entry
  *  ```
- *  A word about another pCPU's entry says nothing about our own, and two pCPUs may write it at once. Each looks at it whenever it fills an
- *  entry, so the last of them that wrote has either the only entry of its own there or has noted that there are several; to whoever finds
- *  another's number there may be any number. */
-import { FrameFlag, FrameOff, MachineOff, PcpuOff, Region } from "../abi/layout";
+ *  Whoever fills an entry sets FrameFlag.written before it looks for code once more, and whoever decodes does so before it looks at that: one of the
+ *  two sees the other. The decoder clears the flag; the others are told by a message (code_news). */
+import { FrameFlag, FrameOff, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
+import { confirmAll, confirmEviction, evictedAt, takeEvictions, tellWriters } from "./code_news";
 import { frameOf } from "./p2m";
 import { breakRuns } from "./runs";
-import { entryOf, isWritableFor, markCode, markCodeEverywhere, numberOf } from "./tlb";
+import { entryOf, flushTlbAll, isWritableFor, markCode, markCodeEverywhere, numberOf } from "./tlb";
 
 const KNOWN: u32 = 0x80000000;
 const SEVERAL: u32 = 0x40000000;
+const OTHERS_SHIFT: u32 = 25;
+const OTHERS: u32 = 15 << OTHERS_SHIFT;
+const PCPU_SHIFT: u32 = 20;
 const NUMBER: u32 = 0xfffff;
 
-@inline function mine(): u32 { return KNOWN | load<u32>(PCPU, PcpuOff.index) << 20; }
+@inline function self(): u32 { return load<u32>(PCPU, PcpuOff.index); }
+@inline function mine(): u32 { return KNOWN | self() << PCPU_SHIFT; }
+@inline function pcpuOf(word: u32): u32 { return word >> PCPU_SHIFT & 31; }
+@inline function groupOf(pcpu: u32): u32 { return <u32>1 << OTHERS_SHIFT + (pcpu & 3); }
 
-/** Stores may reach the frame of `host` by way of `entry`. */
-@inline export function markWritten(host: usize, entry: usize): void {
+/** Stores may reach the frame of `host` by way of `entry`; false if code was decoded from it just now. */
+@inline export function markWritten(host: usize, entry: usize): bool {
   const frame = frameOf(host), word = mine() | numberOf(entry);
-  if (load<u32>(frame, FrameOff.writable) != word || !(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) noteWay(frame, word);
+  return (load<u32>(frame, FrameOff.writable) == word && (load<u8>(frame, FrameOff.flags) & FrameFlag.written) != 0) || noteWay(frame, word);
 }
 
-function noteWay(frame: usize, word: u32): void {
-  const old = load<u32>(frame, FrameOff.writable);
-  if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) {
-    store<u32>(frame, word, FrameOff.writable);
-    atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags);
-  } else if (!(old & SEVERAL)) {
-    const mfn = <u32>(frame - Region.FRAME_TABLE) / FrameOff.SIZE;
-    const moved = (old & ~NUMBER) == mine() && !isWritableFor(entryOf(old & NUMBER), mfn);
-    store<u32>(frame, moved ? word : word | SEVERAL, FrameOff.writable);
+function noteWay(frame: usize, word: u32): bool {
+  let first = !(load<u8>(frame, FrameOff.flags) & FrameFlag.written) && !(atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags) & FrameFlag.written);
+  for (;;) {
+    const old = atomic.load<u32>(frame, FrameOff.writable), next = first ? word : joined(frame, old, word);
+    if (next == old || atomic.cmpxchg<u32>(frame, old, next, FrameOff.writable) == old) break;
+    first = false;
   }
+  return !atomic.load<u32>(frame, FrameOff.code);
 }
 
-/** Stores may reach the page at `host` by way of a run (mmu/runs). */
-export function markReachable(host: usize): void {
+/** Both ways, where `old` is known to be one. */
+function joined(frame: usize, old: u32, word: u32): u32 {
+  if (pcpuOf(old) != self()) return word | SEVERAL | old & OTHERS | groupOf(pcpuOf(old));
+  if (old & SEVERAL) return old;
+  return isWritableFor(entryOf(old & NUMBER), <u32>(frame - Region.FRAME_TABLE) / FrameOff.SIZE) ? word | SEVERAL : word; // or it has moved
+}
+
+/** Stores may reach the page at `host` by way of a run (mmu/runs); false if code was decoded from it just now. */
+export function markReachable(host: usize): bool {
   const frame = frameOf(host);
-  if (load<u8>(frame, FrameOff.flags) & FrameFlag.written) return;
-  store<u32>(frame, mine(), FrameOff.writable); // some entry, which is another page's
-  atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags);
+  if (load<u8>(frame, FrameOff.flags) & FrameFlag.written && pcpuOf(load<u32>(frame, FrameOff.writable)) == self()) return true;
+  return noteWay(frame, mine()); // some entry, which is another page's
 }
 
 /** The frame gets its first decoded code: no store may reach it without a look at its code mask any more. */
 export function evictWritable(mfn: u32): void {
   const frame = frameOf(<usize>mfn << 12);
-  if (!(load<u8>(frame, FrameOff.flags) & FrameFlag.written)) return;
+  if (!(atomic.load<u8>(frame, FrameOff.flags) & FrameFlag.written)) return;
+  const word = atomic.load<u32>(frame, FrameOff.writable);
+  atomic.and<u8>(frame, ~FrameFlag.written, FrameOff.flags);
+  evict(mfn, word & SEVERAL || pcpuOf(word) != self() ? 0 : entryOf(word & NUMBER));
+  const others = (word & OTHERS | groupOf(pcpuOf(word))) >> OTHERS_SHIFT;
+  if (word & OTHERS || pcpuOf(word) != self()) tellWriters(mfn, others);
+}
+
+/** `entry`: the only one there is, 0 if that is not known. */
+function evict(mfn: u32, entry: usize): void {
   breakRuns(mfn);
-  const word = load<u32>(frame, FrameOff.writable);
-  if ((word & ~NUMBER) == mine()) markCode(entryOf(word & NUMBER), mfn);
+  if (entry) markCode(entry, mfn);
   else markCodeEverywhere(mfn);
-  // With several pCPUs the flag stays for the others to see; they get VcpuRequest.flush from whoever decodes.
-  if (load<u32>(Region.MACHINE, MachineOff.pcpus) <= 1) atomic.and<u8>(frame, ~FrameFlag.written, FrameOff.flags);
+}
+
+/** Others have decoded code from frames that we may store to in line. */
+export function obeyEvictions(): void {
+  const count = takeEvictions();
+  if (count > <u32>PcpuOff.EVICT_MAX) {
+    flushTlbAll(); // which has runs for writing looked at, too
+    confirmAll();
+    return;
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    evict(evictedAt(i), 0);
+    confirmEviction(evictedAt(i));
+  }
 }

@@ -5,13 +5,15 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Exit } from "../../assembly/abi/exit";
-import { DomainOff, DomainType, FrameType, P2m, PcpuOff, Region, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
+import { DomainOff, DomainType, FrameType, P2m, PcpuOff, Seg, SegAttr, VcpuOff } from "../../assembly/abi/layout";
 import { createDomainBlock, vcpuAddr } from "../../src/hypervisor/domain_table";
 import { Core, type CoreOptions } from "../../src/machine/core";
 import { allocFrame, initMachine } from "../../src/machine/frames";
+import { pcpuBase } from "../../src/machine/kick";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { MachineMemory } from "../../src/machine/memory";
 import { p2mSet } from "../../src/machine/p2m";
+import { relocate } from "../../src/machine/relocate";
 
 declare const XENOLITH_ROOT: string;
 
@@ -75,14 +77,15 @@ export class TestPc {
     this.guest = new GuestMemory(mem, domain);
   }
 
-  static async create(options: { wasm?: string; jit?: CoreOptions["jit"]; ports?: (port: number, size: number, value?: number) => number } = {}): Promise<TestPc> {
+  /** `pcpus`: of the machine, of which this is the first. `beside`: this is its second one, with a domain of its own. */
+  static async create(options: { wasm?: string; jit?: CoreOptions["jit"]; ports?: (port: number, size: number, value?: number) => number; pcpus?: number; beside?: TestPc } = {}): Promise<TestPc> {
     const file = options.wasm ?? process.env.XENOLITH_WASM ?? join(XENOLITH_ROOT, "build/xenolith.wasm");
     if (!existsSync(file)) throw new Error(`${file} is missing: npm run build`);
     const shared = file.includes("shared");
-    const pages = 0x1000 * 0.5;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared } as WebAssembly.MemoryDescriptor);
-    const mem = new MachineMemory(memory);
-    initMachine(mem, { pcpus: 1, tscKhz: 1_000_000 });
+    const pcpus = options.pcpus ?? 1, pcpu = options.beside ? 1 : 0;
+    const pages = 0x1000 * 0.5 * pcpus;
+    const mem = options.beside?.mem ?? new MachineMemory(new WebAssembly.Memory({ initial: pages, maximum: pages, shared } as WebAssembly.MemoryDescriptor));
+    if (!options.beside) initMachine(mem, { pcpus, tscKhz: 1_000_000 });
     const domain = createDomainBlock(mem, { type: DomainType.pvh, vcpus: 1, maxPages: LAYOUT.size >>> 12 });
     const domid = mem.get32(domain + DomainOff.domid);
     for (let gfn = 0; gfn < LAYOUT.size >>> 12; gfn++) {
@@ -91,7 +94,7 @@ export class TestPc {
     }
     let time = 0;
     const ports = options.ports ?? (() => 0xffffffff);
-    const core = await Core.create(new WebAssembly.Module(readFileSync(file)), mem, 0, {
+    const core = await Core.create(new WebAssembly.Module(relocate(readFileSync(file), pcpu).bytes), mem, pcpu, {
       clock: { nowNs: () => (time += 100), wallNs: () => 0 } as never,
       pioRead: (port, size) => ports(port, size),
       pioWrite: (port, size, value) => void ports(port, size, value),
@@ -197,10 +200,22 @@ export class TestPc {
     return { exit, regs, rip, rflags };
   }
 
+  /** Runs the code of the last run() once more, with these registers and all that the processor has cached. */
+  again(regs: Start["regs"] = {}, budget = 1_000_000): Pick<Outcome, "exit" | "regs"> {
+    const { mem } = this;
+    const base = pcpuBase(this.core.pcpu);
+    if (mem.get32(base + PcpuOff.vcpu) === 0) this.core.exports.switchTo(this.vcpu);
+    GPRS.forEach((name, i) => regs[name] !== undefined && mem.set64(base + PcpuOff.gpr + i * 8, regs[name]));
+    mem.set64(base + PcpuOff.rip, BigInt(LAYOUT.code));
+    mem.set32(base + PcpuOff.halted, 0);
+    const exit = this.core.run(budget);
+    return { exit, regs: Object.fromEntries(GPRS.map((name, i) => [name, mem.get64(base + PcpuOff.gpr + i * 8)])) as Record<GprName, bigint> };
+  }
+
   /** RFLAGS of the saved image; the core folds lazy flags in on request. */
   private status(image: number): bigint {
     const { mem } = this;
-    const base = Region.PCPUS;
+    const base = pcpuBase(this.core.pcpu);
     mem.u8.copyWithin(base, image, image + PcpuOff.STATE_SIZE);
     (this.core.exports as unknown as { materialize(): bigint }).materialize();
     return mem.get64(base + PcpuOff.rflags);

@@ -1,0 +1,96 @@
+/** What pCPUs tell one another about memory that one of them decodes code from and another stores to: two domains that share a frame by a grant.
+ *  Records and TLBs belong to their pCPU, so each has two queues that others fill and it empties between two slices.
+ *
+ *  ```
+ *  a store to what others decoded    its frame goes to PcpuOff.dropQueue of the decoders, and once more after the slice: one of them may have
+ *                                    decoded it anew between the message and the store
+ *  first code decoded in a frame     it goes to PcpuOff.evictQueue of all others; who empties that stores in line there no longer, and has the
+ *                                    decoders drop what they decoded before the last such store
+ *  ```
+ *  So records are never older than a slice of whoever writes and one of whoever runs them. Processors promise no more before they execute an
+ *  instruction that serializes (SDM Vol.3A "Handling Self- and Cross-Modifying Code"). */
+import { FrameOff, MachineOff, PcpuOff, Region } from "../abi/layout";
+import { PCPU } from "../cpu/pcpu";
+import { frameOf } from "./p2m";
+
+const DROP_MAX: u32 = PcpuOff.DROP_MAX;
+const EVICT_MAX: u32 = PcpuOff.EVICT_MAX;
+const OWED_MAX: u32 = PcpuOff.OWED_MAX;
+
+@inline function pcpus(): u32 { return load<u32>(Region.MACHINE, MachineOff.pcpus); }
+@inline function self(): u32 { return load<u32>(PCPU, PcpuOff.index); }
+/** Block of pCPU `n`. */
+@inline function pcpuAt(n: u32): usize { return PCPU + <usize>((n - self()) * <u32>Region.PCPU_STRIDE); }
+
+/** Puts frame `mfn` into a queue of pCPU `n` that has room for `most`; a count of more means that there were too many to remember. */
+function enqueue(n: u32, count: usize, queue: usize, most: u32, mfn: u32): void {
+  const at = pcpuAt(n);
+  while (atomic.cmpxchg<i32>(at, 0, 1, PcpuOff.dropLock) != 0) {}
+  const length = load<u32>(at + count);
+  let isNew = length <= most;
+  for (let i: u32 = 0; isNew && i < length; i++) isNew = load<u32>(at + queue + (<usize>i << 2)) != mfn;
+  if (isNew) {
+    if (length < most) store<u32>(at + queue + (<usize>length << 2), mfn);
+    atomic.store<u32>(at + count, length + 1);
+  }
+  atomic.store<i32>(at, 0, PcpuOff.dropLock);
+}
+
+function enqueueDrop(n: u32, mfn: u32): void { enqueue(n, PcpuOff.dropCount, PcpuOff.dropQueue, DROP_MAX, mfn); }
+
+/** pCPU `n` is to drop all records. */
+function enqueueAll(n: u32): void {
+  const at = pcpuAt(n);
+  while (atomic.cmpxchg<i32>(at, 0, 1, PcpuOff.dropLock) != 0) {}
+  atomic.store<u32>(at, DROP_MAX + 1, PcpuOff.dropCount);
+  atomic.store<i32>(at, 0, PcpuOff.dropLock);
+}
+
+/** Other pCPUs that may have records of frame `mfn`, a bit for each. */
+@inline function decodersOf(mfn: u32): u32 { return atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.decoders) & ~(<u32>1 << self()); }
+
+function dropElsewhere(mfn: u32): void { for (let others = decodersOf(mfn); others; others &= others - 1) enqueueDrop(<u32>ctz(others), mfn); }
+
+function dropAllElsewhere(): void { for (let n: u32 = 0; n < pcpus(); n++) if (n != self()) enqueueAll(n); }
+
+/** Before a store to bytes of frame `mfn` that code was decoded from. */
+export function tellDecoders(mfn: u32): void {
+  if (!decodersOf(mfn)) return;
+  dropElsewhere(mfn);
+  const count = load<u32>(PCPU, PcpuOff.owedCount);
+  for (let i: u32 = 0; i < min(count, OWED_MAX); i++) if (load<u32>(PCPU + (<usize>i << 2), PcpuOff.owed) == mfn) return;
+  if (count < OWED_MAX) store<u32>(PCPU + (<usize>count << 2), mfn, PcpuOff.owed);
+  if (count <= OWED_MAX) store<u32>(PCPU, count + 1, PcpuOff.owedCount);
+}
+
+/** The stores of a slice have been made. */
+export function tellDecodersAgain(): void {
+  const count = load<u32>(PCPU, PcpuOff.owedCount);
+  store<u32>(PCPU, 0, PcpuOff.owedCount);
+  if (count > OWED_MAX) return dropAllElsewhere();
+  for (let i: u32 = 0; i < count; i++) dropElsewhere(load<u32>(PCPU + (<usize>i << 2), PcpuOff.owed));
+}
+
+/** Code is decoded from frame `mfn`, which others may store to in line: pCPUs whose number modulo 4 has its bit in `groups`. */
+export function tellWriters(mfn: u32, groups: u32): void {
+  for (let n: u32 = 0; n < pcpus(); n++) if (n != self() && groups >> (n & 3) & 1) enqueue(n, PcpuOff.evictCount, PcpuOff.evictQueue, EVICT_MAX, mfn);
+}
+
+/** Others have decoded code from frames that we may store to. */
+@inline export function hasEvictions(): bool { return atomic.load<u32>(PCPU, PcpuOff.evictCount) != 0; }
+
+/** Empties the queue of these frames into PcpuOff.evicted. How many they are; more than EVICT_MAX: any of all there are. */
+export function takeEvictions(): u32 {
+  while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
+  const count = load<u32>(PCPU, PcpuOff.evictCount);
+  for (let i: usize = 0; i < <usize>min(count, EVICT_MAX) << 2; i += 4) store<u32>(PCPU + i, load<u32>(PCPU + i, PcpuOff.evictQueue), PcpuOff.evicted);
+  atomic.store<u32>(PCPU, 0, PcpuOff.evictCount);
+  atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
+  return count;
+}
+
+@inline export function evictedAt(i: u32): u32 { return load<u32>(PCPU + (<usize>i << 2), PcpuOff.evicted); }
+
+/** No store of ours reaches frame `mfn` in line any more: what was decoded from it so far may lack one. */
+export function confirmEviction(mfn: u32): void { dropElsewhere(mfn); }
+export function confirmAll(): void { dropAllElsewhere(); }
