@@ -63,13 +63,12 @@ export const enum FrameOff {
   code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
   link = 20, // u32, free for the frame's user
   decoders = 24, // u32, bit n: pCPU n may hold records of this frame
-  writable = 28, // u32, while FrameFlag.written: whose TLB entry for writing, or that there may be several (assembly/mmu/written)
+  writable = 28, // u32, whose TLB entry for writing it has, or that there may be several (assembly/mmu/written)
   SIZE = 32,
 }
 
 /** FrameOff.flags, changed atomically. */
 export const enum FrameFlag {
-  written = 1, // some pCPU may have a writable TLB entry for the frame
   used = 2, // not known to be all zeros
   pristine = 8, // its owner's RAM, all zeros, and nobody who might write to it has asked where it is: no guest's store, not the hypervisor (p2mGet)
   released = 4, // its owner has given it back: the references left are others' (src/hypervisor)
@@ -305,8 +304,9 @@ export const enum PcpuOff {
   /* Frames the host wrote to that held decoded code: emptied by drainDropped (assembly/mmu/code_pages). */
   dropLock = 0x3600, // i32 spinlock
   dropCount = 0x3604, // i32, mfns in the queue; DROP_MAX + 1: too many, drop all records
-  dropQueue = 0x3608, // u32[DROP_MAX]
-  DROP_MAX = 254,
+  evictCount = 0x3608, // u32, the same of evictQueue
+  dropQueue = 0x360c, // u32[DROP_MAX]
+  DROP_MAX = 253,
   tableCache = 0x3a00, // 64 x 16 B: page tables of recent 2 MiB regions (assembly/mmu/table_cache)
   tableFrames = 0x4000, // 32 x 8 B: where page tables of the guest are (assembly/mmu/table_cache)
   p2mLeaves = 0x4100, // 64 x 8 B: where tables of the p2m are (assembly/mmu/p2m)
@@ -316,11 +316,11 @@ export const enum PcpuOff {
   rewritten = 0x13000, // u8[1024], by hash of 128 bytes of code: how often it was overwritten between two executions lately (cpu/rewritten)
   rewrittenAged = 0x13400, // u32, JitOff.slices when half of that was forgotten
   /* What pCPUs tell one another about code (assembly/mmu/code_news), under dropLock. */
-  owedCount = 0x13800, // u32, frames others decode from that this slice has stored to; OWED_MAX + 1: too many
-  owed = 0x13804, // u32[OWED_MAX]
+  owedCount = 0x13800, // u32, shared frames with code that this slice has stored to; above OWED_MAX the last ones of them
+  inDoubt = 0x13804, // u32, 1: the block just decoded is from bytes of a shared frame that were not marked as code before
+  owed = 0x13808, // OWED_MAX x 8 B: mfn u32, blocks of it u32
   OWED_MAX = 14,
-  evictCount = 0x13900, // u32, frames others have decoded code from; EVICT_MAX + 1: too many
-  evictQueue = 0x13904, // u32[EVICT_MAX]
+  evictQueue = 0x13900, // u32[EVICT_MAX], frames others have decoded code from
   evicted = 0x13a00, // u32[EVICT_MAX], those that are being seen to
   EVICT_MAX = 62,
   codePages = 0x14000, // u32[4096], u64[4096] and 4096 x 16 B: pages that code may be entered on (assembly/mmu/code_mappings)

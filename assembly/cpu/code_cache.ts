@@ -19,7 +19,8 @@ import { raiseError } from "../fault";
 import { codePageOf, forgetNumbers, mapCode, numbersAreUsedUp } from "../mmu/code_mappings";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { checkPhase } from "../mmu/journal";
-import { evictWritable } from "../mmu/written";
+import { isShared } from "../mmu/code_news";
+import { evictOwn, evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
 import { forgetKinds } from "./known";
@@ -84,7 +85,8 @@ function shrinkMask(mfn: usize, mask: u32): void {
   if (atomic.load<u32>(frame, FrameOff.decoders) & others) return;
   const old = atomic.load<u32>(frame, FrameOff.code);
   if (atomic.cmpxchg<u32>(frame, old, mask, FrameOff.code) != old) return;
-  if (atomic.load<u32>(frame, FrameOff.decoders) & others) atomic.or<u32>(frame, old, FrameOff.code);
+  // who looked in between may store there in line by now
+  if (atomic.load<u32>(frame, FrameOff.decoders) & others && atomic.or<u32>(frame, old, FrameOff.code) == 0) evictWritable(<u32>mfn);
 }
 
 @inline function maskOf(from: u32, to: u32): u32 {
@@ -94,10 +96,12 @@ function shrinkMask(mfn: usize, mask: u32): void {
 
 /** Marks bytes [from, to) of a frame as decoded; writable translations of the frame go the first time. */
 function markCode(mfn: usize, from: u32, to: u32): void {
-  const frame = frameAt(mfn);
-  if (!(atomic.load<u32>(frame, FrameOff.decoders) & myBit())) atomic.or<u32>(frame, myBit(), FrameOff.decoders);
-  const old = atomic.or<u32>(frame, maskOf(from, to), FrameOff.code);
+  const frame = frameAt(mfn), joins = !(atomic.load<u32>(frame, FrameOff.decoders) & myBit()), blocks = maskOf(from, to);
+  if (joins) atomic.or<u32>(frame, myBit(), FrameOff.decoders);
+  const old = atomic.or<u32>(frame, blocks, FrameOff.code);
   if (old == 0) evictWritable(<u32>mfn);
+  else if (joins && isShared(frame)) evictOwn(<u32>mfn);
+  if (blocks & ~old && isShared(frame)) store<u32>(PCPU, 1, PcpuOff.inDoubt);
 }
 
 /** The decoder finished the block at `head`, which ends at `end`: enters it into hash and frame chains. `old`: one of the same address and mode
@@ -312,11 +316,16 @@ function blockAt(rip: u64): usize {
     head = 0;
   }
   if (!head) {
-    if (load<u32>(PCPU, PcpuOff.codeNext) + (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) {
+    if (load<u32>(PCPU, PcpuOff.codeNext) + 2 * (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) {
       dropAllCode();
       old = 0;
     }
+    store<u32>(PCPU, 0, PcpuOff.inDoubt);
     head = decodeBlock(lin, maddr, mode, old);
+    if (head && load<u32>(PCPU, PcpuOff.inDoubt)) { // others may have stored to it between the reading and the mark
+      killBlock(head);
+      head = decodeBlock(lin, maddr, mode, head);
+    }
     if (!head) return 0;
   }
   if (flat) {

@@ -10,7 +10,7 @@ import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { raise, raiseError } from "../fault";
 import { drainDropped } from "../mmu/code_pages";
-import { hasEvictions, tellDecodersAgain } from "../mmu/code_news";
+import { hasEvictions, hasNews, tellDecodersAgain } from "../mmu/code_news";
 import { checkPhase } from "../mmu/journal";
 import { flushTlbAll } from "../mmu/tlb";
 import { obeyEvictions } from "../mmu/written";
@@ -43,7 +43,11 @@ export function performCold(u: usize): usize {
 /** The same for a record that is noted already. */
 @inline export function performGroup(u: usize): usize {
   const group = <i32>load<u8>(u, RecOff.desc + 1);
-  if (group == Group.system) return performSystem(u); // most of what translated code leaves to helpers
+  if (group == Group.system) { // most of what translated code leaves to helpers
+    const next = performSystem(u);
+    if (hasNews()) attention(); // those that serialize are all here
+    return next;
+  }
   switch (group) {
     case Group.integer: return performInteger(u);
     case Group.string: return performString(u);
@@ -95,6 +99,7 @@ function close(): void {
   store<i32>(PCPU, 0, PcpuOff.left);
   store<u32>(PCPU, 0, PcpuOff.sliceLength);
   if (load<u32>(PCPU, PcpuOff.owedCount)) tellDecodersAgain();
+  if (hasEvictions()) obeyEvictions(); // even if nothing runs here for a while, for others wait
 }
 
 function leave(exit: i32): usize {
@@ -118,7 +123,6 @@ function look(): usize {
       if (request & VcpuRequest.pause) return leave(Exit.request);
     }
   }
-  if (hasEvictions()) obeyEvictions();
   if (drainDropped()) dropAllCode();
   if (load<i64>(PCPU, PcpuOff.budget) <= 0) return leave(Exit.budget);
   const interrupt = takeInterrupt();

@@ -15,6 +15,7 @@ import { recheckAfter } from "../cpu/helpers/events";
 import { PCPU } from "../cpu/pcpu";
 import { noteRewritten } from "../cpu/rewritten";
 import { raiseNonCanonical, raisePageFault } from "../fault";
+import { isShared } from "./code_news";
 import { beforeStore, hasCode, isBesideCode } from "./code_pages";
 import { isCanonical, permits, SMAP_OFF, walk } from "./guest_walk";
 import { checkPhase, cut, mayWrite, noteWritable } from "./journal";
@@ -99,7 +100,7 @@ export function writePage(lin: u64, base: usize, len: u32): usize { return toWri
 @inline function besideCodeAt(entry: usize, lin: u64, size: u32): usize {
   if (checkPhase()) return 0;
   const host = <usize>lin + load<u32>(entry, TlbOff.addend);
-  return isBesideCode(host, size) || isPatchedAgain(<u32>host, size) ? host : 0;
+  return (isBesideCode(host, size) || isPatchedAgain(<u32>host, size)) && !isShared(frameOf(host)) ? host : 0;
 }
 
 /** Whether the page at `lin` may be written, and is one of zeros that nobody has written to: then clearing it is nothing but the walk. The host
@@ -290,6 +291,7 @@ export function spanOf(lin: u64, len: u32, write: bool): usize {
     if (!(known & Pte.D) || !(known & Known.writable) || hasCode(host)) return 0;
     if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
     fillWritable(entry, page, host, lin, global);
+    if (load<u64>(entry) != page) return 0; // code has just been decoded there
   } else fillReadable(entry, page, host, lin, known, access);
   return host;
 }

@@ -4,11 +4,13 @@
  *  ```
  *  a store to what others decoded    its frame goes to PcpuOff.dropQueue of the decoders, and once more after the slice: one of them may have
  *                                    decoded it anew between the message and the store
- *  first code decoded in a frame     it goes to PcpuOff.evictQueue of all others; who empties that stores in line there no longer, and has the
- *                                    decoders drop what they decoded before the last such store
+ *  a store beside that               the same, but only after the slice, if it is code by then
+ *  first code decoded in a frame     it goes to PcpuOff.evictQueue of those who may store to it in line; who empties that no longer does, and has
+ *                                    the decoders drop what they decoded before the last such store
+ *  code decoded in a shared frame    once it is marked it is decoded again, by which all stores from before the mark are seen (cpu/code_cache)
  *  ```
- *  So records are never older than a slice of whoever writes and one of whoever runs them. Processors promise no more before they execute an
- *  instruction that serializes (SDM Vol.3A "Handling Self- and Cross-Modifying Code"). */
+ *  Whoever runs the code looks between two slices, and so does an instruction that serializes: before that, processors do not promise to see new code,
+ *  either (SDM Vol.3A "Handling Self- and Cross-Modifying Code"). */
 import { FrameOff, MachineOff, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
 import { frameOf } from "./p2m";
@@ -38,43 +40,53 @@ function enqueue(n: u32, count: usize, queue: usize, most: u32, mfn: u32): void 
 
 function enqueueDrop(n: u32, mfn: u32): void { enqueue(n, PcpuOff.dropCount, PcpuOff.dropQueue, DROP_MAX, mfn); }
 
-/** pCPU `n` is to drop all records. */
-function enqueueAll(n: u32): void {
-  const at = pcpuAt(n);
-  while (atomic.cmpxchg<i32>(at, 0, 1, PcpuOff.dropLock) != 0) {}
-  atomic.store<u32>(at, DROP_MAX + 1, PcpuOff.dropCount);
-  atomic.store<i32>(at, 0, PcpuOff.dropLock);
-}
-
 /** Other pCPUs that may have records of frame `mfn`, a bit for each. */
 @inline function decodersOf(mfn: u32): u32 { return atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.decoders) & ~(<u32>1 << self()); }
 
+/** Others than its owner may have the frame, too, and so another vCPU: domains have one each. */
+@inline export function isShared(frame: usize): bool { return atomic.load<i32>(frame, FrameOff.count) > 1; }
+
 function dropElsewhere(mfn: u32): void { for (let others = decodersOf(mfn); others; others &= others - 1) enqueueDrop(<u32>ctz(others), mfn); }
 
-function dropAllElsewhere(): void { for (let n: u32 = 0; n < pcpus(); n++) if (n != self()) enqueueAll(n); }
-
-/** Before a store to bytes of frame `mfn` that code was decoded from. */
-export function tellDecoders(mfn: u32): void {
-  if (!decodersOf(mfn)) return;
-  dropElsewhere(mfn);
+/** Before a store to `blocks` (as in FrameOff.code) of frame `mfn`, which is shared; code was decoded from some of the frame. */
+export function tellDecoders(mfn: u32, blocks: u32): void {
+  if (atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.code) & blocks) dropElsewhere(mfn);
   const count = load<u32>(PCPU, PcpuOff.owedCount);
-  for (let i: u32 = 0; i < min(count, OWED_MAX); i++) if (load<u32>(PCPU + (<usize>i << 2), PcpuOff.owed) == mfn) return;
-  if (count < OWED_MAX) store<u32>(PCPU + (<usize>count << 2), mfn, PcpuOff.owed);
-  if (count <= OWED_MAX) store<u32>(PCPU, count + 1, PcpuOff.owedCount);
+  for (let i: u32 = 0; i < min(count, OWED_MAX); i++) {
+    const at = owedAt(i);
+    if (load<u32>(at) != mfn) continue;
+    store<u32>(at, load<u32>(at, 4) | blocks, 4);
+    return;
+  }
+  const at = owedAt(count % OWED_MAX);
+  if (count >= OWED_MAX) tellAgain(at); // long ago: that store has been made
+  store<u32>(at, mfn);
+  store<u32>(at, blocks, 4);
+  store<u32>(PCPU, count + 1, PcpuOff.owedCount);
+}
+
+/** Where the frame is, and after it the blocks of it that were stored to. */
+@inline function owedAt(i: u32): usize { return PCPU + PcpuOff.owed + (<usize>i << 3); }
+
+function tellAgain(at: usize): void {
+  const mfn = load<u32>(at);
+  if (atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.code) & load<u32>(at, 4)) dropElsewhere(mfn);
 }
 
 /** The stores of a slice have been made. */
 export function tellDecodersAgain(): void {
-  const count = load<u32>(PCPU, PcpuOff.owedCount);
+  const count = min(load<u32>(PCPU, PcpuOff.owedCount), OWED_MAX);
   store<u32>(PCPU, 0, PcpuOff.owedCount);
-  if (count > OWED_MAX) return dropAllElsewhere();
-  for (let i: u32 = 0; i < count; i++) dropElsewhere(load<u32>(PCPU + (<usize>i << 2), PcpuOff.owed));
+  for (let i: u32 = 0; i < count; i++) tellAgain(owedAt(i));
 }
 
 /** Code is decoded from frame `mfn`, which others may store to in line: pCPUs whose number modulo 4 has its bit in `groups`. */
 export function tellWriters(mfn: u32, groups: u32): void {
   for (let n: u32 = 0; n < pcpus(); n++) if (n != self() && groups >> (n & 3) & 1) enqueue(n, PcpuOff.evictCount, PcpuOff.evictQueue, EVICT_MAX, mfn);
 }
+
+/** There are messages of either kind. */
+@inline export function hasNews(): bool { return (atomic.load<u32>(PCPU, PcpuOff.dropCount) | atomic.load<u32>(PCPU, PcpuOff.evictCount)) != 0; }
 
 /** Others have decoded code from frames that we may store to. */
 @inline export function hasEvictions(): bool { return atomic.load<u32>(PCPU, PcpuOff.evictCount) != 0; }
@@ -93,4 +105,11 @@ export function takeEvictions(): u32 {
 
 /** No store of ours reaches frame `mfn` in line any more: what was decoded from it so far may lack one. */
 export function confirmEviction(mfn: u32): void { dropElsewhere(mfn); }
-export function confirmAll(): void { dropAllElsewhere(); }
+/** The same of all frames. */
+export function confirmAll(): void {
+  const frames = load<u32>(Region.MACHINE, MachineOff.frames);
+  for (let mfn: u32 = 0; mfn < frames; mfn++) {
+    const frame = frameOf(<usize>mfn << 12);
+    if (load<u32>(frame, FrameOff.decoders) && isShared(frame)) dropElsewhere(mfn);
+  }
+}

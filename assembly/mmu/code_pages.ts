@@ -3,7 +3,7 @@
 import { FrameOff, PcpuOff } from "../abi/layout";
 import { invalidateCode } from "../cpu/code_cache";
 import { PCPU } from "../cpu/pcpu";
-import { tellDecoders } from "./code_news";
+import { isShared, tellDecoders } from "./code_news";
 import { frameOf } from "./p2m";
 
 /** Bits of the 128-byte blocks that bytes [offset, offset + len) of a page touch; the range stays in the page. */
@@ -14,10 +14,9 @@ import { frameOf } from "./p2m";
 
 /** To be called before `len` bytes at `maddr`, within one page, change. True if code was decoded from them. */
 export function beforeStore(maddr: usize, len: u32): bool {
-  const mask = load<u32>(frameOf(maddr), FrameOff.code);
-  if (!(mask & blockMask(<u32>maddr & 0xfff, len))) return false;
-  tellDecoders(<u32>maddr >> 12);
-  return invalidateCode(<u32>maddr, len);
+  const frame = frameOf(maddr), mask = load<u32>(frame, FrameOff.code), blocks = blockMask(<u32>maddr & 0xfff, len);
+  if (mask && isShared(frame)) tellDecoders(<u32>maddr >> 12, blocks);
+  return (mask & blocks) != 0 && invalidateCode(<u32>maddr, len);
 }
 
 /** Whether the frame of `maddr` holds decoded code at all. */

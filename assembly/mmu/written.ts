@@ -2,12 +2,12 @@
  *  entries are found and marked. Most frames have one: which, is in the frame table.
  *
  *  ```
- *  FrameOff.writable   bit 31; bit 30: there may be other entries; bits 25..28: pCPUs that may have had them, by number modulo 4;
+ *  FrameOff.writable   0: none; else bit 31; bit 30: there may be other entries; bits 25..28: pCPUs that may have them, by number modulo 4;
  *                      pCPU << 20 | number of the entry
  *  ```
- *  Whoever fills an entry sets FrameFlag.written before it looks for code once more, and whoever decodes does so before it looks at that: one of the
- *  two sees the other. The decoder clears the flag; the others are told by a message (code_news). */
-import { FrameFlag, FrameOff, PcpuOff, Region } from "../abi/layout";
+ *  Whoever fills an entry notes it before it looks for code once more, and whoever decodes marks the code before it looks for entries: one of the
+ *  two sees the other. The decoder takes the word away; other pCPUs are told by a message (code_news). */
+import { FrameOff, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
 import { confirmAll, confirmEviction, evictedAt, takeEvictions, tellWriters } from "./code_news";
 import { frameOf } from "./p2m";
@@ -20,6 +20,8 @@ const OTHERS_SHIFT: u32 = 25;
 const OTHERS: u32 = 15 << OTHERS_SHIFT;
 const PCPU_SHIFT: u32 = 20;
 const NUMBER: u32 = 0xfffff;
+/** Evictions that are seen to one by one, each with a look at all of the TLB. */
+const FEW: u32 = 4;
 
 @inline function self(): u32 { return load<u32>(PCPU, PcpuOff.index); }
 @inline function mine(): u32 { return KNOWN | self() << PCPU_SHIFT; }
@@ -29,15 +31,13 @@ const NUMBER: u32 = 0xfffff;
 /** Stores may reach the frame of `host` by way of `entry`; false if code was decoded from it just now. */
 @inline export function markWritten(host: usize, entry: usize): bool {
   const frame = frameOf(host), word = mine() | numberOf(entry);
-  return (load<u32>(frame, FrameOff.writable) == word && (load<u8>(frame, FrameOff.flags) & FrameFlag.written) != 0) || noteWay(frame, word);
+  return load<u32>(frame, FrameOff.writable) == word || noteWay(frame, word);
 }
 
 function noteWay(frame: usize, word: u32): bool {
-  let first = !(load<u8>(frame, FrameOff.flags) & FrameFlag.written) && !(atomic.or<u8>(frame, FrameFlag.written, FrameOff.flags) & FrameFlag.written);
   for (;;) {
-    const old = atomic.load<u32>(frame, FrameOff.writable), next = first ? word : joined(frame, old, word);
+    const old = atomic.load<u32>(frame, FrameOff.writable), next = old ? joined(frame, old, word) : word;
     if (next == old || atomic.cmpxchg<u32>(frame, old, next, FrameOff.writable) == old) break;
-    first = false;
   }
   return !atomic.load<u32>(frame, FrameOff.code);
 }
@@ -51,17 +51,16 @@ function joined(frame: usize, old: u32, word: u32): u32 {
 
 /** Stores may reach the page at `host` by way of a run (mmu/runs); false if code was decoded from it just now. */
 export function markReachable(host: usize): bool {
-  const frame = frameOf(host);
-  if (load<u8>(frame, FrameOff.flags) & FrameFlag.written && pcpuOf(load<u32>(frame, FrameOff.writable)) == self()) return true;
+  const frame = frameOf(host), word = load<u32>(frame, FrameOff.writable);
+  if (word && pcpuOf(word) == self()) return true;
   return noteWay(frame, mine()); // some entry, which is another page's
 }
 
 /** The frame gets its first decoded code: no store may reach it without a look at its code mask any more. */
 export function evictWritable(mfn: u32): void {
   const frame = frameOf(<usize>mfn << 12);
-  if (!(atomic.load<u8>(frame, FrameOff.flags) & FrameFlag.written)) return;
-  const word = atomic.load<u32>(frame, FrameOff.writable);
-  atomic.and<u8>(frame, ~FrameFlag.written, FrameOff.flags);
+  if (!atomic.load<u32>(frame, FrameOff.writable)) return;
+  const word = atomic.xchg<u32>(frame, 0, FrameOff.writable);
   evict(mfn, word & SEVERAL || pcpuOf(word) != self() ? 0 : entryOf(word & NUMBER));
   const others = (word & OTHERS | groupOf(pcpuOf(word))) >> OTHERS_SHIFT;
   if (word & OTHERS || pcpuOf(word) != self()) tellWriters(mfn, others);
@@ -74,16 +73,16 @@ function evict(mfn: u32, entry: usize): void {
   else markCodeEverywhere(mfn);
 }
 
+/** Code is decoded from a frame that others have code in: what we could store to it by may still be there, if their message is. */
+export function evictOwn(mfn: u32): void { evict(mfn, 0); }
+
 /** Others have decoded code from frames that we may store to in line. */
 export function obeyEvictions(): void {
   const count = takeEvictions();
-  if (count > <u32>PcpuOff.EVICT_MAX) {
-    flushTlbAll(); // which has runs for writing looked at, too
-    confirmAll();
-    return;
-  }
+  if (count > FEW) flushTlbAll(); // which has runs for writing looked at, too
+  if (count > <u32>PcpuOff.EVICT_MAX) return confirmAll();
   for (let i: u32 = 0; i < count; i++) {
-    evict(evictedAt(i), 0);
+    if (count <= FEW) evict(evictedAt(i), 0);
     confirmEviction(evictedAt(i));
   }
 }

@@ -157,6 +157,7 @@ function prepare(mem: MachineMemory, mfn: number, domid: number, type: FrameType
   words[first + (FrameOff.typeCount >>> 2)] = 0;
   words[first + (FrameOff.gfn >>> 2)] = NO_GFN;
   words[first + (FrameOff.link >>> 2)] = 0;
+  words[first + (FrameOff.writable >>> 2)] = 0; // no TLB has it
   Atomics.store(words, first + (FrameOff.count >>> 2), 1);
 }
 

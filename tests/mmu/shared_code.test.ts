@@ -5,6 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Exit } from "../../assembly/abi/exit";
 import { FrameOff, P2m, PcpuOff, Region } from "../../assembly/abi/layout";
+import { getPage, ownerOf } from "../../src/machine/frames";
 import { pcpuBase } from "../../src/machine/kick";
 import { p2mGet, p2mMfn, p2mSet } from "../../src/machine/p2m";
 import { EAGER, TestPc } from "../support/test_pc";
@@ -49,13 +50,14 @@ class Pair {
 
   static async create(jit: boolean, pcpus = 2): Promise<Pair> {
     const options = { jit: jit && EAGER };
-    const runs = await TestPc.create({ ...options, pcpus });
     let pair: Pair | undefined;
+    const runs = await TestPc.create({ ...options, pcpus, ports: () => pair?.onPortOf() ?? 0 });
     const stores = await TestPc.create({ ...options, beside: runs, ports: () => pair?.onPort() ?? 0 });
     for (let n = 0; n < FRAMES; n++) {
       const gfn = (SHARED >>> 12) + n;
-      const error = p2mSet(runs.mem, stores.guest.domain, gfn, mfnOf(runs, gfn << 12), P2m.grant_rw);
-      if (error) throw new Error(`p2mSet: ${error}`);
+      const mfn = mfnOf(runs, gfn << 12);
+      const error = p2mSet(runs.mem, stores.guest.domain, gfn, mfn, P2m.grant_rw);
+      if (error || !getPage(runs.mem, mfn, ownerOf(runs.mem, mfn))) throw new Error(`no grant of ${mfn}: ${error}`);
       runs.guest.write(gfn << 12, answer(1));
     }
     pair = new Pair(runs, stores);
@@ -64,6 +66,8 @@ class Pair {
 
   /** Called behind the stores of a run, in the middle of its slice. */
   onPort: () => number = () => 0;
+  /** The same where the other one writes to a port. */
+  onPortOf: () => number = () => 0;
   private started = new Set<TestPc>();
 
   private run(pc: TestPc, numbers: Record<string, number>): number {
@@ -196,6 +200,35 @@ for (const jit of [false, true]) {
     assert.is(pair.call(runs), 3);
   });
 
+  test("a store beside code that is code by the end of the slice", (pair) => {
+    const { runs, stores } = pair;
+    pair.call(runs);
+    pair.store(stores, 1, SHARED - 4096);
+    pair.onPort = () => {
+      // decoded from what was there before the store: as if the other had been faster to read it than to say so
+      runs.guest.write(SHARED + 1024, answer(1));
+      assert.is(pair.call(runs, SHARED + 1024), 1);
+      stores.mem.view.setUint32(mfnOf(runs, SHARED) * 4096 + 1025, 9, true);
+      return 0;
+    };
+    pair.store(stores, 9, SHARED + 1024);
+    pair.onPort = () => 0;
+    assert.is(pair.call(runs, SHARED + 1024), 9);
+  });
+
+  test("a serializing instruction lets new code be seen within a slice", (pair) => {
+    const { runs, stores } = pair;
+    pair.call(runs);
+    pair.store(stores, 1, SHARED - 4096);
+    pair.onPortOf = () => {
+      pair.store(stores, 7);
+      return 0;
+    };
+    // mov ebx, 0x500000; call rbx; out 0x80, al; xor eax, eax; cpuid; mov ebx, 0x500000; call rbx; mov ebx, eax; hlt
+    const program = [0xbb, ...le(SHARED), 0xff, 0xd3, 0xe6, 0x80, 0x31, 0xc0, 0x0f, 0xa2, 0xbb, ...le(SHARED), 0xff, 0xd3, 0x89, 0xc3, 0xf4];
+    assert.is(runs.run(Uint8Array.from(program), 64).regs.rbx, 7n);
+  });
+
   test("messages end: nobody tells of what the other knows", (pair) => {
     const { runs, stores } = pair;
     pair.store(stores, 3);
@@ -209,18 +242,20 @@ for (const jit of [false, true]) {
   });
 }
 
-shared("more stores in a slice than are told again one by one", async () => {
+shared("of more stores in a slice than there is room for the last ones are told again behind it", async () => {
   const pair = await Pair.create(false);
   const { runs, stores } = pair;
   const at = pcpuBase(0) + PcpuOff.dropCount;
-  pair.call(runs, SHARED, FRAMES, 4096);
+  const count = PcpuOff.OWED_MAX + 6;
+  pair.store(stores, 1, SHARED - 4096);
+  pair.call(runs, SHARED, count, 4096);
   pair.onPort = () => {
+    assert.is(runs.mem.get32(at), count);
     runs.mem.set32(at, 0);
     return 0;
   };
-  pair.store(stores, 2, SHARED, FRAMES, 4096);
-  assert.is(runs.mem.get32(at), PcpuOff.DROP_MAX + 1);
-  assert.is(pair.call(runs, SHARED, FRAMES, 4096), 2 * FRAMES);
+  pair.store(stores, 2, SHARED, count, 4096);
+  assert.is(runs.mem.get32(at), PcpuOff.OWED_MAX);
 });
 
 shared("frames of one's own are nobody else's business", async () => {
@@ -232,7 +267,7 @@ shared("frames of one's own are nobody else's business", async () => {
     pair.store(runs, x, own);
     assert.is(pair.call(runs, own), x);
   }
-  assert.is(word(stores, PcpuOff.evictCount), 0);
+  for (const pc of [runs, stores]) for (const off of [PcpuOff.evictCount, PcpuOff.dropCount, PcpuOff.owedCount, PcpuOff.inDoubt]) assert.is(word(pc, off), 0);
 });
 
 shared.run();
