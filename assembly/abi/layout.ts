@@ -323,6 +323,7 @@ export const enum PcpuOff {
   evictQueue = 0x13900, // u32[EVICT_MAX], frames others have decoded code from
   evicted = 0x13a00, // u32[EVICT_MAX], those that are being seen to
   EVICT_MAX = 62,
+  dropped = 0x13b00, // u32[DROP_MAX], frames of dropQueue that are being seen to
   codePages = 0x14000, // u32[4096], u64[4096] and 4096 x 16 B: pages that code may be entered on (assembly/mmu/code_mappings)
   codePageTags = 0x18000,
   codeNumbers = 0x20000,

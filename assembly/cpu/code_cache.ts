@@ -19,7 +19,7 @@ import { raiseError } from "../fault";
 import { codePageOf, forgetNumbers, mapCode, numbersAreUsedUp } from "../mmu/code_mappings";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { checkPhase } from "../mmu/journal";
-import { isShared } from "../mmu/code_news";
+import { confirmEviction, hasEvictions, isShared } from "../mmu/code_news";
 import { evictOwn, evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
@@ -73,6 +73,9 @@ export function dropAllCode(): void {
   forgetPatched();
 }
 
+/** A block of a shared frame is decoded again while it has bytes that were not marked before, but not for ever. */
+const MOST_LOOKS: u32 = 4;
+
 /** This pCPU's bit in FrameOff.decoders. */
 @inline function myBit(): u32 { return <u32>1 << load<u32>(PCPU, PcpuOff.index); }
 
@@ -86,7 +89,9 @@ function shrinkMask(mfn: usize, mask: u32): void {
   const old = atomic.load<u32>(frame, FrameOff.code);
   if (atomic.cmpxchg<u32>(frame, old, mask, FrameOff.code) != old) return;
   // who looked in between may store there in line by now
-  if (atomic.load<u32>(frame, FrameOff.decoders) & others && atomic.or<u32>(frame, old, FrameOff.code) == 0) evictWritable(<u32>mfn);
+  if (!(atomic.load<u32>(frame, FrameOff.decoders) & others)) return;
+  if (atomic.or<u32>(frame, old, FrameOff.code) == 0) evictWritable(<u32>mfn);
+  confirmEviction(<u32>mfn);
 }
 
 @inline function maskOf(from: u32, to: u32): u32 {
@@ -100,8 +105,8 @@ function markCode(mfn: usize, from: u32, to: u32): void {
   if (joins) atomic.or<u32>(frame, myBit(), FrameOff.decoders);
   const old = atomic.or<u32>(frame, blocks, FrameOff.code);
   if (old == 0) evictWritable(<u32>mfn);
-  else if (joins && isShared(frame)) evictOwn(<u32>mfn);
-  if (blocks & ~old && isShared(frame)) store<u32>(PCPU, 1, PcpuOff.inDoubt);
+  if (joins && (hasEvictions() || (old != 0 && isShared(frame)))) evictOwn(<u32>mfn);
+  if ((joins || blocks & ~old) && isShared(frame)) store<u32>(PCPU, 1, PcpuOff.inDoubt);
 }
 
 /** The decoder finished the block at `head`, which ends at `end`: enters it into hash and frame chains. `old`: one of the same address and mode
@@ -316,13 +321,14 @@ function blockAt(rip: u64): usize {
     head = 0;
   }
   if (!head) {
-    if (load<u32>(PCPU, PcpuOff.codeNext) + 2 * (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) {
+    if (load<u32>(PCPU, PcpuOff.codeNext) + (MOST_LOOKS + 1) * (MAX_INSNS + 4) * RecOff.SIZE > load<u32>(PCPU, PcpuOff.codeEnd)) {
       dropAllCode();
       old = 0;
     }
     store<u32>(PCPU, 0, PcpuOff.inDoubt);
     head = decodeBlock(lin, maddr, mode, old);
-    if (head && load<u32>(PCPU, PcpuOff.inDoubt)) { // others may have stored to it between the reading and the mark
+    for (let looks: u32 = 0; head && load<u32>(PCPU, PcpuOff.inDoubt) && looks < MOST_LOOKS; looks++) { // others may have stored to it between the reading and the mark
+      store<u32>(PCPU, 0, PcpuOff.inDoubt);
       killBlock(head);
       head = decodeBlock(lin, maddr, mode, head);
     }

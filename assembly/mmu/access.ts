@@ -86,7 +86,7 @@ export function writePage(lin: u64, base: usize, len: u32): usize { return toWri
   const host = writableHost(lin, base, false);
   if (host <= DISCARD) return host;
   if (checkPhase() > Check.idle && !mayWrite(host, len)) return 0;
-  if (hasCode(host) && beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
+  if ((hasCode(host) || isShared(frameOf(host))) && beforeStore(host, len) && len <= MAX_STORE) noteRewritten(<u32>host);
   return host;
 }
 

@@ -44,18 +44,25 @@ function enqueueDrop(n: u32, mfn: u32): void { enqueue(n, PcpuOff.dropCount, Pcp
 @inline function decodersOf(mfn: u32): u32 { return atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.decoders) & ~(<u32>1 << self()); }
 
 /** Others than its owner may have the frame, too, and so another vCPU: domains have one each. */
-@inline export function isShared(frame: usize): bool { return atomic.load<i32>(frame, FrameOff.count) > 1; }
+@inline export function isShared(frame: usize): bool { return pcpus() > 1 && atomic.load<i32>(frame, FrameOff.count) > 1; }
+
+/** Stores to frame `mfn` may be news for others: they may have it, or may have had it and still have records of it. */
+@inline export function isForOthers(mfn: u32): bool { return isShared(frameOf(<usize>mfn << 12)) || decodersOf(mfn) != 0; }
 
 function dropElsewhere(mfn: u32): void { for (let others = decodersOf(mfn); others; others &= others - 1) enqueueDrop(<u32>ctz(others), mfn); }
 
-/** Before a store to `blocks` (as in FrameOff.code) of frame `mfn`, which is shared; code was decoded from some of the frame. */
+/** Before a store to `blocks` (as in FrameOff.code) of frame `mfn`. */
 export function tellDecoders(mfn: u32, blocks: u32): void {
   if (atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.code) & blocks) dropElsewhere(mfn);
   const count = load<u32>(PCPU, PcpuOff.owedCount);
   for (let i: u32 = 0; i < min(count, OWED_MAX); i++) {
     const at = owedAt(i);
     if (load<u32>(at) != mfn) continue;
-    store<u32>(at, load<u32>(at, 4) | blocks, 4);
+    // becomes the newest: a store to two pages is made when both have been told
+    const newest = owedAt((count - 1) % OWED_MAX), all = load<u32>(at, 4) | blocks;
+    store<u64>(at, load<u64>(newest));
+    store<u32>(newest, mfn);
+    store<u32>(newest, all, 4);
     return;
   }
   const at = owedAt(count % OWED_MAX);
@@ -75,8 +82,8 @@ function tellAgain(at: usize): void {
 
 /** The stores of a slice have been made. */
 export function tellDecodersAgain(): void {
-  const count = min(load<u32>(PCPU, PcpuOff.owedCount), OWED_MAX);
-  store<u32>(PCPU, 0, PcpuOff.owedCount);
+  // an exchange, which stores do not pass: they are there before it is asked what is code
+  const count = min(atomic.xchg<u32>(PCPU, 0, PcpuOff.owedCount), OWED_MAX);
   for (let i: u32 = 0; i < count; i++) tellAgain(owedAt(i));
 }
 
@@ -105,11 +112,11 @@ export function takeEvictions(): u32 {
 
 /** No store of ours reaches frame `mfn` in line any more: what was decoded from it so far may lack one. */
 export function confirmEviction(mfn: u32): void { dropElsewhere(mfn); }
-/** The same of all frames. */
+/** The same of all frames that stores of ours may have reached. */
 export function confirmAll(): void {
   const frames = load<u32>(Region.MACHINE, MachineOff.frames);
   for (let mfn: u32 = 0; mfn < frames; mfn++) {
     const frame = frameOf(<usize>mfn << 12);
-    if (load<u32>(frame, FrameOff.decoders) && isShared(frame)) dropElsewhere(mfn);
+    if (load<u32>(frame, FrameOff.decoders) && (isShared(frame) || load<u16>(frame, FrameOff.owner) == <u16>load<u32>(PCPU, PcpuOff.domid))) dropElsewhere(mfn);
   }
 }

@@ -3,7 +3,7 @@
 import { FrameOff, PcpuOff } from "../abi/layout";
 import { invalidateCode } from "../cpu/code_cache";
 import { PCPU } from "../cpu/pcpu";
-import { isShared, tellDecoders } from "./code_news";
+import { isForOthers, tellDecoders } from "./code_news";
 import { frameOf } from "./p2m";
 
 /** Bits of the 128-byte blocks that bytes [offset, offset + len) of a page touch; the range stays in the page. */
@@ -15,7 +15,7 @@ import { frameOf } from "./p2m";
 /** To be called before `len` bytes at `maddr`, within one page, change. True if code was decoded from them. */
 export function beforeStore(maddr: usize, len: u32): bool {
   const frame = frameOf(maddr), mask = load<u32>(frame, FrameOff.code), blocks = blockMask(<u32>maddr & 0xfff, len);
-  if (mask && isShared(frame)) tellDecoders(<u32>maddr >> 12, blocks);
+  if (isForOthers(<u32>maddr >> 12)) tellDecoders(<u32>maddr >> 12, blocks);
   return (mask & blocks) != 0 && invalidateCode(<u32>maddr, len);
 }
 
@@ -39,12 +39,11 @@ export function drainDropped(): bool {
   if (!atomic.load<i32>(PCPU, PcpuOff.dropCount)) return false;
   while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
   const count = load<i32>(PCPU, PcpuOff.dropCount);
-  if (count <= PcpuOff.DROP_MAX) {
-    for (let n = 0; n < count; n++) {
-      invalidateCode(load<u32>(PCPU + (<usize>n << 2), PcpuOff.dropQueue) << 12, 4096);
-    }
-  }
+  for (let i: usize = 0; i < <usize>min(count, PcpuOff.DROP_MAX) << 2; i += 4) store<u32>(PCPU + i, load<u32>(PCPU + i, PcpuOff.dropQueue), PcpuOff.dropped);
   atomic.store<i32>(PCPU, 0, PcpuOff.dropCount);
   atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
-  return count > PcpuOff.DROP_MAX;
+  if (count > PcpuOff.DROP_MAX) return true;
+  // without the lock: others may be told of this
+  for (let n = 0; n < count; n++) invalidateCode(load<u32>(PCPU + (<usize>n << 2), PcpuOff.dropped) << 12, 4096);
+  return false;
 }

@@ -4,6 +4,7 @@ import { PcpuOff, TlbClass, VcpuOff, VcpuRequest } from "../abi/layout";
 import { Pfec } from "../abi/x86";
 import { PCPU } from "../cpu/pcpu";
 import { DEVICE, DISCARD, readPage, writePage } from "./access";
+import { tellDecodersAgain } from "./code_news";
 import { isCanonical, SMAP_OFF, walk } from "./guest_walk";
 import { physical } from "./p2m";
 import { deviceRead, deviceWrite } from "./ram";
@@ -48,6 +49,7 @@ export function copyToGuest(linLo: u32, linHi: u32, from: u32, len: u32): u32 {
     else if (host != DISCARD) memory.copy(host, from, part);
     lin += part; from += part; len -= part;
   }
+  if (load<u32>(PCPU, PcpuOff.owedCount)) tellDecodersAgain(); // it may be long before there is a slice
   return settle(len);
 }
 

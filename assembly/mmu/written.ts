@@ -62,8 +62,8 @@ export function evictWritable(mfn: u32): void {
   if (!atomic.load<u32>(frame, FrameOff.writable)) return;
   const word = atomic.xchg<u32>(frame, 0, FrameOff.writable);
   evict(mfn, word & SEVERAL || pcpuOf(word) != self() ? 0 : entryOf(word & NUMBER));
-  const others = (word & OTHERS | groupOf(pcpuOf(word))) >> OTHERS_SHIFT;
-  if (word & OTHERS || pcpuOf(word) != self()) tellWriters(mfn, others);
+  const others = word & OTHERS | (pcpuOf(word) == self() ? 0 : groupOf(pcpuOf(word)));
+  if (others) tellWriters(mfn, others >> OTHERS_SHIFT);
 }
 
 /** `entry`: the only one there is, 0 if that is not known. */

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Exit } from "../../assembly/abi/exit";
 import { FrameOff, P2m, PcpuOff, Region } from "../../assembly/abi/layout";
-import { getPage, ownerOf } from "../../src/machine/frames";
+import { getPage, ownerOf, putPage } from "../../src/machine/frames";
 import { pcpuBase } from "../../src/machine/kick";
 import { p2mGet, p2mMfn, p2mSet } from "../../src/machine/p2m";
 import { EAGER, TestPc } from "../support/test_pc";
@@ -53,15 +53,25 @@ class Pair {
     let pair: Pair | undefined;
     const runs = await TestPc.create({ ...options, pcpus, ports: () => pair?.onPortOf() ?? 0 });
     const stores = await TestPc.create({ ...options, beside: runs, ports: () => pair?.onPort() ?? 0 });
-    for (let n = 0; n < FRAMES; n++) {
-      const gfn = (SHARED >>> 12) + n;
-      const mfn = mfnOf(runs, gfn << 12);
-      const error = p2mSet(runs.mem, stores.guest.domain, gfn, mfn, P2m.grant_rw);
-      if (error || !getPage(runs.mem, mfn, ownerOf(runs.mem, mfn))) throw new Error(`no grant of ${mfn}: ${error}`);
-      runs.guest.write(gfn << 12, answer(1));
-    }
     pair = new Pair(runs, stores);
+    for (let n = 0; n < FRAMES; n++) {
+      pair.map(SHARED + (n << 12));
+      runs.guest.write(SHARED + (n << 12), answer(1));
+    }
     return pair;
+  }
+
+  /** Grants the frame at `gpa`. */
+  map(gpa: number): void {
+    const { mem } = this.runs;
+    const mfn = mfnOf(this.runs, gpa);
+    const error = p2mSet(mem, this.stores.guest.domain, gpa >>> 12, mfn, P2m.grant_rw);
+    if (error || !getPage(mem, mfn, ownerOf(mem, mfn))) throw new Error(`no grant of ${mfn}: ${error}`);
+  }
+  unmap(gpa: number): void {
+    p2mSet(this.runs.mem, this.stores.guest.domain, gpa >>> 12, 0, P2m.none);
+    this.stores.core.exports.switchTo(0); // as settle() waits for
+    putPage(this.runs.mem, mfnOf(this.runs, gpa));
   }
 
   /** Called behind the stores of a run, in the middle of its slice. */
@@ -198,6 +208,17 @@ for (const jit of [false, true]) {
     pair.store(stores, 3);
     assert.is(runs.mem.get32(at), 1);
     assert.is(pair.call(runs), 3);
+  });
+
+  test("a store while the other has the frame no more, who gets it again", (pair) => {
+    const { runs, stores } = pair;
+    for (let x = 2; x < 5; x++) {
+      assert.is(pair.call(stores, SHARED, 50), 50 * (x === 2 ? 1 : x - 1));
+      pair.unmap(SHARED);
+      pair.store(runs, x);
+      pair.map(SHARED);
+      assert.is(pair.call(stores, SHARED, 50), 50 * x);
+    }
   });
 
   test("a store beside code that is code by the end of the slice", (pair) => {
