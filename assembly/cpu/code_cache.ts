@@ -19,7 +19,7 @@ import { raiseError } from "../fault";
 import { codePageOf, forgetNumbers, mapCode, numbersAreUsedUp } from "../mmu/code_mappings";
 import { fetchGlobal, fetchPage } from "../mmu/fetch";
 import { checkPhase } from "../mmu/journal";
-import { confirmEviction, hasEvictions, isShared } from "../mmu/code_news";
+import { dropElsewhere, hasEvictions, isShared } from "../mmu/code_news";
 import { evictOwn, evictWritable } from "../mmu/written";
 import { decodeBlock } from "./decode";
 import { Handler } from "./handler";
@@ -91,7 +91,7 @@ function shrinkMask(mfn: usize, mask: u32): void {
   // who looked in between may store there in line by now
   if (!(atomic.load<u32>(frame, FrameOff.decoders) & others)) return;
   if (atomic.or<u32>(frame, old, FrameOff.code) == 0) evictWritable(<u32>mfn);
-  confirmEviction(<u32>mfn);
+  dropElsewhere(<u32>mfn);
 }
 
 @inline function maskOf(from: u32, to: u32): u32 {

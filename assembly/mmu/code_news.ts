@@ -38,7 +38,20 @@ function enqueue(n: u32, count: usize, queue: usize, most: u32, mfn: u32): void 
   atomic.store<i32>(at, 0, PcpuOff.dropLock);
 }
 
-function enqueueDrop(n: u32, mfn: u32): void { enqueue(n, PcpuOff.dropCount, PcpuOff.dropQueue, DROP_MAX, mfn); }
+/** Empties a queue of our own into `to`, so that no lock is held while its frames are seen to. Its count. */
+function take(count: usize, queue: usize, most: u32, to: usize): u32 {
+  while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
+  const length = load<u32>(PCPU + count);
+  memory.copy(PCPU + to, PCPU + queue, <usize>min(length, most) << 2);
+  atomic.store<u32>(PCPU + count, 0);
+  atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
+  return length;
+}
+
+/** Takes the frames whose records are to go into PcpuOff.dropped. How many they are; more than DROP_MAX: any of all there are. */
+export function takeDropped(): u32 { return take(PcpuOff.dropCount, PcpuOff.dropQueue, DROP_MAX, PcpuOff.dropped); }
+/** The same of those that stores are not to reach in line any more, into PcpuOff.evicted; EVICT_MAX. */
+export function takeEvictions(): u32 { return take(PcpuOff.evictCount, PcpuOff.evictQueue, EVICT_MAX, PcpuOff.evicted); }
 
 /** Other pCPUs that may have records of frame `mfn`, a bit for each. */
 @inline function decodersOf(mfn: u32): u32 { return atomic.load<u32>(frameOf(<usize>mfn << 12), FrameOff.decoders) & ~(<u32>1 << self()); }
@@ -49,7 +62,10 @@ function enqueueDrop(n: u32, mfn: u32): void { enqueue(n, PcpuOff.dropCount, Pcp
 /** Stores to frame `mfn` may be news for others: they may have it, or may have had it and still have records of it. */
 @inline export function isForOthers(mfn: u32): bool { return isShared(frameOf(<usize>mfn << 12)) || decodersOf(mfn) != 0; }
 
-function dropElsewhere(mfn: u32): void { for (let others = decodersOf(mfn); others; others &= others - 1) enqueueDrop(<u32>ctz(others), mfn); }
+/** Others are to drop their records of frame `mfn`. */
+export function dropElsewhere(mfn: u32): void {
+  for (let others = decodersOf(mfn); others; others &= others - 1) enqueue(<u32>ctz(others), PcpuOff.dropCount, PcpuOff.dropQueue, DROP_MAX, mfn);
+}
 
 /** Before a store to `blocks` (as in FrameOff.code) of frame `mfn`. */
 export function tellDecoders(mfn: u32, blocks: u32): void {
@@ -98,21 +114,9 @@ export function tellWriters(mfn: u32, groups: u32): void {
 /** Others have decoded code from frames that we may store to. */
 @inline export function hasEvictions(): bool { return atomic.load<u32>(PCPU, PcpuOff.evictCount) != 0; }
 
-/** Empties the queue of these frames into PcpuOff.evicted. How many they are; more than EVICT_MAX: any of all there are. */
-export function takeEvictions(): u32 {
-  while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
-  const count = load<u32>(PCPU, PcpuOff.evictCount);
-  for (let i: usize = 0; i < <usize>min(count, EVICT_MAX) << 2; i += 4) store<u32>(PCPU + i, load<u32>(PCPU + i, PcpuOff.evictQueue), PcpuOff.evicted);
-  atomic.store<u32>(PCPU, 0, PcpuOff.evictCount);
-  atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
-  return count;
-}
-
 @inline export function evictedAt(i: u32): u32 { return load<u32>(PCPU + (<usize>i << 2), PcpuOff.evicted); }
 
-/** No store of ours reaches frame `mfn` in line any more: what was decoded from it so far may lack one. */
-export function confirmEviction(mfn: u32): void { dropElsewhere(mfn); }
-/** The same of all frames that stores of ours may have reached. */
+/** Others are to drop their records of all frames that stores of ours may have reached in line. */
 export function confirmAll(): void {
   const frames = load<u32>(Region.MACHINE, MachineOff.frames);
   for (let mfn: u32 = 0; mfn < frames; mfn++) {

@@ -3,7 +3,7 @@
 import { FrameOff, PcpuOff } from "../abi/layout";
 import { invalidateCode } from "../cpu/code_cache";
 import { PCPU } from "../cpu/pcpu";
-import { isForOthers, tellDecoders } from "./code_news";
+import { isForOthers, takeDropped, tellDecoders } from "./code_news";
 import { frameOf } from "./p2m";
 
 /** Bits of the 128-byte blocks that bytes [offset, offset + len) of a page touch; the range stays in the page. */
@@ -37,13 +37,8 @@ export function hostWroteFrame(mfn: u32, offset: u32, len: u32): void {
  *  runs guest code after an interrupt, a hypercall or a change of vCPU. True: too many, all records must be dropped. */
 export function drainDropped(): bool {
   if (!atomic.load<i32>(PCPU, PcpuOff.dropCount)) return false;
-  while (atomic.cmpxchg<i32>(PCPU, 0, 1, PcpuOff.dropLock) != 0) {}
-  const count = load<i32>(PCPU, PcpuOff.dropCount);
-  for (let i: usize = 0; i < <usize>min(count, PcpuOff.DROP_MAX) << 2; i += 4) store<u32>(PCPU + i, load<u32>(PCPU + i, PcpuOff.dropQueue), PcpuOff.dropped);
-  atomic.store<i32>(PCPU, 0, PcpuOff.dropCount);
-  atomic.store<i32>(PCPU, 0, PcpuOff.dropLock);
-  if (count > PcpuOff.DROP_MAX) return true;
-  // without the lock: others may be told of this
-  for (let n = 0; n < count; n++) invalidateCode(load<u32>(PCPU + (<usize>n << 2), PcpuOff.dropped) << 12, 4096);
+  const count = takeDropped();
+  if (count > <u32>PcpuOff.DROP_MAX) return true;
+  for (let n: u32 = 0; n < count; n++) invalidateCode(load<u32>(PCPU + (<usize>n << 2), PcpuOff.dropped) << 12, 4096);
   return false;
 }

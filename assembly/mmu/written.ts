@@ -9,7 +9,7 @@
  *  two sees the other. The decoder takes the word away; other pCPUs are told by a message (code_news). */
 import { FrameOff, PcpuOff, Region } from "../abi/layout";
 import { PCPU } from "../cpu/pcpu";
-import { confirmAll, confirmEviction, evictedAt, takeEvictions, tellWriters } from "./code_news";
+import { confirmAll, dropElsewhere, evictedAt, takeEvictions, tellWriters } from "./code_news";
 import { frameOf } from "./p2m";
 import { breakRuns } from "./runs";
 import { entryOf, flushTlbAll, isWritableFor, markCode, markCodeEverywhere, numberOf } from "./tlb";
@@ -83,6 +83,6 @@ export function obeyEvictions(): void {
   if (count > <u32>PcpuOff.EVICT_MAX) return confirmAll();
   for (let i: u32 = 0; i < count; i++) {
     if (count <= FEW) evict(evictedAt(i), 0);
-    confirmEviction(evictedAt(i));
+    dropElsewhere(evictedAt(i)); // what they decoded so far may lack a store of ours
   }
 }
