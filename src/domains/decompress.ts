@@ -1,11 +1,11 @@
 /** What kernels are compressed with, told by the first bytes, and one call to undo it. gzip is the platform's own
  *  (DecompressionStream), zstd is the fzstd package, the rest is here. Linux appends the unpacked size as a u32 to every format but
  *  gzip, which ends with it anyway (scripts/Makefile.lib, "size_append"): a hint, never trusted. */
-import { Decompress as ZstdStream } from "fzstd";
 import { decodeLz4 } from "./decompress_lz4";
 import { LzmaDecoder } from "./decompress_lzma";
 import { CorruptStream, Output } from "./decompress_output";
 import { decodeXz, isXz } from "./decompress_xz";
+import { decodeZstd } from "./decompress_zstd";
 import { ImageError } from "./errors";
 import { OwnRoom, type Room, Unpacker } from "./unpacker";
 
@@ -87,27 +87,4 @@ function decodeLzmaAlone(bytes: Uint8Array, output: Output, unpacker: Unpacker):
   lzma.resetState();
   lzma.resetDictionary(0);
   lzma.decode(bytes, 13, bytes.length, output, size === 0xffffffffffffffffn ? -1 : Number(size));
-}
-
-/** Linux's payload is one frame and the u32 size, which the decoder would take for another frame. */
-function decodeZstd(bytes: Uint8Array, output: Output): void {
-  const end = zstdFrameEnd(bytes);
-  const stream = new ZstdStream((chunk) => output.append(chunk));
-  stream.push(bytes.subarray(0, end), true);
-}
-
-/** Where the frame at the start ends (RFC 8878, "Zstandard Frames"): header, blocks with a 3-byte header, checksum. */
-function zstdFrameEnd(bytes: Uint8Array): number {
-  const descriptor = bytes[4];
-  const isSingle = (descriptor & 0x20) !== 0;
-  let at = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3] + [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6];
-  for (;;) {
-    if (at + 3 > bytes.length) throw new CorruptStream("it is cut off");
-    const header = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
-    at += 3 + (((header >> 1) & 3) === 1 ? 1 : header >> 3);
-    if (header & 1) break;
-  }
-  if (descriptor & 4) at += 4;
-  if (at > bytes.length) throw new CorruptStream("it is cut off");
-  return at;
 }

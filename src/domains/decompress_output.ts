@@ -22,7 +22,7 @@ export class Output {
   reserve(more: number): void {
     const needed = this.length + more;
     if (needed <= this.bytes.length) return;
-    if (needed > this.limit) throw new CorruptStream(`it unpacks to more than ${this.room.grow ? `${this.limit >> 20} MiB` : "it says"}`);
+    if (needed > this.limit) throw this.tooMuch();
     this.room.grow?.(Math.min(this.limit, Math.max(needed, this.bytes.length * 1.5)));
     this.bytes = this.view();
   }
@@ -30,6 +30,9 @@ export class Output {
     this.reserve(more.length);
     this.bytes.set(more, this.length);
     this.length += more.length;
+  }
+  tooMuch(): CorruptStream {
+    return new CorruptStream(`it unpacks to more than ${this.room.grow ? `${this.limit >> 20} MiB` : "it says"}`);
   }
   result(): Uint8Array {
     return this.bytes.subarray(0, this.length);
