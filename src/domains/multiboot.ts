@@ -206,9 +206,7 @@ class Header2 {
         if (!optional && this.word(at + 8) & CONSOLE_REQUIRED)
           throw new ImageError(file, "its Multiboot2 header asks for a text display, but the domain has none.");
         return;
-      case Tag.framebuffer:
-        if (!optional) throw new ImageError(file, "its Multiboot2 header asks for a framebuffer, but the domain has no display.");
-        return;
+      case Tag.framebuffer: // a recommendation; whoever needs a display says so by the console's flags or asks for its information
       case Tag.moduleAlignment: // modules are always aligned
       case Tag.efiBootServices: // for EFI's loaders
       case Tag.efi32Entry:
