@@ -87,7 +87,6 @@ export const enum JitOff {
   storeArms = 8080, // u32, 1: arms may end with a store; 0 where the region has been given up because one did
   armHost = 8084, // u32, the host address they store it to (Host)
   armWidth = 8088, // u32, its bytes; 0: the arm has no store
-  mostShared = 8092, // u32, blocks the region may share with others
   trusted = 8096, // u64, bit per block that leaves nowhere before it has overwritten the flags it begins with, it is hoped
   /* Flags of ways back to a loop that are named instead of brought (cpu/jit/defer, rounds). */
   flagsShown = 8104, // u64, bit per block that has been written: ways out of it have these flags while nothing else looks at them
@@ -215,6 +214,15 @@ export const enum JitBlock {
   DISPATCH = 61, // number of the block that is none of the guest's: it begins a function with several entries
 }
 
+/** A block that code came by (cpu/jit/path). */
+export const enum PathOff {
+  head = 0, // u32
+  next = 4, // u32, the block that came next, the first time; 0 if none did
+  nextBase = 8, // u64, ripBase of that
+  SIZE = 16,
+  MAX = 52,
+}
+
 /** What is known of the flags' carry local. */
 export const enum JitCarry {
   none = 0,
@@ -247,7 +255,7 @@ export const enum RegionOff {
   entries = 0, // u32, 0: free
   blocks = 4, // u32
   used = 8, // u8, 1: a slice ended in it since a place was last looked for here
-  wide = 9, // u8, 1: it may share more blocks than others
+  ways = 9, // u8, regions made of ways that began here, one after the other
   crossings = 10, // u16, slices that ended in it and had many transitions from region to region
   pages = 12, // u32, JitOff.pages as it was when flushesSoFar() was this (mmu/code_mappings)
   flushes = 16, // u32

@@ -296,6 +296,7 @@ export const enum PcpuOff {
   walk = 4480, // 128 B results of the page walker (assembly/mmu)
   stats = 4608, // u32[64] counters for tests and profiles
   decode = 4864, // decoder scratch, 512 B
+  path = 6208, // 52 x 16 B PathOff: blocks of the way that is followed (cpu/jit/path)
   x87 = 7168, // 1 KiB, temporaries of one x87 or XSAVE instruction (helpers/x87_state)
   sseFlags = 6144, // u32, MXCSR exception flags of the SSE instruction in progress
   sseScratch = 6160, // 32 B, vector operands whose elements are chosen at run time
@@ -315,6 +316,19 @@ export const enum PcpuOff {
   lines = 0x11000, // 2048 x 4 B, by hash of 512 bytes of code: slices that ended there lately (cpu/jit/lines)
   rewritten = 0x13000, // u8[1024], by hash of 128 bytes of code: how often it was overwritten between two executions lately (cpu/rewritten)
   rewrittenAged = 0x13400, // u32, JitOff.slices when half of that was forgotten
+  /* The way that is followed, a block at a time (cpu/jit/path). */
+  pathHead = 0x13408, // u32, block the next region is to begin with, 0: none
+  pathStart = 0x1340c, // u32, block that all of the way began with
+  pathBase = 0x13410, // u64, ripBase of pathHead
+  pathCr3 = 0x13418, // u64, CR3 where it began
+  pathVcpu = 0x13420, // u32, PcpuOff.vcpu there
+  pathSteps = 0x13424, // u32, 1 + blocks that may still come, 0: pathHead has not been come to yet
+  pathRegions = 0x13428, // u32, regions that may still be made of the way
+  pathCount = 0x1342c, // u32, entries of `path`
+  pathInsns = 0x13430, // u32, instructions of these blocks
+  pathLast = 0x13434, // u32, the entry that was come by last, 0: none
+  pathOnly = 0x13438, // u32, 1: the region that is looked for has no other blocks
+  crossed = 0x1343c, // u32, slices after which a region that hands over often is made anew
   /* What pCPUs tell one another about code (assembly/mmu/code_news), under dropLock. */
   owedCount = 0x13800, // u32, shared frames with code that this slice has stored to; above OWED_MAX the last ones of them
   inDoubt = 0x13804, // u32, 1: the block just decoded is from bytes of a shared frame that were not marked as code before

@@ -81,7 +81,7 @@ const UNEVEN: i32 = 1 << UNEVEN_BITS;
 function open(u: usize): usize {
   if (!u) return 0;
   const budget = load<i64>(PCPU, PcpuOff.budget);
-  const slice = load<u32>(PCPU + PcpuOff.JIT, JitOff.climbFrom) ? 1 : sliceOf(load<i32>(PCPU + PcpuOff.JIT, JitOff.slice)), length = budget < slice ? <i32>budget : slice;
+  const slice = load<u32>(PCPU, PcpuOff.pathSteps) ? 0 : load<u32>(PCPU + PcpuOff.JIT, JitOff.climbFrom) ? 1 : sliceOf(load<i32>(PCPU + PcpuOff.JIT, JitOff.slice)), length = budget < slice ? <i32>budget : slice;
   store<u32>(PCPU, length, PcpuOff.sliceLength);
   store<i32>(PCPU, length, PcpuOff.left);
   const count = <i32>load<u16>(u, BlockOff.count);

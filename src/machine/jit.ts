@@ -18,6 +18,7 @@ const MOST_INSNS = 400;
  *  what it spares afterwards, so translating never costs more than twice what the best choice would have. */
 const THRESHOLD = 48; // until costs were measured
 const THRESHOLDS = { least: 16, most: 128 } as const;
+const CROSSED = 1000; // as long as the host's optimizing compiler takes for one region, or longer
 const SLICE_US = 20; // of interpretation
 const SPARED = 0.6; // of it, by a translation
 /** What the host adds at the first call, when it compiles, and the translator before. */
@@ -30,6 +31,8 @@ export interface JitTuning {
   readonly insns?: number;
   /* For tests that want translations early. */
   readonly threshold?: number;
+  /** Slices that have to end in a region that hands over often, before regions are made of the way that code takes from there (1000). */
+  readonly crossed?: number;
   /** Instructions between two looks at requests and interrupts (8000). */
   readonly slice?: number;
 }
@@ -81,6 +84,7 @@ export class Jit {
     this.memory.set32(jit + JitOff.table, this.table.grow(RegionOff.MAX));
     this.memory.set32(jit + JitOff.threshold, tuning.threshold ?? THRESHOLD);
     this.adapts = tuning.threshold === undefined;
+    this.memory.set32(pcpuBase(this.pcpu) + PcpuOff.crossed, tuning.crossed ?? CROSSED);
     this.memory.set32(jit + JitOff.mostInsns, tuning.insns ?? MOST_INSNS);
     if (tuning.check) {
       this.memory.set32(jit + JitOff.checkAt, this.memory.get32(pcpuBase(this.pcpu) + PcpuOff.codeBase) + Region.CODE_SIZE - CheckOff.SIZE);

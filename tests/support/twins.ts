@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { Exit } from "../../assembly/abi/exit";
 import { JitOff } from "../../assembly/abi/jit";
 import { PcpuOff, Region } from "../../assembly/abi/layout";
+import type { JitTuning } from "../../src/machine/jit";
 import { describeDifference } from "../../src/machine/jit_check";
 import { type Bits, EAGER, LAYOUT, type Outcome, type Start, TestPc, assemble } from "./test_pc";
 
@@ -13,9 +14,9 @@ export class Twins {
     readonly interpreted: TestPc,
   ) {}
 
-  /** `slice`: instructions of a slice, if not as few as usual. */
-  static async create(options: Parameters<typeof TestPc.create>[0] = {}, slice: number = EAGER.slice): Promise<Twins> {
-    return new Twins(await TestPc.create({ ...options, jit: { ...EAGER, slice } }), await TestPc.create({ ...options, jit: false }));
+  /** `tuning`: of the translator, where it is not to be as eager as usual. */
+  static async create(options: Parameters<typeof TestPc.create>[0] = {}, tuning: JitTuning = {}): Promise<Twins> {
+    return new Twins(await TestPc.create({ ...options, jit: { ...EAGER, ...tuning } }), await TestPc.create({ ...options, jit: false }));
   }
 
   /** Runs NASM source or code on both, `prepare` before; compares outcome and the page of data; gives the outcome. */

@@ -1,7 +1,7 @@
 /** Which blocks become one function: those that can be reached from the hot one over links the interpreter has made, so only
  *  what was executed before. A return goes to the places behind those of the region's calls that lead to it, an indirect branch to
  *  where the interpreter saw it go. */
-import { JitBlock, JitBlockFlag, JitOff, JitTarget } from "../../abi/jit";
+import { JitBlock, JitBlockFlag, JitOff, JitTarget, PathOff } from "../../abi/jit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
 import { BlockOff, decodedAt, recordsOf } from "../code_cache";
@@ -9,6 +9,7 @@ import { Handler } from "../handler";
 import { jumpHead } from "../jump_cache";
 import { Op, Template } from "../opcodes.gen";
 import { isPatched, isReadAnew } from "../patched";
+import { PCPU } from "../pcpu";
 import { isRewritten } from "../rewritten";
 import { Alu, Form } from "../semantics/alu";
 import { BitTest } from "../semantics/bits";
@@ -18,10 +19,13 @@ import { chooseArms } from "./arms";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
 import { RESTLESS, RESTLESS_THERE, isRestless } from "./regions";
+import { isOnPath, stepFrom } from "./path";
 import { noteSse, sseProperties } from "./sse";
 import { noX87, takesX87 } from "./x87";
 
 const MAX_BLOCKS: u32 = 59;
+/** Blocks it may share with others, if it is not of a way: enough for a loop and what it calls, not for a second copy of a large program. */
+const MAX_SHARED: u32 = 12;
 /** Pages they may be on: bits of JitOff.pages. */
 const MAX_PAGES: u32 = 32;
 /** Places behind calls that leave the region: more could not become entries. */
@@ -118,12 +122,12 @@ function add(head: usize, ripBase: u64): u8 {
     if ((load<u32>(headOf(b), BlockOff.maddr) ^ load<u32>(head, BlockOff.maddr)) >> 12) return NONE;
     page = load<u8>(b, JitBlock.page);
   }
-  if (page == MAX_PAGES) return NONE;
+  if (page == MAX_PAGES || !isOnPath(head)) return NONE;
   const insns = jget(JitOff.insns) + recordsOf(head), leaf = jget(JitOff.inLeaf) != 0 || size <= MAX_LEAF;
   if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !mayFollow(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
-  if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
+  if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION && !load<u32>(PCPU, PcpuOff.pathOnly)) {
     const shared = jget(JitOff.shared);
-    if (shared == jget(JitOff.mostShared)) return NONE;
+    if (shared == MAX_SHARED) return NONE;
     jset(JitOff.shared, shared + 1);
   }
   jset(JitOff.insns, insns);
@@ -402,6 +406,10 @@ function follow(i: u32, head: usize): void {
       return;
     }
   } else if (t == Template.jmpInd || t == Template.callInd) addTargets(b, u);
+  else if (t == Template.ret) {
+    const n = addNext(h);
+    if (n != NONE) store<u64>(b, <u64>1 << n, JitBlock.places);
+  }
   if (t == Template.call) {
     if (succ(b, 0) == NONE) returnsTo(b, u, true);
     else {
@@ -417,10 +425,21 @@ function follow(i: u32, head: usize): void {
   }
 }
 
+/** Looks at all blocks, and those they lead to. */
+function followAll(head: usize): void {
+  jset(JitOff.others, 0);
+  jset(JitOff.leftCount, 0);
+  for (let i: u32 = 0; i < jget(JitOff.blockCount); i++) {
+    const b = blockOf(i);
+    store<u8>(b, load<u8>(b, JitBlock.flags) & ~(JitBlockFlag.followed | JitBlockFlag.dropped), JitBlock.flags);
+    store<u8>(b, 0, JitBlock.succCount);
+  }
+  for (let i: u32 = 0; i < jget(JitOff.blockCount); i++) follow(i, head);
+}
+
 /** Finds the region around the block at `head`. False if it is not worth a function. */
 export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.blockCount, 0);
-  jset(JitOff.leftCount, 0);
   jset(JitOff.pageCount, 0);
   jset(JitOff.copy, 0);
   jset(JitOff.insns, 0);
@@ -435,8 +454,12 @@ export function discover(head: usize, ripBase: u64): bool {
   jset(JitOff.calling, 0);
   jset(JitOff.mode, load<u16>(head, BlockOff.mode));
   if (add(head, ripBase) == NONE) return false;
-  jset(JitOff.others, 0);
-  for (let i: u32 = 0; i < jget(JitOff.blockCount); i++) follow(i, head);
+  followAll(head);
+  if (load<u32>(PCPU, PcpuOff.pathOnly)) { // what else was executed beside the way has what room there is left
+    store<u32>(PCPU, 0, PcpuOff.pathOnly);
+    followAll(head);
+    store<u32>(PCPU, 1, PcpuOff.pathOnly);
+  }
   cutDropped();
   shorten();
   placeReturns();
@@ -479,6 +502,14 @@ function addTargets(b: usize, u: usize): void {
     const n = add(head, rip & ~(<u64>0xfff));
     if (n != NONE) insertTarget(b, n, rip);
   }
+  const n = load<u8>(b, JitBlock.succCount) < MAX_TARGETS ? addNext(headOf(b)) : NONE;
+  if (n != NONE) insertTarget(b, n, ripOf(blockOf(n)));
+}
+
+/** The block that came after the one at `head` on the way that is followed. What calls of the region return to is known from these. */
+function addNext(head: usize): u8 {
+  const p = jget(JitOff.copy) ? 0 : stepFrom(head);
+  return p ? add(<usize>load<u32>(p, PathOff.next), load<u64>(p, PathOff.nextBase)) : NONE;
 }
 
 function insertTarget(b: usize, n: u8, rip: u64): void {

@@ -27,6 +27,7 @@ import { entryAt } from "./entries";
 import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, pagesOf, remember } from "./handover";
 import { armOf, hasArm } from "./arms";
 import { blockOf, headOf, ordered } from "./graph";
+import { Way, awaitPath, beginPath, forgetPath, goBy, isAwaited, isFollowing, isPathGood } from "./path";
 import { discover, isLeaf } from "./region";
 import { runsOf, setRunsOf } from "./runs";
 import { forgetSpans, recordOf } from "./span_runtime";
@@ -40,16 +41,12 @@ export const RESTLESS_THERE: u8 = 2;
 const REFUSED: u32 = 0x10000;
 /** Blocks that are run to get from a short function to its caller. */
 const MAX_CLIMB: u32 = 12;
-/** Blocks a region may share with others: enough for a loop and what it calls, not for a second copy of a large program. */
-const MAX_SHARED: u32 = 12;
-/** One that is left too often may share more. */
-const MAX_SHARED_WIDE: u32 = 40;
-/** Instructions from one transition to the next at most, and at least: where there are fewer, code is spread over more regions than one that is a little
- *  larger could replace. */
-const CROSSING_MOST: u32 = 500;
-const CROSSING_LEAST: u32 = 80;
-/** Slices of that kind that end in a region before it is made anew: as long as V8 takes to compile it, or longer. */
-const CROSSED: u16 = 1000;
+/** Instructions from one transition to the next where code is spread over too many regions. */
+const CROSSING: u32 = 500;
+/** Regions that are made of ways from one place, each time after twice as many slices. */
+const MOST_WAYS: u8 = 4;
+/** Blocks of one that a way may end at: where other ways come by smaller ones they have their blocks, too. */
+const LARGE: u32 = 24;
 /** Slots that are looked at for one that was not in use lately. */
 const LOOKS: u32 = 64;
 
@@ -71,6 +68,7 @@ function forgive(): void {
 
 /** A slice of the interpreter ended at the block `head`. */
 export function sample(head: usize): void {
+  if (isFollowing()) return followOn(head);
   const slices = jget(JitOff.slices) + 1;
   jset(JitOff.slices, slices);
   ageLines(slices);
@@ -131,21 +129,55 @@ function stay(): void {
   jset(JitOff.climbed, 0);
 }
 
-/** A slice ended in region `n`, or behind it. Where region upon region hands over to the next after a few hundred instructions, for long, one with more of
- *  what is around it is worth its longer compilation. */
+/** A slice ended in region `n`, or behind it. Where region upon region hands over to the next after a few hundred instructions, for long, the way that
+ *  code takes from where this one was entered is worth regions of its own. */
 function lookAtCrossings(n: u32): void {
   const insns = jget(JitOff.slice), crossings = jget(JitOff.entered) - jget(JitOff.enteredBefore) - 1, r = regionAt(n); // a slice begins with one
   jset(JitOff.enteredBefore, jget(JitOff.entered));
-  if (<i32>crossings <= 0 || crossings * CROSSING_MOST < insns || crossings * CROSSING_LEAST > insns) return;
-  if (!load<u32>(r, RegionOff.entries) || load<u8>(r, RegionOff.wide)) return;
+  if (<i32>crossings <= 0 || crossings * CROSSING < insns) return;
+  const k = jget(JitOff.entry), ways = load<u8>(r, RegionOff.ways);
+  if (k >= load<u32>(r, RegionOff.entries) || ways >= MOST_WAYS) return;
   const times = load<u16>(r, RegionOff.crossings) + 1;
   store<u16>(r, times, RegionOff.crossings);
-  if (times < CROSSED) return;
+  if (times < load<u32>(PCPU, PcpuOff.crossed) << ways) return;
   store<u16>(r, 0, RegionOff.crossings);
-  const e = entryOff(n * EntryOff.MAX), head = <usize>load<u32>(e, EntryOff.head), base = load<u64>(e);
-  if (<u32>load<u16>(head, BlockOff.mode) != load<u32>(PCPU, PcpuOff.mode)) return;
-  makeAnew(n);
-  translate(head, base, MAX_SHARED_WIDE);
+  const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
+  if (load<u16>(head, RecOff.handler) != Handler.region || load<u32>(head, BlockOff.samples) != e) return;
+  awaitPath(head);
+  forgetHandover(load<u64>(entryOff(e)) + load<u16>(head, BlockOff.off)); // so that enterRegion() sees it come
+}
+
+/** A slice of one block ended before the one at `head`, which comes next on the way that is followed. */
+function followOn(head: usize): void {
+  const handler = load<u16>(head, RecOff.handler), isRegion = handler == Handler.region;
+  if (jget(JitOff.memory) == JitMemory.off || (!isRegion && handler != Handler.head && handler != Handler.straddle)) return forgetPath();
+  const way = goBy(head, isRegion && isLargeWay(load<u32>(head, BlockOff.samples)));
+  if (way == Way.goesOn) return;
+  const left = load<u32>(PCPU, PcpuOff.pathRegions) - 1;
+  if (!isPathGood()) return forgetPath();
+  translatePath();
+  if (way == Way.ends || !left || handler == Handler.straddle) return forgetPath();
+  store<u32>(PCPU, left, PcpuOff.pathRegions);
+  beginPath(head);
+  goBy(head, false);
+}
+
+/** Entry `e` is where a large region begins that was made of a way. */
+function isLargeWay(e: u32): bool {
+  const r = regionAt(e / EntryOff.MAX);
+  return e % EntryOff.MAX == 0 && load<u8>(r, RegionOff.ways) != 0 && load<u32>(r, RegionOff.blocks) >= LARGE;
+}
+
+/** Makes a region of the way. Another one that is entered at its first block keeps the places it is entered at elsewhere. */
+function translatePath(): void {
+  const head = <usize>load<u32>(PCPU, PcpuOff.pathHead), base = load<u64>(PCPU, PcpuOff.pathBase);
+  const old = load<u16>(head, RecOff.handler) == Handler.region ? regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX) : 0, ways = old ? load<u8>(old, RegionOff.ways) : 0;
+  store<u32>(PCPU, 1, PcpuOff.pathOnly);
+  translate(head, base);
+  store<u32>(PCPU, 0, PcpuOff.pathOnly);
+  if (load<u16>(head, RecOff.handler) != Handler.region) return;
+  store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), ways + 1, RegionOff.ways); // also if it is still the old one
+  forgetHandover(base + load<u16>(head, BlockOff.off));
 }
 
 /** Writes the region's function; false if that cannot be. */
@@ -156,8 +188,7 @@ function writeBody(): bool {
   return !jget(JitOff.bad) && jget(JitOff.at) <= <u32>(J + JitOff.bodyEnd);
 }
 
-function translate(head: usize, ripBase: u64, mostShared: u32 = MAX_SHARED): void {
-  jset(JitOff.mostShared, mostShared);
+function translate(head: usize, ripBase: u64): void {
   jset(JitOff.storeArms, 1);
   jset(JitOff.regionRuns, 0);
   if (!discover(head, ripBase)) return;
@@ -173,7 +204,6 @@ function translate(head: usize, ripBase: u64, mostShared: u32 = MAX_SHARED): voi
   }
   const r = regionAt(n), count = jget(JitOff.order), entries = jget(JitOff.entryCount), first: u32 = jget(JitOff.root) ? 1 : 0;
   store<u32>(r, entries, RegionOff.entries);
-  store<u8>(r, u8(mostShared == MAX_SHARED_WIDE), RegionOff.wide);
   setRunsOf(n, jget(JitOff.regionRuns));
   store<u32>(r, 0, RegionOff.blocks);
   store<u32>(r, 0, RegionOff.pages);
@@ -313,6 +343,7 @@ export function dropRegions(): void {
   forgetRuns();
   for (let n: u32 = 0; n < regions; n++) setRunsOf(n, 0);
   stay();
+  forgetPath();
   jset(JitOff.regions, 0);
   jset(JitOff.nextRegion, 0);
   jset(JitOff.leave, 1);
@@ -349,8 +380,14 @@ export function enterRegion(u: usize): usize {
         store<i32>(PCPU, rest, PcpuOff.left);
         return u + RecOff.SIZE;
       }
+      if (isAwaited(u)) {
+        beginPath(u);
+        store<i32>(PCPU, rest, PcpuOff.left);
+        return endSlice(u);
+      }
       if (checkPhase()) {
         begin(n, e % EntryOff.MAX, pages, 0);
+        jset(JitOff.entered, jget(JitOff.entered) + 1);
         return enterChecked(u, n);
       }
       if (!(load<u32>(PCPU, PcpuOff.mode) & Mode.flat)) {

@@ -38,7 +38,7 @@ const sum = (rounds: number) => {
 // in the middle of a page, where instructions lie across its end, and on both sides of it
 for (const at of [0x180000, 0x180ff2, 0x180ff6, 0x180fff, 0x181ffd])
   generated(`at ${at.toString(16)}`, async () => {
-    const twins = await Twins.create({}, 400);
+    const twins = await Twins.create({}, { slice: 400 });
     const word = (offset: number) => twins.translated.mem.get32(Region.PCPUS + offset);
     const used = [100, 6000].map((rounds) => {
       const { regs } = twins.run(Uint8Array.from(program(rounds)), 64, { memory: [[SOURCE, table]], regs: { r12: BigInt(at), r13: BigInt(SOURCE) } });

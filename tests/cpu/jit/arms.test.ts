@@ -63,7 +63,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       let performed = false;
       for (const slice of SLICES)
         for (const [rest, ebx] of RESTS) {
-          const twins = await Twins.create({}, slice);
+          const twins = await Twins.create({}, { slice });
           const outcome = twins.run(program(arm, rest), bits);
           let a = 0x2468ace, b = 0;
           for (let c = COUNT; c > 0; c--) {
@@ -81,7 +81,7 @@ arms("flags of the branch or the arm are seen", async () => {
   if (nasmMissing()) return;
   for (const rest of ["adc ebx, edx", "setz bl\nadd ebx, edx", "mov esi, 0\ncmovs esi, ecx\nadd ebx, esi", "pushfq\npop rsi\nadd ebx, esi", "inc esi\nadc ebx, esi"]) {
     for (const slice of SLICES) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       twins.run(program("add edx, ecx", rest), 64);
       assert.not.ok(chosen(twins), rest);
     }
@@ -94,7 +94,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     if (nasmMissing()) return;
     let performed = false;
     for (const slice of SLICES) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       const outcome = twins.run(program("mov edx, ecx", "add ebx, edx").replace("test eax", "times 420 lea esi, [esi + 1]\njmp there\nthere: test eax"), bits);
       let a = 0x2468ace, b = 0;
       for (let c = COUNT; c > 0; c--) {
@@ -112,7 +112,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
 arms("the arm is overwritten", async () => {
   if (nasmMissing()) return;
   for (const slice of SLICES) {
-    const twins = await Twins.create({}, slice);
+    const twins = await Twins.create({}, { slice });
     const outcome = twins.run(program("arm: add edx, 5\nxor edx, ecx", "add ebx, edx", "test ecx, 1023\njnz keep\nxor byte [rel arm + 1], 0x28\nkeep: nop"), 64);
     let a = 0x2468ace, b = 0, sign = 1;
     for (let c = COUNT; c > 0; c--) {
@@ -167,7 +167,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
         if (nasmMissing()) return;
         let performed = false;
         for (const slice of SLICES) {
-          const twins = await Twins.create({}, slice);
+          const twins = await Twins.create({}, { slice });
           const code = storing(arm, width, { on });
           const outcome = twins.run(bits === 64 ? code : code.replaceAll("rsp", "esp"), bits);
           let a = 0x2468ace, b = 0, variable = 0;
@@ -199,7 +199,7 @@ for (const [why, arm, options] of APART)
   arms(`stores are two: ${why}`, async () => {
     if (nasmMissing()) return;
     for (const slice of [40, 504]) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       twins.run(storing(arm, "dword", options), 64);
       assert.not.ok(chosen(twins));
       assert.ok(twins.regions > 0);
@@ -209,7 +209,7 @@ for (const [why, arm, options] of APART)
 arms("no span has the place: the region does without, and is made all the same", async () => {
   if (nasmMissing()) return;
   for (const slice of [40, 504]) {
-    const twins = await Twins.create({}, slice);
+    const twins = await Twins.create({}, { slice });
     // one access alone makes no span, nor do two pages
     for (const code of [storing("mov [rsp - 24], ecx", "dword", { on: "add ebx, edx" }).replace("mov [rsp - 32], eax", ""), storing("mov [rsp - 24], ecx", "dword").replaceAll("rsp - 24", "rsp - 4098").replace("rsp - 32", "rsp - 8000")]) {
       twins.run(code, 64);

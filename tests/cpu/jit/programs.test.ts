@@ -13,7 +13,7 @@ if (missing) console.log(`skipped: ${missing}`);
 const ROUNDS = 1000; // as many times fewer than for a measurement
 const LIMIT = 30_000;
 const interpreted = coreEngine("interpreted", { shared: false, jit: false });
-const checked = coreEngine("checked", { shared: false, jit: { check: true, threshold: 4, slice: 1000 } });
+const checked = coreEngine("checked", { shared: false, jit: { check: true, threshold: 4, slice: 1000, crossed: 20 } });
 
 /** Lays out 16 MiB in random order first: the checker copies a page for nearly every store. */
 const SPREAD = "chase";

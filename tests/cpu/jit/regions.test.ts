@@ -91,7 +91,7 @@ regions("a loop with branches whose first round comes from above", async () => {
 
 regions("a loop entered in its middle is never left in its first round", async () => {
   if (nasmMissing()) return;
-  const twins = await Twins.create({}, 100);
+  const twins = await Twins.create({}, { slice: 100 });
   const out = twins.run(
     `mov ebp, 24000
     outer:
@@ -171,7 +171,7 @@ for (const bits of [32, 64] as const)
     const mask = (k: number): number => 0x5a5a0 + k;
     const calls = Array.from({ length: COUNT }, (_, k) => `${k % 5 === 2 ? `test al, 4\njnz past${k}` : ""}\ncall f${k}\npast${k}:`);
     const bodies = Array.from({ length: COUNT }, (_, k) => `f${k}: imul eax, eax, ${factor(k)}\ntest al, 8\njz ok${k}\nxor eax, ${mask(k)}\nok${k}: add eax, ebp\nret`);
-    const pc = await TestPc.create({ jit: { threshold: 12, slice: 400 } });
+    const pc = await TestPc.create({ jit: { threshold: 12, slice: 400, crossed: 1e9 } });
     const source = `mov esp, ${LAYOUT.stack}\nmov ebp, ${ROUNDS}\nmov eax, 1\nagain:\n${calls.join("\n")}\ndec ebp\njnz near again\nhlt\n${bodies.join("\n")}`;
     const out = pc.run(assemble(source, bits), bits, {}, 10_000_000);
     let x = 1;
@@ -254,7 +254,7 @@ regions("code beside a loop all of whose rounds are as long as an eighth of a sl
  *  entered again in each round. */
 regions("a function of many blocks and its caller become one region", async () => {
   if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+  const twins = await Twins.create({}, { slice: 400 });
   const part = (k: number) => `test edx, ${1 << (k % 5)}\njz past${k}\nadd rax, rdx\npast${k}: lea rdx, [rdx + rax + ${k}]`;
   const out = twins.run(
     `mov ebp, 12000

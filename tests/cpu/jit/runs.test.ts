@@ -24,7 +24,7 @@ const used = (twins: Twins) => countOf(twins.translated) !== 0;
 
 /** A test of two processors, which have slices long enough for regions to do some rounds. */
 const withTwins = (test: (twins: Twins) => Promise<void>) => async () => {
-  if (!nasmMissing()) await test(await Twins.create({}, 400));
+  if (!nasmMissing()) await test(await Twins.create({}, { slice: 400 }));
 };
 
 /** `body` 3000 times, and `change` at every 64th; rsi is PAGE. */
@@ -187,7 +187,7 @@ runs("another frame, at the hypervisor's wish", async () => {
     return 0;
   };
   // all translations are dropped, as by p2mChanged(), at a moment that both twins know
-  const twins = await Twins.create({ ports }, 400);
+  const twins = await Twins.create({ ports }, { slice: 400 });
   const out = twins.run(loop("add edx, [rsi + 80000h]\ninc dword [rsi + 80004h]", "out 80h, al\nmov rax, cr4\nxor rax, 80h\nmov cr4, rax"), 64, {}, (pc) => {
     now = pc;
     asked = 0;
@@ -272,7 +272,7 @@ runs("32-bit addresses that wrap where a run of 64-bit ones would go on", withTw
 runs("addresses that are not canonical", async () => {
   if (nasmMissing()) return;
   for (const [from, by] of [[0x7fffffff0000n, 8], [0xffff800000010000n, -8]] as const) {
-    const twins = await Twins.create({}, 400);
+    const twins = await Twins.create({}, { slice: 400 });
     const out = twins.run(`mov rsi, ${from}
 again:
 add rdx, [rsi]

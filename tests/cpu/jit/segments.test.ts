@@ -135,7 +135,7 @@ function program(r: Random): string {
 for (const slice of [40, 7, 301])
   segments(`random programs in real mode, slices of ${slice} (seed ${seed})`, async () => {
     if (nasmMissing()) return;
-    const twins = await Twins.create({}, slice), scout = await TestPc.create({ jit: false });
+    const twins = await Twins.create({}, { slice }), scout = await TestPc.create({ jit: false });
     for (let i = 0; i < 60; i++) {
       const name = `${seed} ${slice} ${i}`, source = program(new Random(name));
       // some get lost and go on for good
@@ -156,7 +156,7 @@ for (const { way, jump, code, to, wrapped, usual, other, dx, si } of VIEWS)
   segments(`a branch ${way} wraps where the same code in another segment goes straight ${way}`, async () => {
     if (nasmMissing()) return;
     for (const slice of [40, 7, 501]) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       const outcome = agree(
         twins,
         `
@@ -200,7 +200,7 @@ const enterProtected = (to: string) => `
 segments("a return to address 0", async () => {
   if (nasmMissing()) return;
   for (const slice of [40, 7, 501]) {
-    const twins = await Twins.create({}, slice);
+    const twins = await Twins.create({}, { slice });
     const outcome = agree(
       twins,
       `
@@ -232,7 +232,7 @@ segments("a return to address 0", async () => {
 segments("a call to below the segment pushes nothing before its fault", async () => {
   if (nasmMissing()) return;
   for (const slice of [40, 7]) {
-    const twins = await Twins.create({}, slice);
+    const twins = await Twins.create({}, { slice });
     // seen through the first segment the call is made, so the second one's region has it; there it is to FFE0h
     const outcome = agree(
       twins,
@@ -282,7 +282,7 @@ for (const [why, data, faults] of DATA)
   segments(`protected mode of 16 bits, data: ${why}`, async () => {
     if (nasmMissing()) return;
     for (const slice of [40, 7, 501]) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       const gdt = le64([0n, descriptor(0, 0xffff, 0x9b), descriptor(0, 0xffff, 0x93), data]);
       const outcome = agree(
         twins,

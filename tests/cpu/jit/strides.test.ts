@@ -53,7 +53,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
       // slices shorter and longer than what a page has; the last loops end where nothing is mapped any more, if they do not turn back
       for (const slice of [40, 8000]) {
-        const twins = await Twins.create({}, slice);
+        const twins = await Twins.create({}, { slice });
         for (const [count, flags] of [[700, "dec ecx\njnz again"], [2500, "sub ecx, 1\njnc again"], [40000, "cmp ecx, 1\nlea ecx, [CX - 1]\njne again"]] as const) {
           const source = names(`mov BX, BASE\nmov ecx, ${count}\nmov eax, 0x1234567\n${before}\nagain:\n${round}\n${flags}\nhlt`);
           twins.run(source, bits, bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {}, scattered);
@@ -68,7 +68,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     if (nasmMissing()) return;
     const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const slice of [40, 2000]) {
-      const twins = await Twins.create({}, slice);
+      const twins = await Twins.create({}, { slice });
       twins.run(
         names(`mov SI, BASE + 4000\nmov DI, BASE + 9000\nmov ebp, 30
         next: mov ecx, 40
@@ -91,7 +91,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     if (nasmMissing()) return;
     const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const moved of ["add SI, 4", "cpuid\nmov ecx, edi\nadd SI, 4", "add SI, 4\nadd eax, [SI]\nmov [SI + 8], eax"]) {
-      const twins = await Twins.create({}, 300);
+      const twins = await Twins.create({}, { slice: 300 });
       twins.run(
         names(`mov SI, BASE\nmov ebp, 300
         outer: mov edi, ebp\nand edi, 3\ninc edi\nadd eax, [SI + 4]\nmov [SI + 12], eax\nadd eax, ebp

@@ -41,7 +41,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
   for (const [pages, stays] of [[1, true], [2, false], [PAGES, false]] as const)
     windows(`a list over ${pages} page${pages > 1 ? "s" : ""}, ${bits} bits`, async () => {
       if (nasmMissing()) return;
-      const twins = await Twins.create({}, 400);
+      const twins = await Twins.create({}, { slice: 400 });
       const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`));
       twins.run(
         names(`mov ecx, 60000

@@ -11,7 +11,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
   for (const [name, between] of [["and nothing else", ""], ["and a list beside them", "mov SI, [SI]"]] as const)
     range(`${name}, ${bits} bits`, async () => {
       if (nasmMissing()) return;
-      const twins = await Twins.create({}, 400);
+      const twins = await Twins.create({}, { slice: 400 });
       const source = `fninit
         fldcw [${CONTROL}]
         fld1

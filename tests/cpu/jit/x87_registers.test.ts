@@ -25,7 +25,7 @@ const double = (exponent: number) => BigInt(0x3ff + exponent) << 52n;
 
 registers("what is in empty ones stays there", async () => {
   if (nasmMissing()) return;
-  const twins = await Twins.create({}, 400);
+  const twins = await Twins.create({}, { slice: 400 });
   twins.run(
     `${START}
     mov edx, 1
@@ -83,7 +83,7 @@ const COPIES: readonly (readonly [string, string])[] = [
 for (const [name, sequence] of COPIES)
   registers(`copies: ${name}`, async () => {
     if (nasmMissing()) return;
-    const twins = await Twins.create({}, 400);
+    const twins = await Twins.create({}, { slice: 400 });
     twins.run(
       `${START}
       fstp st0
