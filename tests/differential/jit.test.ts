@@ -7,6 +7,7 @@ import { PcpuOff, Region } from "../../assembly/abi/layout";
 import { describe, differences, ENVS } from "../hardware/native";
 import { BatchPc } from "../support/batch_pc";
 import { EAGER } from "../support/test_pc";
+import { waysOf } from "../support/ways";
 import { makeProgram, PROGRAM_FLAGS, PROGRAM_WINDOWS, type Program, without } from "./programs";
 
 const both = suite("translated against interpreted");
@@ -15,6 +16,8 @@ const seed = process.env.XENOLITH_SEED ?? String(Date.now());
 const WAYS = [
   { name: "", programs: 250, jit: EAGER, forgetful: 0 },
   { name: ", short regions", programs: 500, jit: { ...EAGER, insns: 20 }, forgetful: 0 },
+  { name: ", ways followed", programs: 250, jit: { ...EAGER, insns: 20, crossed: 2 }, forgetful: 0 },
+  { name: ", ways followed, each region checked", programs: 120, jit: { ...EAGER, insns: 20, crossed: 2, check: true }, forgetful: 50 },
   { name: ", pages forgotten", programs: 120, jit: EAGER, forgetful: 600 },
   { name: ", each region checked", programs: 120, jit: { ...EAGER, check: true }, forgetful: 0 },
   { name: ", each region checked, pages forgotten", programs: 120, jit: { ...EAGER, check: true }, forgetful: 50 },
@@ -52,6 +55,7 @@ for (const [{ name, programs, jit, forgetful }, [bits, env]] of WAYS.flatMap((wa
     assert.ok(words(translated, JitOff.translated) > programs, "programs were translated");
     assert.is(words(translated, JitOff.failures), 0, "modules the host refused");
     assert.is(words(interpreted, JitOff.translated), 0);
+    if ("crossed" in jit) assert.ok(waysOf(translated.memory) > 0, "regions of ways");
   });
 
 both.run();

@@ -17,7 +17,7 @@ const LEGACY_IDT = 0x1800;
 const LEAD_IN = CODE - 0x1000;
 const TARGET = LEAD_IN + 64;
 /** The block behind the lead-in is translated and entered at once. */
-export const TRANSLATING = { threshold: 1, slice: 8, crossed: 2 };
+export const TRANSLATING = { threshold: 1, slice: 8 };
 
 interface Exports {
   switchTo(vcpu: number): void;

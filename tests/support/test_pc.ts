@@ -45,7 +45,7 @@ export const LAYOUT = { idt: 0x1000, gdt: 0x2000, tss: 0x3000, stubs: 0x4000, st
 
 /** What tests run on unless they say: XENOLITH_JIT=eager translates all that ever loops, check does and compares it with the interpreter
  *  at every turn, off translates nothing. */
-export const EAGER = { threshold: 1, slice: 40, crossed: 3, check: process.env.XENOLITH_JIT === "check" };
+export const EAGER = { threshold: 1, slice: 40, check: process.env.XENOLITH_JIT === "check" };
 const JIT = process.env.XENOLITH_JIT === "eager" || EAGER.check ? EAGER : process.env.XENOLITH_JIT !== "off";
 
 const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);

@@ -2,10 +2,11 @@
  *  becomes a few regions. Results are compared with the interpreter's. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { JitOff, RegionOff } from "../../../assembly/abi/jit";
+import { JitOff } from "../../../assembly/abi/jit";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
 import { nasmMissing, type TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
+import { waysOf } from "../../support/ways";
 
 const paths = suite("ways of code");
 
@@ -95,16 +96,8 @@ paths("check mode follows ways, too", async () => {
   if (nasmMissing()) return;
   const twins = await Twins.create({}, { slice: 400, crossed: 4, check: true });
   twins.run(interpreter(SIDE), 64, { regs: { rdx: 3000n } }, () => {}, 20_000_000);
-  assert.ok(waysOf(twins.translated) > 0);
+  assert.ok(waysOf(twins.translated.mem) > 0);
 });
-
-/** Regions made of ways that are there now. */
-function waysOf(pc: TestPc): number {
-  const table = word(pc, PcpuOff.codeBase);
-  let count = 0;
-  for (let n = 0; n < RegionOff.MAX; n++) if (pc.mem.get32(table + n * RegionOff.SIZE) && pc.mem.u8[table + n * RegionOff.SIZE + RegionOff.ways]) count++;
-  return count;
-}
 
 paths("all records are dropped while a way is followed", async () => {
   if (nasmMissing()) return;

@@ -64,7 +64,7 @@ function textOf(bytes: Uint8Array, records: number): string {
 
 for (const [name, bits, source] of LOOPS) {
   (nasmMissing() ? wat.skip : wat)(name, async () => {
-    const pc = await TestPc.create({ jit: { ...EAGER, crossed: 1e9, check: false } });
+    const pc = await TestPc.create({ jit: { ...EAGER, check: false } });
     const records = pc.mem.get32(Region.PCPUS + PcpuOff.codeNext);
     const modules = modulesOf(() => pc.run(assemble(`${source}\nhlt`, bits), bits, { regs: { rdi: BigInt(LAYOUT.data) } }));
     assert.ok(modules.length > 0, "it was translated");

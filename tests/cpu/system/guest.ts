@@ -101,7 +101,7 @@ export class Guest {
     guest = new Guest(memory, instance.exports as unknown as Exports);
     guest.boot();
     // as in tests/support/test_pc.ts; otherwise translation is off: few of these tests run anything twice
-    if (process.env.XENOLITH_JIT === "eager") jit.enable(instance.exports, { threshold: 1, slice: 40, crossed: 3 });
+    if (process.env.XENOLITH_JIT === "eager") jit.enable(instance.exports, { threshold: 1, slice: 40 });
     return guest;
   }
 
