@@ -43,7 +43,7 @@ export function decodeZstd(bytes: Uint8Array, output: Output): void {
   output.append(room.subarray(0, length));
 }
 
-/** RFC 8878, "Zstandard Frames": header, then blocks with a header of three bytes each. A checksum behind them is left out: fzstd does not look at it. */
+/** RFC 8878, "Zstandard Frames": header, then blocks with a header of three bytes each. A checksum behind them has to be there, but fzstd does not look at it. */
 function measure(bytes: Uint8Array): Frame {
   const descriptor = bytes[4];
   const isSingle = (descriptor & 0x20) !== 0;
@@ -57,7 +57,9 @@ function measure(bytes: Uint8Array): Frame {
     at += 3 + (type === BlockType.rle ? 1 : size);
     most += type === BlockType.raw || type === BlockType.rle ? size : MAX_BLOCK;
     if (at > bytes.length) throw new CorruptStream("it is cut off");
-    if (header & 1) return { last, end: at, most };
+    if (!(header & 1)) continue;
+    if (descriptor & 4 && at + 4 > bytes.length) throw new CorruptStream("it is cut off");
+    return { last, end: at, most };
   }
 }
 

@@ -1,6 +1,5 @@
 /** What the real xz packs, the unpacker gives back: whatever is in it, with any properties, filters, checks and block sizes that are
  *  understood, as .xz and as .lzma, in a memory of its own and in frames of a machine. Damage of any kind is an error. */
-import { spawnSync } from "node:child_process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FrameFlag, FrameOff, Region } from "../../assembly/abi/layout";
@@ -11,18 +10,12 @@ import { frameEntry, freeFrameCount, initMachine } from "../../src/machine/frame
 import { MachineMemory } from "../../src/machine/memory";
 import { Random } from "../support/random";
 import { FIXTURES, SAMPLE_SIZE, sample } from "./bzimage_fixtures";
-import { DATA, islands, mixture } from "./unpack_data";
+import { DATA, islands, mixture, packer } from "./unpack_data";
 
 const test = suite("what xz packs");
-const hasXz = spawnSync("xz", ["--version"]).status === 0;
-if (!hasXz) console.log("xz: skipped, this host has no xz");
-const check = hasXz ? test : test.skip;
-
-function xz(bytes: Uint8Array, ...options: string[]): Uint8Array {
-  const { status, stdout, stderr } = spawnSync("xz", ["-c", "-T1", ...options], { input: bytes, maxBuffer: 1 << 28 });
-  assert.is(status, 0, `xz ${options.join(" ")}: ${stderr}`);
-  return new Uint8Array(stdout);
-}
+const pack = packer("xz", "-c", "-T1");
+const check = pack ? test : test.skip;
+const xz: NonNullable<typeof pack> = pack!; // not called where it is skipped
 
 const XZ_OPTIONS: readonly string[][] = [
   [],

@@ -1,4 +1,6 @@
 /** What the tests of unpacking have real packers pack. */
+import { spawnSync } from "node:child_process";
+import * as assert from "uvu/assert";
 import { Random } from "../support/random";
 import { sample } from "./bzimage_fixtures";
 
@@ -47,3 +49,16 @@ export const DATA: readonly (readonly [string, Uint8Array])[] = [
   ["long runs of zeros and what is between", islands(6_000_000)],
   ["more of it than one chunk", mixture(2_300_000)],
 ];
+
+/** What the program `name` packs with `fixed` and further options; null, and a word about it, on a host that has none. */
+export function packer(name: string, ...fixed: string[]): ((bytes: Uint8Array, ...options: string[]) => Uint8Array) | null {
+  if (spawnSync(name, ["--version"]).status !== 0) {
+    console.log(`${name}: skipped, this host has no ${name}`);
+    return null;
+  }
+  return (bytes, ...options) => {
+    const { status, stdout, stderr } = spawnSync(name, [...fixed, ...options], { input: bytes, maxBuffer: 1 << 28 });
+    assert.is(status, 0, `${name} ${options.join(" ")}: ${stderr}`);
+    return new Uint8Array(stdout);
+  };
+}
