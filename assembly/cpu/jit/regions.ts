@@ -28,7 +28,7 @@ import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn
 import { armOf, hasArm } from "./arms";
 import { blockOf, headOf, ordered } from "./graph";
 import { Way, awaitPath, beginPath, forgetPath, goBy, isAwaited, isFollowing, isPathGood } from "./path";
-import { discover, isLeaf } from "./region";
+import { discover, isHead, isLeaf, isStraddle } from "./region";
 import { runsOf, setRunsOf } from "./runs";
 import { forgetSpans, recordOf } from "./span_runtime";
 import { emitRegion } from "./structure";
@@ -142,25 +142,27 @@ function lookAtCrossings(n: u32): void {
   if (times < load<u32>(PCPU, PcpuOff.crossed) << ways) return;
   store<u16>(r, 0, RegionOff.crossings);
   const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
-  if (load<u16>(head, RecOff.handler) != Handler.region || load<u32>(head, BlockOff.samples) != e) return;
+  if (!isEnteredBy(head, e)) return;
   awaitPath(head);
   forgetHandover(load<u64>(entryOff(e)) + load<u16>(head, BlockOff.off)); // so that enterRegion() sees it come
 }
 
 /** A slice of one block ended before the one at `head`, which comes next on the way that is followed. */
 function followOn(head: usize): void {
-  const handler = load<u16>(head, RecOff.handler), isRegion = handler == Handler.region;
-  if (jget(JitOff.memory) == JitMemory.off || (!isRegion && handler != Handler.head && handler != Handler.straddle)) return forgetPath();
-  const way = goBy(head, isRegion && isLargeWay(load<u32>(head, BlockOff.samples)));
+  if (jget(JitOff.memory) == JitMemory.off || !(isHead(head) || isStraddle(head))) return forgetPath();
+  const way = goBy(head, load<u16>(head, RecOff.handler) == Handler.region && isLargeWay(load<u32>(head, BlockOff.samples)));
   if (way == Way.goesOn) return;
   const left = load<u32>(PCPU, PcpuOff.pathRegions) - 1;
   if (!isPathGood()) return forgetPath();
   translatePath();
-  if (way == Way.ends || !left || handler == Handler.straddle) return forgetPath();
+  if (way == Way.ends || !left || isStraddle(head)) return forgetPath();
   store<u32>(PCPU, left, PcpuOff.pathRegions);
   beginPath(head);
   goBy(head, false);
 }
+
+/** Entry `e` is what the block at `head` leads to, and no later one is. */
+@inline function isEnteredBy(head: usize, e: u32): bool { return load<u16>(head, RecOff.handler) == Handler.region && load<u32>(head, BlockOff.samples) == e; }
 
 /** Entry `e` is where a large region begins that was made of a way. */
 function isLargeWay(e: u32): bool {
@@ -256,7 +258,7 @@ function forget(n: u32): void {
     const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
     forgetHandover(load<u64>(entryOff(e)) + load<u16>(head, BlockOff.off));
     store<u64>(entryOff(e), 1);
-    if (load<u16>(head, RecOff.handler) != Handler.region || load<u32>(head, BlockOff.samples) != e) continue;
+    if (!isEnteredBy(head, e)) continue;
     store<u16>(head, Handler.head, RecOff.handler);
     store<u32>(head, 0, BlockOff.samples);
   }

@@ -99,10 +99,10 @@ paths("check mode follows ways, too", async () => {
   assert.ok(waysOf(twins.translated.mem) > 0);
 });
 
-paths("all records are dropped while a way is followed", async () => {
+paths("the TLB is flushed while a way is followed", async () => {
   if (nasmMissing()) return;
   const twins = await Twins.create({}, { slice: 400, crossed: 2 });
-  // CR4.SMEP changes what code means, and is changed in each round
+  // a change of CR4.PGE flushes it (SDM Vol.3A "Invalidation of TLBs and Paging-Structure Caches")
   const sides = (k: number) => (k % 4 === 1 ? "mov rax, cr4\nxor eax, 0x80\nmov cr4, rax" : SIDE(k));
   const out = twins.run(interpreter(sides).replaceAll("test edx, 1023", "test edx, 15"), 64, { regs: { rdx: 4000n } }, () => {}, 20_000_000);
   assert.is(out.regs.rdx, 0n);
