@@ -42,9 +42,11 @@ for (const [{ name, programs, jit, forgetful }, [bits, env]] of WAYS.flatMap((wa
     const translated = await BatchPc.create(PROGRAM_WINDOWS, undefined, jit);
     translated.forgetful = forgetful;
     const interpreted = await BatchPc.create(PROGRAM_WINDOWS, undefined, false);
+    let withWays = 0; // programs: the next one's code takes the place of their regions
     for (let i = 0; i < programs; i++) {
       const program = makeProgram(env, `${seed} jit${name} ${i}`, i % 3 === 0);
       const found = compare(translated, interpreted, program);
+      if (waysOf(translated.memory)) withWays++;
       if (found.length) {
         const small = shrink(translated, interpreted, program);
         const units = small.units.map(([at, length]) => [...small.code.slice(at, at + length)].map((b) => b.toString(16).padStart(2, "0")).join(" "));
@@ -55,7 +57,7 @@ for (const [{ name, programs, jit, forgetful }, [bits, env]] of WAYS.flatMap((wa
     assert.ok(words(translated, JitOff.translated) > programs, "programs were translated");
     assert.is(words(translated, JitOff.failures), 0, "modules the host refused");
     assert.is(words(interpreted, JitOff.translated), 0);
-    if ("crossed" in jit) assert.ok(waysOf(translated.memory) > 0, "regions of ways");
+    if ("crossed" in jit) assert.ok(withWays > programs / 10, `${withWays} programs had regions of ways`);
   });
 
 both.run();
