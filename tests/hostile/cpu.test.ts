@@ -59,6 +59,11 @@ random("faults whose delivery unwinds, one after another, use up the budget", as
   assert.is(findings.length, 0, findings.join("\n"));
 });
 
+random("an instruction behind MOV SS that jumps to itself traps in its second round", async () => {
+  const { findings } = await hunt(import.meta.url, 79_066_007, 79_066_008, 8000);
+  assert.is(findings.length, 0, findings.join("\n"));
+});
+
 if (isMainThread) {
   endless.run();
   random.run();

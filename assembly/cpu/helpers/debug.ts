@@ -6,7 +6,7 @@ import { Cr4, Flag, Vector } from "../../abi/x86";
 import { raise, raiseTrap } from "../../fault";
 import { PCPU } from "../pcpu";
 import { cr4, linear32, rflags, segBase, setRflags, mode64 } from "./mode";
-import { SHADOW_SS, shadowed } from "./events";
+import { SHADOW_SS, mustWait, shadowed } from "./events";
 
 export const DR6_FIXED: u32 = 0xffff0ff0;
 export const DR6_BD: u32 = 1 << 13;
@@ -34,7 +34,7 @@ export function stepHook(): i32 {
   const rip = load<u64>(PCPU, PcpuOff.rip);
   let bits = load<u32>(PCPU, PcpuOff.pendingDb);
   if (load<u32>(PCPU, SystemOff.stepArmed)) bits |= DR6_BS;
-  if (bits && shadowed() != SHADOW_SS) {
+  if (bits && !(shadowed() == SHADOW_SS && mustWait())) {
     store<u32>(PCPU, bits, PcpuOff.pendingDb);
     store<u32>(PCPU, 0, SystemOff.stepArmed);
     raiseTrap(Vector.DB);

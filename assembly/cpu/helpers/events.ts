@@ -18,7 +18,7 @@ import { rflags } from "./mode";
 /** Values of PcpuOff.shadow: what holds interrupts off the instruction at SystemOff.shadowRip. */
 export const SHADOW_STI: u32 = 1;
 export const SHADOW_SS: u32 = 2;
-/** Added once an interrupt has waited: an instruction that jumps to itself is under the shadow only the first time. */
+/** Added once an interrupt or a debug trap has waited: an instruction that jumps to itself is under the shadow only the first time. */
 const SPENT: u32 = 4;
 
 /** The instruction at `rip` will not be interrupted. */
@@ -35,7 +35,7 @@ export function shadowAt(rip: u64): u32 {
   return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind & ~SPENT : 0;
 }
 
-/** Must an interrupt at PcpuOff.rip wait for one instruction? The caller has it executed. */
+/** Must an interrupt or a debug trap at PcpuOff.rip wait for one instruction? The caller has it executed. */
 export function mustWait(): bool {
   const kind = load<u32>(PCPU, PcpuOff.shadow);
   if (!shadowed() || kind & SPENT) return false;

@@ -61,6 +61,8 @@ const TRACES: readonly (readonly [string, 32 | 64, string, number, () => void, r
   ["CALL and RET", 64, "e8 02 00 00 00 eb 01 c3 90", TF, nothing, [7, 5, 8, 9]],
   ["MOV SS holds the trap back for one instruction", 64, "8e d0 90 90", TF, nothing, [3, 4]],
   ["POP SS too", 32, "17 90 90", TF, stack32(KDATA), [2, 3]],
+  ["MOV SS, LOOP to itself: only the first round is held back", 64, "8e d0 e2 fe 90", TF, strings(3), [2, 2, 4, 5]],
+  ["MOV SS, REP MOVSB: only the first iteration is", 64, "8e d0 f3 a4 90", TF, strings(3), [2, 2, 4, 5]],
   ["LSS does not", 64, "0f b2 24 25 00 d0 00 00 90", TF, () => [guest.set32(0xd000, STACK), guest.set16(0xd004, KDATA)], [8, 9]],
   ["STI does not", 64, "fb 90", TF, nothing, [1, 2]],
   ["POPF that clears TF is the last to trap", 64, "9d 90 90", TF, stack(2), [1]],
