@@ -7,7 +7,7 @@ import { controlDomain, createDomainBlock, vcpuAddr } from "../../src/hypervisor
 import { ControlPort } from "../../src/hypervisor/control";
 import { Hypervisor } from "../../src/hypervisor/hypercalls";
 import { destroyDomainState } from "../../src/hypervisor/teardown";
-import { Core } from "../../src/machine/core";
+import { Core, type CoreOptions } from "../../src/machine/core";
 import { allocFrame, frameEntry, framesOf, freeFrameCount, initMachine, ownerOf } from "../../src/machine/frames";
 import { GuestMemory } from "../../src/machine/guest_memory";
 import { MachineMemory } from "../../src/machine/memory";
@@ -67,7 +67,7 @@ export class AttackMachine {
     this.controlFrames = [...framesOf(mem, 0)].length;
   }
 
-  static async create(): Promise<AttackMachine> {
+  static async create(jit: CoreOptions["jit"] = true): Promise<AttackMachine> {
     const machine = new AttackMachine();
     const file = process.env.XENOLITH_WASM ?? join(XENOLITH_ROOT, "build/xenolith.wasm");
     machine.core = await Core.create(new WebAssembly.Module(readFileSync(file)), machine.mem, 0, {
@@ -78,7 +78,7 @@ export class AttackMachine {
       mmioWrite: () => {},
       notice: () => {},
       random: () => 0x12345678,
-    });
+    }, { jit });
     const { copyFromGuest, copyToGuest } = machine.core.exports;
     machine.hypervisor = new Hypervisor(machine.mem, {
       copyFromGuest: (lin, at, length) => copyFromGuest(at, Number(lin & 0xffffffffn), Number(lin >> 32n), length) >>> 0,
