@@ -14,8 +14,8 @@ export const typesOutputs = ["dist/types/src/index.d.ts"];
 /** Of Node, for the program. Each of V8's threads that has compiled keeps the memory this took, and its pages cost CPU time; one domain with one
  *  processor makes no more work than one thread does. */
 export const nodeOptions = ["--v8-pool-size=1"];
-/** What glibc's malloc keeps for itself: one arena for all threads, of which free memory above 2 MiB goes back to the host. */
-export const nodeEnvironment = { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "2097152" };
+/** glibc's malloc: one arena for all threads, of which free memory above 2 MiB goes back to the host, in huge pages where the host lets who asks have them. */
+export const nodeEnvironment = { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "2097152", GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" };
 export const pageOutputs = ["dist/page/index.html", "dist/page/page.js"];
 
 function run(command, args) {
