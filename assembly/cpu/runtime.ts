@@ -19,7 +19,7 @@ import { stackFault } from "./checked";
 import { Handler } from "./handler";
 import { Interp } from "./interp";
 import { checkUnwound } from "./jit/check";
-import { sample } from "./jit/regions";
+import { sample } from "./jit/sampling";
 import { ripMask } from "./helpers/mode";
 import { stepHook } from "./helpers/debug";
 import { performInteger } from "./helpers/integer";
@@ -70,7 +70,7 @@ export function performChecked(u: usize, last: bool): usize {
 const UNEVEN_BITS: u32 = 9;
 const UNEVEN: i32 = 1 << UNEVEN_BITS;
 
-/** Instructions of the next slice. Where slices end is where time is seen to be spent (jit/regions): always of one length, they would end
+/** Instructions of the next slice. Where slices end is where time is seen to be spent (jit/sampling): always of one length, they would end
  *  at the same few places of a loop whose rounds are all as long, and what is run beside those would never be seen. */
 @inline function sliceOf(most: i32): i32 {
   if (most < UNEVEN << 2) return most;

@@ -8,7 +8,7 @@ import { PcpuOff } from "../../abi/layout";
 import { PCPU } from "../pcpu";
 
 const LINE_SHIFT: u32 = 9;
-/** Slices of a stretch: up to a third of a second of interpretation, less where callers are looked for (climb in regions). */
+/** Slices of a stretch: up to a third of a second of interpretation, less where callers are looked for (climb). */
 const STRETCH: u32 = 16384;
 /** By hash of the line: u16 of this stretch, u16 of the one before. */
 const COUNTS: usize = PCPU + PcpuOff.lines;

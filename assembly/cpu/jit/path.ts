@@ -4,7 +4,7 @@
  *  interpreter is one, most of that is seldom executed, and what is executed is spread over many regions that hand over to one another
  *  every few dozen instructions. Where that is seen to happen, the interpreter goes on from the beginning of one of them, a block at a time,
  *  and what it comes by becomes a region. Where there is no room for more, the next one begins, until the way is back at its start or at
- *  a region that was made in this way (regions). */
+ *  a region that was made in this way (ways). */
 import { JitOff, PathOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { BlockOff, decodedAt, recordsOf } from "../code_cache";

@@ -18,7 +18,7 @@ import { J, jget, jset } from "./buffer";
 import { chooseArms } from "./arms";
 import { chooseEntries } from "./entries";
 import { NONE, blockOf, headOf, order, ripOf, setSucc, succ } from "./graph";
-import { RESTLESS, RESTLESS_THERE, isRestless } from "./regions";
+import { RESTLESS, RESTLESS_THERE, isRestless } from "./restless";
 import { isOnPath, stepFrom } from "./path";
 import { noteSse, sseProperties } from "./sse";
 import { noX87, takesX87 } from "./x87";

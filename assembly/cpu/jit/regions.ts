@@ -1,7 +1,4 @@
-/** The translated regions of this pCPU: which blocks are hot, entering, and forgetting what was overwritten.
- *
- *  Hot blocks are found by sampling: where a slice of the interpreter ends, the block it ends at is counted. So looking costs
- *  nothing between, and a count of n stands for n slices of time, whatever the block's length. */
+/** The translated regions of this pCPU: making one, entering, and forgetting what was overwritten. */
 import { Check, EntryOff, JitBlock, JitMemory, JitOff, HandoverOff, RegionOff } from "../../abi/jit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecOff } from "../../abi/record";
@@ -17,170 +14,35 @@ import { commitWrite, missR, modifies } from "../access";
 import { Handler } from "../handler";
 import { Template } from "../opcodes.gen";
 import { PCPU, attention } from "../pcpu";
-import { ageRewritten, isRewritten } from "../rewritten";
 import { endSlice, performChecked, performGroup } from "../runtime";
 import { J, jget, jset } from "./buffer";
 import { enterChecked, mayPerform, performed } from "./check";
 import { assemble } from "./module";
-import { ageLines, clearLine, countLine } from "./lines";
+import { stay } from "./climb";
 import { entryAt } from "./entries";
 import { ELSEWHERE, followLink, forgetHandover, forgetHandovers, handover, learn, pagesOf, remember } from "./handover";
 import { armOf, hasArm } from "./arms";
 import { blockOf, headOf, ordered } from "./graph";
-import { Way, awaitPath, beginPath, forgetPath, goBy, isAwaited, isFollowing, isPathGood } from "./path";
-import { discover, isHead, isLeaf, isStraddle } from "./region";
+import { beginPath, forgetPath, isAwaited } from "./path";
+import { discover } from "./region";
+import { countDeath, forgetRestless } from "./restless";
 import { runsOf, setRunsOf } from "./runs";
 import { forgetSpans, recordOf } from "./span_runtime";
 import { emitRegion } from "./structure";
-import { forgetWindows, lookAtWindows } from "./window_runtime";
+import { forgetWindows } from "./window_runtime";
 
-/** Regions that may die over the same bytes before they are left to the interpreter, and before they no longer are in regions that begin elsewhere. */
-export const RESTLESS: u8 = 4;
-export const RESTLESS_THERE: u8 = 2;
-/** Samples of a block that cannot be translated. */
-const REFUSED: u32 = 0x10000;
-/** Blocks that are run to get from a short function to its caller. */
-const MAX_CLIMB: u32 = 12;
-/** Instructions from one transition to the next where code is spread over too many regions. */
-const CROSSING: u32 = 500;
-/** Regions that are made of ways from one place, each time after twice as many slices. */
-const MOST_WAYS: u8 = 4;
-/** Blocks of one that a way may end at: where other ways come by smaller ones they have their blocks, too. */
-const LARGE: u32 = 24;
 /** Slots that are looked at for one that was not in use lately. */
 const LOOKS: u32 = 64;
 
 /** Table of regions, in front of the record cache: heads() begins behind it (code_cache). */
-@inline function regionAt(n: u32): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + <usize>n * RegionOff.SIZE; }
+@inline export function regionAt(n: u32): usize { return <usize>load<u32>(PCPU, PcpuOff.codeBase) + <usize>n * RegionOff.SIZE; }
 /** Table of their entries: MAX for each. */
-@inline function entryOff(e: u32): usize {
+@inline export function entryOff(e: u32): usize {
   return <usize>load<u32>(PCPU, PcpuOff.codeBase) + RegionOff.MAX * RegionOff.SIZE + <usize>e * EntryOff.SIZE;
 }
 
-function restlessAt(maddr: u32): usize { return J + <usize>(((maddr >> 7) * 0x9e3779b1) >> 22); }
-export function isRestless(maddr: u32, times: u8): bool { return load<u8>(restlessAt(maddr), JitOff.restless) >= times; }
-
-/** Code that was rewritten often may stay as it is now: about once a second all counts are halved. */
-function forgive(): void {
-  for (let i: usize = 0; i < 1024; i++) store<u8>(J + i, load<u8>(J + i, JitOff.restless) >> 1, JitOff.restless);
-  memory.fill(J + JitOff.x87Fruitless, 0, 128);
-}
-
-/** A slice of the interpreter ended at the block `head`. */
-export function sample(head: usize): void {
-  if (isFollowing()) return followOn(head);
-  const slices = jget(JitOff.slices) + 1;
-  jset(JitOff.slices, slices);
-  ageLines(slices);
-  ageRewritten(slices, jget(JitOff.threshold));
-  if (!(slices & 0xffff)) forgive();
-  if (jget(JitOff.memory) == JitMemory.off) return stay();
-  const handler = load<u16>(head, RecOff.handler);
-  if (handler == Handler.region && isEntered(load<u32>(head, BlockOff.samples))) store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), 1, RegionOff.used);
-  const from = <usize>jget(JitOff.climbFrom);
-  if (!from) {
-    lookAtWindows(jget(JitOff.running));
-    lookAtCrossings(jget(JitOff.running));
-  }
-  const base = load<u64>(PCPU, PcpuOff.ripBase);
-  jset(JitOff.mode, load<u16>(head, BlockOff.mode)); // which records can be translated depends on that
-  head = climb(head, from);
-  if (!head || load<u16>(head, RecOff.handler) != Handler.head) return;
-  const mode = load<u16>(head, BlockOff.mode);
-  if (mode & (Mode.step | Mode.align)) return;
-  jset(JitOff.samples, jget(JitOff.samples) + 1);
-  const n = load<u32>(head, BlockOff.samples) + 1;
-  if (n > REFUSED) return;
-  store<u32>(head, n, BlockOff.samples);
-  // a block that others' regions contain begins one of its own only if it stays hot: they would share most of their code
-  const threshold = jget(JitOff.threshold), maddr = load<u32>(head, BlockOff.maddr);
-  if (load<u8>(head, BlockOff.records) & BlockOff.IN_REGION) {
-    if (n < threshold << 1) return;
-  } else if (n < threshold && !countLine(maddr, threshold)) return;
-  clearLine(maddr);
-  const ripBase = head == from ? load<u64>(J, JitOff.climbBase) : base;
-  if (!isWithinSegment(ripBase)) return;
-  translate(head, ripBase);
-  // what is rewritten too often now, or shares its count with such code, may be had later
-  if (load<u16>(head, RecOff.handler) == Handler.head) store<u32>(head, isRestless(maddr, RESTLESS) || isRewritten(maddr) ? 0 : REFUSED, BlockOff.samples);
-}
-
-/** Whose the sample is that a slice ended at `head` gives. The time of a short function is its callers': translated with them it costs nothing to
- *  get there and back, alone it costs more than it takes. So the next slices end at once (cpu/runtime), until one does so in the caller. 0: not yet.
- *  A caller that is translated already has had no use for the function, which then has the sample for itself. */
-function climb(head: usize, from: usize): usize {
-  const climbed = jget(JitOff.climbed);
-  const mine = load<u16>(head, RecOff.handler) == Handler.head && !(load<u8>(head, BlockOff.records) & BlockOff.IN_REGION);
-  if (mine && climbed < MAX_CLIMB && isLeaf(head)) {
-    if (!from) {
-      jset(JitOff.climbFrom, <u32>head);
-      store<u64>(J, load<u64>(PCPU, PcpuOff.ripBase), JitOff.climbBase);
-    }
-    jset(JitOff.climbed, climbed + 1);
-    return 0;
-  }
-  stay();
-  return from && !mine ? from : head;
-}
-
-/** No caller is looked for. */
-function stay(): void {
-  jset(JitOff.climbFrom, 0);
-  jset(JitOff.climbed, 0);
-}
-
-/** A slice ended in region `n`, or behind it. Where region upon region hands over to the next after a few hundred instructions, for long, the way that
- *  code takes from where this one was entered is worth regions of its own. */
-function lookAtCrossings(n: u32): void {
-  const insns = jget(JitOff.slice), crossings = jget(JitOff.entered) - jget(JitOff.enteredBefore) - 1, r = regionAt(n); // a slice begins with one
-  jset(JitOff.enteredBefore, jget(JitOff.entered));
-  if (<i32>crossings <= 0 || crossings * CROSSING < insns) return;
-  const k = jget(JitOff.entry), ways = load<u8>(r, RegionOff.ways);
-  if (k >= load<u32>(r, RegionOff.entries) || ways >= MOST_WAYS) return;
-  const times = load<u16>(r, RegionOff.crossings) + 1;
-  store<u16>(r, times, RegionOff.crossings);
-  if (times < load<u32>(PCPU, PcpuOff.crossed) << ways) return;
-  store<u16>(r, 0, RegionOff.crossings);
-  const e = n * EntryOff.MAX + k, head = <usize>load<u32>(entryOff(e), EntryOff.head);
-  if (!isEnteredBy(head, e)) return;
-  awaitPath(head);
-  forgetHandover(load<u64>(entryOff(e)) + load<u16>(head, BlockOff.off)); // so that enterRegion() sees it come
-}
-
-/** A slice of one block ended before the one at `head`, which comes next on the way that is followed. */
-function followOn(head: usize): void {
-  if (jget(JitOff.memory) == JitMemory.off || !(isHead(head) || isStraddle(head))) return forgetPath();
-  const way = goBy(head, load<u16>(head, RecOff.handler) == Handler.region && isLargeWay(load<u32>(head, BlockOff.samples)));
-  if (way == Way.goesOn) return;
-  const left = load<u32>(PCPU, PcpuOff.pathRegions) - 1;
-  if (!isPathGood()) return forgetPath();
-  translatePath();
-  if (way == Way.ends || !left || isStraddle(head)) return forgetPath();
-  store<u32>(PCPU, left, PcpuOff.pathRegions);
-  beginPath(head);
-  goBy(head, false);
-}
-
 /** Entry `e` is what the block at `head` leads to, and no later one is. */
-@inline function isEnteredBy(head: usize, e: u32): bool { return load<u16>(head, RecOff.handler) == Handler.region && load<u32>(head, BlockOff.samples) == e; }
-
-/** Entry `e` is where a large region begins that was made of a way. */
-function isLargeWay(e: u32): bool {
-  const r = regionAt(e / EntryOff.MAX);
-  return e % EntryOff.MAX == 0 && load<u8>(r, RegionOff.ways) != 0 && load<u32>(r, RegionOff.blocks) >= LARGE;
-}
-
-/** Makes a region of the way. Another one that is entered at its first block keeps the places it is entered at elsewhere. */
-function translatePath(): void {
-  const head = <usize>load<u32>(PCPU, PcpuOff.pathHead), base = load<u64>(PCPU, PcpuOff.pathBase);
-  const old = load<u16>(head, RecOff.handler) == Handler.region ? regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX) : 0, ways = old ? load<u8>(old, RegionOff.ways) : 0;
-  store<u32>(PCPU, 1, PcpuOff.pathOnly);
-  translate(head, base);
-  store<u32>(PCPU, 0, PcpuOff.pathOnly);
-  if (load<u16>(head, RecOff.handler) != Handler.region) return;
-  store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), ways + 1, RegionOff.ways); // also if it is still the old one
-  forgetHandover(base + load<u16>(head, BlockOff.off));
-}
+@inline export function isEnteredBy(head: usize, e: u32): bool { return load<u16>(head, RecOff.handler) == Handler.region && load<u32>(head, BlockOff.samples) == e; }
 
 /** Writes the region's function; false if that cannot be. */
 function writeBody(): bool {
@@ -190,7 +52,8 @@ function writeBody(): bool {
   return !jget(JitOff.bad) && jget(JitOff.at) <= <u32>(J + JitOff.bodyEnd);
 }
 
-function translate(head: usize, ripBase: u64): void {
+/** Makes a region that begins with the block at `head`, on the page at `ripBase`. If it can be, the block has Handler.region then. */
+export function translate(head: usize, ripBase: u64): void {
   jset(JitOff.storeArms, 1);
   jset(JitOff.regionRuns, 0);
   if (!discover(head, ripBase)) return;
@@ -315,8 +178,7 @@ function settle(): void {
 
 /** A block that belongs to regions is overwritten. */
 export function dropRegionsOf(head: usize): void {
-  const line = restlessAt(load<u32>(head, BlockOff.maddr)), times = load<u8>(line, JitOff.restless);
-  if (times < 255) store<u8>(line, times + 1, JitOff.restless);
+  countDeath(load<u32>(head, BlockOff.maddr));
   const regions = jget(JitOff.regions);
   for (let n: u32 = 0; n < regions; n++) {
     const r = regionAt(n);
@@ -338,7 +200,7 @@ export function dropRegions(): void {
   memory.fill(regionAt(0), 0, RegionOff.TABLES);
   forgetHandovers();
   memory.fill(J + JitOff.targets, 0, JitOff.hints - JitOff.targets);
-  memory.fill(J + JitOff.restless, 0, 1024);
+  forgetRestless();
   memory.fill(J + JitOff.x87Fruitless, 0, 128);
   forgetSpans();
   forgetWindows();
@@ -409,13 +271,13 @@ export function enterRegion(u: usize): usize {
 }
 
 /** Branches within the page in force need no look at the code segment's limit, nor do instruction pointers of 16 bits wrap there. */
-function isWithinSegment(ripBase: u64): bool {
+export function isWithinSegment(ripBase: u64): bool {
   const mode = load<u32>(PCPU, PcpuOff.mode), last = ripBase + 4095;
   return (mode & Mode.flat) != 0 || (last <= <u64>load<u32>(PCPU, PcpuOff.segLimit + Seg.cs * 4) && (last <= 0xffff || (mode & Mode.BITS) != Mode.bits16));
 }
 
 /** Entry `e` is what the page in force is entered by. */
-@inline function isEntered(e: u32): bool { return load<u64>(entryOff(e)) == load<u64>(PCPU, PcpuOff.ripBase); }
+@inline export function isEntered(e: u32): bool { return load<u64>(entryOff(e)) == load<u64>(PCPU, PcpuOff.ripBase); }
 
 /** What region `n` looks at where it is entered. */
 @inline function begin(n: u32, entry: u32, pages: u32, by: usize): void {
