@@ -530,9 +530,8 @@ export function decodeBlock(lin: u64, maddr: u32, mode: u32, old: usize): usize 
       memory.copy(BUFFER + <usize>avail, <usize>second, 24);
       result = decodeOne(BUFFER, u, off, mode);
       if (<i64>(off + <i32>(result & Decoded.LEN)) > last + 1) return raiseError(Vector.GP, 0);
-      kind = Handler.straddle;
       if (<i32>(result & Decoded.LEN) <= avail) second = 0; // invalid without its second half
-      if (!second) kind = single ? Handler.step : Handler.head;
+      if (second && !single) kind = Handler.straddle;
       if (<i32>(result & Decoded.LEN) > 15) result = 15 | Decoded.ENDS;
       off += <i32>(result & Decoded.LEN);
       u += RecOff.SIZE;

@@ -133,7 +133,7 @@ function look(): usize {
     const n = resume();
     store<u32>(PCPU, mode, PcpuOff.mode);
     store<u32>(PCPU, 1, PcpuOff.sliceLength);
-    return n && load<u16>(n) == Handler.step ? n + RecOff.SIZE : n && load<u16>(n) == Handler.straddle ? checkStraddle(n) : n;
+    return n && load<u16>(n) == Handler.step ? onlyOf(n) : n;
   }
   return open(interrupt == NO_INTERRUPT ? resume() : interrupt);
 }
@@ -210,9 +210,11 @@ function step(u: usize): usize {
   if (left < 0 && !trap) return endSlice(u);
   store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
   store<u32>(PCPU, 0, PcpuOff.record);
-  if (!stepHook()) return 0;
-  return load<u32>(u, BlockOff.second) ? checkStraddle(u) : u + RecOff.SIZE;
+  return stepHook() ? onlyOf(u) : 0;
 }
+
+/** The instruction of a one-instruction block. */
+function onlyOf(u: usize): usize { return load<u32>(u, BlockOff.second) ? checkStraddle(u) : u + RecOff.SIZE; }
 
 /** Head of an instruction that crosses a page. */
 function straddle(u: usize): usize {

@@ -16,7 +16,7 @@ const TF = 0x100;
 const HANDLER64 = "50 57 48 8b 3c 25 00 a0 00 00 48 8b 44 24 10 48 ab 48 89 3c 25 00 a0 00 00 5f 58 48 cf";
 const HANDLER32 = "50 57 8b 3d 00 a0 00 00 8b 44 24 08 89 07 83 c7 08 89 3d 00 a0 00 00 5f 58 cf";
 
-function trace(bits: 32 | 64, code: string, flags: number, setup: () => void): number[] {
+function trace(bits: 32 | 64, code: string, flags: number, setup: () => void, at = CODE): number[] {
   if (bits === 64) longMode(guest, 0);
   else protectedMode(guest, 0);
   // 28 bytes of handler need more than the 16 of its place: #NM's and #DF's are not used here
@@ -29,11 +29,11 @@ function trace(bits: 32 | 64, code: string, flags: number, setup: () => void): n
   guest.setGpr("rax", BigInt(KDATA));
   guest.setField(PcpuOff.rflags, BigInt(2 | flags));
   setup();
-  guest.hex(CODE, `${code} cd 50`);
-  guest.run(CODE);
+  guest.hex(at, `${code} cd 50`);
+  guest.run(at);
   assert.is(haltedIn(guest), 0x50, "it came through");
   const count = (guest.u32(LOG) - LOG - 16) / 8;
-  return Array.from({ length: count }, (_, i) => guest.u32(LOG + 16 + i * 8) - CODE);
+  return Array.from({ length: count }, (_, i) => guest.u32(LOG + 16 + i * 8) - at);
 }
 
 const strings = (count: number) => () => {
@@ -79,6 +79,16 @@ const TRACES: readonly (readonly [string, 32 | 64, string, number, () => void, r
   ["x87, SSE", 64, "d9 e8 dd d8 0f 57 c0", TF, () => guest.setField(PcpuOff.cr4, 0x220n), [2, 4, 7]],
 ];
 for (const [name, bits, code, flags, setup, offsets] of TRACES) step(`${name} (${bits}-bit)`, () => assert.equal(trace(bits, code, flags, setup), offsets));
+
+//  ADD EBX, imm32 behind a NOP, of which some bytes are on the next page
+for (const bits of [32, 64] as const)
+  for (const first of [1, 2, 5]) {
+    const at = CODE + 0x1000 - first - 1;
+    step(`an instruction of which ${first} bytes are on its page (${bits}-bit)`, () => assert.equal(trace(bits, "90 81 c3 67 45 23 01 90", TF, nothing, at), [1, 7, 8]));
+    const breakpoint = () => [guest.setField(PcpuOff.dr, BigInt(at + 1)), guest.setField(PcpuOff.dr + 40, 0x401n)];
+    step(`a breakpoint on it (${bits}-bit)`, () => assert.equal(trace(bits, "90 81 c3 67 45 23 01 90", 0, breakpoint, at), [1]));
+    step(`MOV SS before it, ${first} bytes (${bits}-bit)`, () => assert.equal(trace(bits, "8e d0 81 c3 67 45 23 01 90", TF, nothing, at - 1), [8, 9]));
+  }
 step.run();
 
 const shadow = suite("Interrupt shadows");
