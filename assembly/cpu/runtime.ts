@@ -77,11 +77,18 @@ const UNEVEN: i32 = 1 << UNEVEN_BITS;
   return most - <i32>((load<u32>(PCPU, PcpuOff.retired) * 0x9e3779b1) >> (32 - UNEVEN_BITS));
 }
 
+/** Instructions of the slice that begins with the block at `u`, which runs whole in any case: where a way is followed, that block only. An instruction that
+ *  crosses a page is counted once its second half is known to be there, and would wait for ever in a slice of none. */
+function sliceAt(u: usize): i32 {
+  if (load<u32>(PCPU, PcpuOff.pathSteps)) return load<u16>(u) == Handler.straddle ? 1 : 0;
+  return load<u32>(PCPU + PcpuOff.JIT, JitOff.climbFrom) ? 1 : sliceOf(load<i32>(PCPU + PcpuOff.JIT, JitOff.slice));
+}
+
 /** Opens a slice and gives the record to run: past the head of the block at `u`, whose instructions are counted. */
 function open(u: usize): usize {
   if (!u) return 0;
   const budget = load<i64>(PCPU, PcpuOff.budget);
-  const slice = load<u32>(PCPU, PcpuOff.pathSteps) ? 0 : load<u32>(PCPU + PcpuOff.JIT, JitOff.climbFrom) ? 1 : sliceOf(load<i32>(PCPU + PcpuOff.JIT, JitOff.slice)), length = budget < slice ? <i32>budget : slice;
+  const slice = sliceAt(u), length = budget < slice ? <i32>budget : slice;
   store<u32>(PCPU, length, PcpuOff.sliceLength);
   store<i32>(PCPU, length, PcpuOff.left);
   const count = <i32>load<u16>(u, BlockOff.count);

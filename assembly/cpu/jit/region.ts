@@ -123,6 +123,7 @@ function add(head: usize, ripBase: u64): u8 {
     page = load<u8>(b, JitBlock.page);
   }
   if (page == MAX_PAGES || !isOnPath(head)) return NONE;
+  if (inSegments() && count && page == jget(JitOff.pageCount)) return NONE; // only the page where it is entered is seen to be within its segment
   const insns = jget(JitOff.insns) + recordsOf(head), leaf = jget(JitOff.inLeaf) != 0 || size <= MAX_LEAF;
   if (!hasRoom(insns, size <= MAX_LEAF ? size : 1, leaf && !calling) || !mayFollow(head) || isRestless(load<u32>(head, BlockOff.maddr), count ? RESTLESS_THERE : RESTLESS) || isRewritten(load<u32>(head, BlockOff.maddr)) || <u32>load<u16>(head, BlockOff.mode) != jget(JitOff.mode)) return NONE;
   if (count != 0 && !leaf && load<u8>(head, BlockOff.records) & BlockOff.IN_REGION && !load<u32>(PCPU, PcpuOff.pathOnly)) {
@@ -508,8 +509,12 @@ function addTargets(b: usize, u: usize): void {
 
 /** The block that came after the one at `head` on the way that is followed. What calls of the region return to is known from these. */
 function addNext(head: usize): u8 {
-  const p = jget(JitOff.copy) ? 0 : stepFrom(head);
-  return p ? add(<usize>load<u32>(p, PathOff.next), load<u64>(p, PathOff.nextBase)) : NONE;
+  const p = jget(JitOff.copy) ? 0 : stepFrom(head), leaf = jget(JitOff.inLeaf);
+  if (!p) return NONE;
+  jset(JitOff.inLeaf, 0); // what a short function returns to is not of it
+  const n = add(<usize>load<u32>(p, PathOff.next), load<u64>(p, PathOff.nextBase));
+  jset(JitOff.inLeaf, leaf);
+  return n;
 }
 
 function insertTarget(b: usize, n: u8, rip: u64): void {

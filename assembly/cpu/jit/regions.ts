@@ -150,14 +150,14 @@ function markBlocks(r: usize): void {
 
 /** The region that is entered at `head` is to be made anew, now that more is known. */
 export function retranslate(head: usize): void {
-  if (load<u16>(head, RecOff.handler) == Handler.region) makeAnew(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
+  if (load<u16>(head, RecOff.handler) == Handler.region) drop(load<u32>(head, BlockOff.samples) / EntryOff.MAX);
 }
 
 /** The region that runs is to be made anew. */
-export function retire(): void { makeAnew(jget(JitOff.running)); }
+export function retire(): void { drop(jget(JitOff.running)); }
 
-/** Region `n` is to be made anew. */
-export function makeAnew(n: u32): void {
+/** There is no region `n` any more. What is hot of it may become one anew. */
+export function drop(n: u32): void {
   forget(n);
   unmark(n);
   markAll();

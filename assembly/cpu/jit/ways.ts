@@ -9,7 +9,7 @@ import { jget, jset } from "./buffer";
 import { forgetHandover } from "./handover";
 import { Way, awaitPath, beginPath, forgetPath, goBy, isPathGood } from "./path";
 import { isHead, isStraddle } from "./region";
-import { entryOff, isEnteredBy, regionAt, translate } from "./regions";
+import { drop, entryOff, isEnteredBy, regionAt, translate } from "./regions";
 
 /** Instructions from one transition to the next where code is spread over too many regions. */
 const CROSSING: u32 = 500;
@@ -17,6 +17,7 @@ const CROSSING: u32 = 500;
 const MOST_WAYS: u8 = 4;
 /** Blocks of one that a way may end at: where other ways come by smaller ones they have their blocks, too. */
 const LARGE: u32 = 24;
+const NONE: u32 = RegionOff.MAX;
 
 /** A slice ended in region `n`, or behind it. Where region upon region hands over to the next after a few hundred instructions, for long, the way that
  *  code takes from where this one was entered is worth regions of its own. */
@@ -56,14 +57,25 @@ function isLargeWay(e: u32): bool {
   return e % EntryOff.MAX == 0 && load<u8>(r, RegionOff.ways) != 0 && load<u32>(r, RegionOff.blocks) >= LARGE;
 }
 
-/** Makes a region of the way. Another one that is entered at its first block keeps the places it is entered at elsewhere. */
+/** Makes a region of the way. Another one that is entered at its first block stays for the places it is entered at elsewhere, if there are any. */
 function translatePath(): void {
-  const head = <usize>load<u32>(PCPU, PcpuOff.pathHead), base = load<u64>(PCPU, PcpuOff.pathBase);
-  const old = load<u16>(head, RecOff.handler) == Handler.region ? regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX) : 0, ways = old ? load<u8>(old, RegionOff.ways) : 0;
+  const head = <usize>load<u32>(PCPU, PcpuOff.pathHead), base = load<u64>(PCPU, PcpuOff.pathBase), old = regionOf(head), ways = old != NONE ? load<u8>(regionAt(old), RegionOff.ways) : 0;
   store<u32>(PCPU, 1, PcpuOff.pathOnly);
   translate(head, base);
   store<u32>(PCPU, 0, PcpuOff.pathOnly);
-  if (load<u16>(head, RecOff.handler) != Handler.region) return;
-  store<u8>(regionAt(load<u32>(head, BlockOff.samples) / EntryOff.MAX), ways + 1, RegionOff.ways); // also if it is still the old one
+  const made = regionOf(head);
+  if (made == NONE) return;
+  if (ways < 255) store<u8>(regionAt(made), ways + 1, RegionOff.ways); // also if it is still the old one
   forgetHandover(base + load<u16>(head, BlockOff.off));
+  if (old != made && isSuperseded(old)) drop(old);
+}
+
+/** Number of the region that the block at `head` leads to, NONE if to none. */
+function regionOf(head: usize): u32 { return load<u16>(head, RecOff.handler) == Handler.region ? load<u32>(head, BlockOff.samples) / EntryOff.MAX : NONE; }
+
+/** Whether there is a region `n` that no block leads to, since all it could be entered at lead to later ones. */
+function isSuperseded(n: u32): bool {
+  if (n == NONE || !load<u32>(regionAt(n), RegionOff.entries)) return false;
+  for (let e = n * EntryOff.MAX, end = e + load<u32>(regionAt(n), RegionOff.entries); e < end; e++) if (isEnteredBy(<usize>load<u32>(entryOff(e), EntryOff.head), e)) return false;
+  return true;
 }

@@ -5,7 +5,7 @@ import { JitOff, WindowOff } from "../../abi/jit";
 import { PcpuOff } from "../../abi/layout";
 import { PCPU } from "../pcpu";
 import { jget } from "./buffer";
-import { makeAnew } from "./regions";
+import { drop } from "./regions";
 
 /** Slices that end in a region before its counts are looked at. */
 const SLICES: u32 = 8;
@@ -58,7 +58,7 @@ export function lookAtWindows(n: u32): void {
   memory.fill(at + WindowOff.slices, 0, WindowOff.keys - WindowOff.slices);
   if (!refused) return;
   store<u32>(at, 0, WindowOff.windows);
-  makeAnew(n);
+  drop(n);
 }
 
 export function forgetWindows(): void { memory.fill(table(), 0, WindowOff.REFUSED + 1024); }

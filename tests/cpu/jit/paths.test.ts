@@ -2,9 +2,10 @@
  *  becomes a few regions. Results are compared with the interpreter's. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { JitOff } from "../../../assembly/abi/jit";
+import { JitOff, PathOff, RegionOff } from "../../../assembly/abi/jit";
 import { PcpuOff, Region } from "../../../assembly/abi/layout";
-import { nasmMissing, type TestPc } from "../../support/test_pc";
+import { Handler } from "../../../assembly/cpu/handler";
+import { assemble, LAYOUT, nasmMissing, TestPc } from "../../support/test_pc";
 import { Twins } from "../../support/twins";
 import { waysOf } from "../../support/ways";
 
@@ -106,6 +107,131 @@ paths("the TLB is flushed while a way is followed", async () => {
   const sides = (k: number) => (k % 4 === 1 ? "mov rax, cr4\nxor eax, 0x80\nmov cr4, rax" : SIDE(k));
   const out = twins.run(interpreter(sides).replaceAll("test edx, 1023", "test edx, 15"), 64, { regs: { rdx: 4000n } }, () => {}, 20_000_000);
   assert.is(out.regs.rdx, 0n);
+});
+
+/** Flat code calls `far` 3000 times, which is in the segment 0x80 and goes on by a RET on the page behind it; then once by the segment 0x88. */
+const BASE = 0x80000;
+const descriptor = (base: number, limit: number) =>
+  BigInt(limit & 0xffff) | (BigInt(base & 0xffffff) << 16n) | (0x9bn << 40n) | (BigInt(limit >>> 16) << 48n) | (4n << 52n) | (BigInt(base >>> 24) << 56n);
+const inSegments = `
+  again:
+  inc esi
+  test esi, 1
+  jnz one
+  add edi, 3
+  one: mov ecx, 4
+  lb: add edi, ecx
+  imul edi, edi, 7
+  dec ecx
+  jnz lb
+  call 0x80:dword (far_ - ${BASE})
+  dec edx
+  jnz again
+  xor esi, esi
+  xor eax, eax
+  call 0x88:dword (far_ - ${BASE})
+  hlt
+  times 0x1000 - ($ - $$) nop
+  far_: mov ecx, 8
+  la: add ebx, ecx
+  dec ecx
+  jnz la
+  push dword behind - ${BASE}
+  ret
+  times 0x2000 - ($ - $$) nop
+  behind: inc ebp
+  test esi, 15
+  jz near seldom
+  back: retf
+  times 0x2100 - ($ - $$) nop
+  seldom: inc eax
+  add eax, ebp
+  jmp near back
+  times 0x4000 - ($ - $$) nop
+  mov eax, 0xbeef
+  retf`;
+
+for (const check of [false, true])
+  paths(`a RET to the next page goes beyond a segment that is shorter than the one it was translated in${check ? ", checked" : ""}`, async () => {
+    if (nasmMissing()) return;
+    for (const slice of [60, 100, 400]) {
+      const twins = await Twins.create({}, { slice, crossed: 2, check });
+      const out = twins.run(inSegments, 32, { regs: { rdx: 3000n } }, ({ guest }) => {
+        guest.set64(LAYOUT.gdt + 0x80, descriptor(BASE, 0xfffff));
+        guest.set64(LAYOUT.gdt + 0x88, descriptor(BASE, LAYOUT.code + 0x2040 - BASE)); // not as far as `seldom`
+      }, 100_000_000);
+      assert.is(out.fault?.vector, 13);
+    }
+  });
+
+paths("a RET to the next page goes to the frame that is there in the segment in force", async () => {
+  if (nasmMissing()) return;
+  for (const slice of [60, 100, 400]) {
+    const twins = await Twins.create({}, { slice, crossed: 2 });
+    const out = twins.run(inSegments, 32, { regs: { rdx: 3000n }, cr0: 0x80000031n, cr3: 0x20000n, cr4: 0x610n }, ({ guest }) => {
+      guest.set64(LAYOUT.gdt + 0x80, descriptor(BASE, 0xfffff));
+      guest.set64(LAYOUT.gdt + 0x88, descriptor(0x780000, 0xfffff)); // the same page of `far_` there, another one behind it
+      for (const n of [0, 1]) guest.set32(0x20000 + n * 4, (n << 22) | 0x83);
+      guest.set32(0x20000 + 2 * 4, 0x21000 | 3);
+      guest.set32(0x21000 + 4, (LAYOUT.code + 0x1000) | 3);
+      guest.set32(0x21000 + 8, (LAYOUT.code + 0x4000) | 3);
+    }, 100_000_000);
+    assert.is(out.regs.rax, 0xbeefn);
+  }
+});
+
+/** Straight on with branches and calls, in 64-bit code. */
+const stretch = (from: number, count: number, functions: number) =>
+  Array.from({ length: count }, (_, n) => from + n)
+    .map((k) => `add ebx, ${k}\nimul ebx, ebx, 0x1234567\ntest ebx, ${1 << ((k % 5) + 20)}\njz on${k}\nxor ecx, ebx\non${k}: call f${k % functions}`)
+    .join("\n");
+const shortFunctions = (count: number, parts: number) =>
+  Array.from({ length: count }, (_, k) => `f${k}: ${Array.from({ length: parts }, (_, n) => `add ebx, ${k + n}\ntest ebx, ${1 << (n + 20)}\njz f${k}_${n}\nadd edi, ebx\nf${k}_${n}:`).join("\n")}\nret`).join("\n");
+
+/** Runs `source` in pieces and looks at the processor between them. */
+async function inPieces(source: string, jit: object, pieces: number, budget: number, look: (pc: TestPc) => void): Promise<TestPc> {
+  const pc = await TestPc.create({ jit });
+  pc.run(assemble(source, 64), 64, { regs: { rdx: 0xffff_ffffn } }, 1);
+  pc.core.exports.switchTo(pc.vcpu);
+  for (let n = 0; n < pieces; n++) {
+    pc.core.run(budget);
+    look(pc);
+  }
+  return pc;
+}
+
+paths("a way goes on behind an instruction that crosses a page", async () => {
+  if (nasmMissing()) return;
+  const source = `again: ${stretch(0, 12, 3)}
+    jmp near across
+    align 64
+    ${shortFunctions(3, 1)}
+    times 0xff0 - ($ - $$) nop
+    across: times 0xffe - ($ - $$) nop
+    add ebx, 0x1234567
+    ${stretch(12, 12, 3)}
+    dec edx
+    jnz near again
+    hlt`;
+  let crossings = 0;
+  const pc = await inPieces(source, { threshold: 1, slice: 400, crossed: 4 }, 20_000, 8, (pc) => {
+    for (let k = 0; k < word(pc, PcpuOff.pathCount); k++) {
+      const [head, next] = [word(pc, PcpuOff.path + k * PathOff.SIZE), word(pc, PcpuOff.path + k * PathOff.SIZE + PathOff.next)];
+      if (pc.mem.get16(head) !== Handler.straddle || next === 0) continue;
+      crossings++;
+      assert.is.not(next, head);
+    }
+  });
+  assert.ok(crossings > 0 && waysOf(pc.mem) > 0);
+});
+
+paths("regions that nothing leads to any more make place", async () => {
+  if (nasmMissing()) return;
+  const pc = await inPieces(`again: ${stretch(0, 120, 30)}\ndec edx\njnz near again\nhlt\n${shortFunctions(30, 6)}`, { threshold: 4, slice: 400, crossed: 20 }, 1, 40_000_000, () => {});
+  const table = word(pc, PcpuOff.codeBase), made = word(pc, PcpuOff.JIT + JitOff.translated);
+  let live = 0;
+  for (let r = table; r < table + RegionOff.MAX * RegionOff.SIZE; r += RegionOff.SIZE) if (pc.mem.get32(r)) live++;
+  assert.ok(made > 200 && live < 0.85 * made, `${live} of ${made} regions`);
 });
 
 paths.run();
