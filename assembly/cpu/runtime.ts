@@ -261,14 +261,14 @@ export function abnormal(): usize {
     if (load<i32>(PCPU, PcpuOff.faultVector) < 0) return resume();
     stackFault();
     const u = deliver();
-    if (u && u != UNFETCHED) return u;
-    // Deliveries can follow each other for ever, by handlers that cannot be fetched or tasks that cannot be loaded, and no
-    // instruction counts them.
     const left = load<i32>(PCPU, PcpuOff.left) - 1;
     store<i32>(PCPU, left, PcpuOff.left);
+    // Each counts as an instruction: they can follow each other for ever with none between, by handlers that cannot be fetched, whole or
+    // at all, tasks that cannot be loaded, or interrupts that come before them.
+    if (u && u != UNFETCHED && left >= 0) return u;
     if (left >= 0 || load<i32>(PCPU, PcpuOff.exit)) continue;
     close();
-    if (u == UNFETCHED) {
+    if (u) {
       store<i32>(PCPU, -1, PcpuOff.faultVector); // fetching will fault again
       const next = look();
       if (next) return next;

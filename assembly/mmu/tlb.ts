@@ -236,6 +236,7 @@ export function markCodeEverywhere(mfn: u32): void {
   const first = tables();
   for (let chunk: usize = 0; chunk < CHUNKS; chunk++) {
     if (!isTouched(chunk)) continue;
+    store<i64>(PCPU, load<i64>(PCPU, PcpuOff.budget) - 1, PcpuOff.budget); // a guest can have all of them looked at again and again
     const at = first + (chunk << 12);
     for (let entry = at; entry < at + 4096; entry += TlbOff.SIZE) markCode(entry, mfn);
   }

@@ -24,9 +24,10 @@ import { checkIo } from "./tss";
 
 /** Elements one execution of a record handles before it looks for interrupts again. */
 const CHUNK: u64 = 1 << 18;
-/** How much of a budget of instructions 256 single elements cost, and 256 that go through a port. */
-const ELEMENTS: i64 = 256 * 2;
-const PORT_ELEMENTS: i64 = 256 * 10;
+/** How much of a budget of instructions CHARGED single elements cost, and as many that go through a port. */
+const CHARGED: u32 = 8;
+const ELEMENTS: i64 = CHARGED * 2;
+const PORT_ELEMENTS: i64 = CHARGED * 10;
 
 /** Linear address of offset `at` in `seg`. */
 function lin(seg: i32, at: u64, w: i32, write: bool): u64 {
@@ -180,7 +181,7 @@ export function performString(u: usize): usize {
       store<i32>(PCPU, -1, PcpuOff.faultVector);
       if (!element(u, op, w, a, step)) return 0;
       n = 1;
-      if ((++singles & 255) == 0 && charge(op == Op.ins || op == Op.outs ? PORT_ELEMENTS : ELEMENTS)) budget = n;
+      if ((++singles & (CHARGED - 1)) == 0 && charge(op == Op.ins || op == Op.outs ? PORT_ELEMENTS : ELEMENTS)) budget = n;
     }
     count -= n;
     advance(Gpr.rcx, a, -(<i64>n));

@@ -71,8 +71,9 @@ function popSegment(u: usize, seg: i32): usize {
 
 /** Goes on behind the record that has loaded a segment register. */
 @inline function loaded(u: usize, seg: i32, changed: bool): usize {
-  if (seg == Seg.ss) setShadow(SHADOW_SS, nextRip(u));
-  else if (!changed) return u + RecOff.SIZE;
+  if (seg == Seg.ss) {
+    if (shadowAt(ripOf(u)) != SHADOW_SS) setShadow(SHADOW_SS, nextRip(u)); // of several in a row the first one holds back (SDM Vol.2B "MOV")
+  } else if (!changed) return u + RecOff.SIZE;
   return resumeAfter(u);
 }
 

@@ -60,6 +60,7 @@ const TRACES: readonly (readonly [string, 32 | 64, string, number, () => void, r
   ["LOOP to itself", 64, "e2 fe 90", TF, strings(3), [0, 0, 2, 3]],
   ["CALL and RET", 64, "e8 02 00 00 00 eb 01 c3 90", TF, nothing, [7, 5, 8, 9]],
   ["MOV SS holds the trap back for one instruction", 64, "8e d0 90 90", TF, nothing, [3, 4]],
+  ["MOV SS, MOV SS: the second holds nothing back", 64, "8e d0 8e d0 90", TF, nothing, [4, 5]],
   ["POP SS too", 32, "17 90 90", TF, stack32(KDATA), [2, 3]],
   ["MOV SS, LOOP to itself: only the first round is held back", 64, "8e d0 e2 fe 90", TF, strings(3), [2, 2, 4, 5]],
   ["MOV SS, REP MOVSB: only the first iteration is", 64, "8e d0 f3 a4 90", TF, strings(3), [2, 2, 4, 5]],
