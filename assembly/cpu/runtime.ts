@@ -269,7 +269,7 @@ export function abnormal(): usize {
     if (left >= 0 || load<i32>(PCPU, PcpuOff.exit)) continue;
     close();
     if (u) {
-      store<i32>(PCPU, -1, PcpuOff.faultVector); // fetching will fault again
+      store<i32>(PCPU, -1, PcpuOff.faultVector); // what could not be fetched will fault again
       const next = look();
       if (next) return next;
     } else if (load<i64>(PCPU, PcpuOff.budget) <= 0) leave(Exit.budget); // the fault stays pending
