@@ -446,7 +446,7 @@ export function checkStraddle(u: usize): usize {
   if (!second) return 0;
   if (second == load<u32>(u, BlockOff.second)) return u + RecOff.SIZE;
   killBlock(u);
-  return enter(rip);
+  return blockAt(rip);
 }
 
 export function initCode(): void {

@@ -22,6 +22,7 @@ import { checkUnwound } from "./jit/check";
 import { sample } from "./jit/sampling";
 import { ripMask } from "./helpers/mode";
 import { stepHook } from "./helpers/debug";
+import { interruptReady } from "./helpers/events";
 import { performInteger } from "./helpers/integer";
 import { HELD, deliver, takeInterrupt, NO_INTERRUPT, UNFETCHED } from "./helpers/interrupt";
 import { performLocked } from "./helpers/locked";
@@ -132,17 +133,30 @@ function look(): usize {
   }
   if (drainDropped()) dropAllCode();
   if (load<i64>(PCPU, PcpuOff.budget) <= 0) return leave(Exit.budget);
+  if (debugTrap()) return ahead();
   const interrupt = takeInterrupt();
   if (interrupt == HELD) {
     // the instruction under the shadow runs alone, past its head, with a slice already used up
     const mode = load<u32>(PCPU, PcpuOff.mode);
     store<u32>(PCPU, mode | Mode.step, PcpuOff.mode);
-    const n = resume();
+    let n = resume();
+    const one = n != 0 && load<u16>(n) == Handler.step;
+    if (one) n = onlyOf(n);
     store<u32>(PCPU, mode, PcpuOff.mode);
     store<u32>(PCPU, 1, PcpuOff.sliceLength);
-    return n && load<u16>(n) == Handler.step ? onlyOf(n) : n;
+    return !one || !(mode & Mode.step) || stepHook() ? n : 0;
   }
   return open(interrupt == NO_INTERRUPT ? resume() : interrupt);
+}
+
+/** Does the instruction before owe a debug trap? */
+function debugTrap(): bool { return (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) != 0; }
+
+/** A debug trap comes ahead of interrupts, which are looked at again right behind it. */
+function ahead(): usize {
+  const u = open(resume());
+  if (u && interruptReady()) attention();
+  return u;
 }
 
 /** A delivery that unwound, with no instruction since the last one: they can follow each other for ever, too (abnormal). */
@@ -210,18 +224,23 @@ function lookBetween(u: usize): usize {
   return to == NO_INTERRUPT ? u : to;
 }
 
-/** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts. */
+/** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts, and of faults of this one's fetch. */
 function step(u: usize): usize {
-  const trap = load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed), left = load<i32>(PCPU, PcpuOff.left) - 1;
+  const trap = debugTrap(), left = load<i32>(PCPU, PcpuOff.left) - 1;
   store<i32>(PCPU, left, PcpuOff.left);
   if (left < 0 && !trap) return endSlice(u);
   store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
   store<u32>(PCPU, 0, PcpuOff.record);
-  return stepHook() ? onlyOf(u) : 0;
+  const next = onlyOf(u);
+  return stepHook() ? next : 0;
 }
 
-/** The instruction of a one-instruction block. */
-function onlyOf(u: usize): usize { return load<u32>(u, BlockOff.second) ? checkStraddle(u) : u + RecOff.SIZE; }
+/** The instruction of a one-instruction block. If it crosses into a page that is another one now, that of the block decoded anew, in Mode.step like this. */
+function onlyOf(u: usize): usize {
+  if (!load<u32>(u, BlockOff.second)) return u + RecOff.SIZE;
+  const next = checkStraddle(u);
+  return next && load<u16>(next) == Handler.step ? next + RecOff.SIZE : next;
+}
 
 /** Head of an instruction that crosses a page. */
 function straddle(u: usize): usize {

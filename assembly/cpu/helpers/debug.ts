@@ -6,7 +6,7 @@ import { Cr4, Flag, Vector } from "../../abi/x86";
 import { raise, raiseTrap } from "../../fault";
 import { PCPU } from "../pcpu";
 import { cr4, linear32, rflags, segBase, setRflags, mode64 } from "./mode";
-import { SHADOW_SS, mustWait, shadowed } from "./events";
+import { holdsDebug, mustWait } from "./events";
 
 export const DR6_FIXED: u32 = 0xffff0ff0;
 export const DR6_BD: u32 = 1 << 13;
@@ -34,7 +34,8 @@ export function stepHook(): i32 {
   const rip = load<u64>(PCPU, PcpuOff.rip);
   let bits = load<u32>(PCPU, PcpuOff.pendingDb);
   if (load<u32>(PCPU, SystemOff.stepArmed)) bits |= DR6_BS;
-  if (bits && !(shadowed() == SHADOW_SS && mustWait())) {
+  const held = holdsDebug();
+  if (bits && !(held && mustWait())) {
     store<u32>(PCPU, bits, PcpuOff.pendingDb);
     store<u32>(PCPU, 0, SystemOff.stepArmed);
     raiseTrap(Vector.DB);
@@ -42,7 +43,7 @@ export function stepHook(): i32 {
   }
   const flags = rflags();
   if (flags & Flag.RF) setRflags(flags & ~Flag.RF);
-  else {
+  else if (!held) {
     const hit = breakpointHit(mode64() ? rip : linear32(segBase(Seg.cs) + rip), 1, 0);
     if (hit) {
       store<u32>(PCPU, hit, PcpuOff.pendingDb);
@@ -72,6 +73,6 @@ export function watchPort(port: u32, size: i32): void {
 
 /** #DB for an access to debug registers while DR7.GD is set. */
 export function raiseGeneralDetect(): usize {
-  store<u32>(PCPU, DR6_BD, PcpuOff.pendingDb);
+  store<u32>(PCPU, load<u32>(PCPU, PcpuOff.pendingDb) | DR6_BD, PcpuOff.pendingDb);
   return raise(Vector.DB);
 }

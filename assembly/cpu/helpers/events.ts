@@ -9,7 +9,7 @@
  *    enabling it makes one if the byte is set, so that kernels do not find a stale request when they set up the APIC.
  *  `evtchn_upcall_mask` is a PV field; HVM guests mask with IF. */
 import { ApicOff, InitBit, SystemOff } from "../../abi/apic";
-import { DomainOff, IntrLine, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
+import { DomainOff, IntrLine, Mode, PcpuOff, VcpuOff, VcpuRequest } from "../../abi/layout";
 import { Flag } from "../../abi/x86";
 import { PCPU, attention, lookAfter } from "../pcpu";
 import { apicEnabled, apicPending, apicPost, apicTakePosted, lint0IsExtInt, softwareEnabled } from "./apic";
@@ -20,19 +20,32 @@ export const SHADOW_STI: u32 = 1;
 export const SHADOW_SS: u32 = 2;
 /** Added once an interrupt or a debug trap has waited: an instruction that jumps to itself is under the shadow only the first time. */
 const SPENT: u32 = 4;
+/** Added to SHADOW_SS under Mode.step until the next instruction begins, for debug traps come to its address much later, too. */
+const FRESH: u32 = 8;
 
 /** The instruction at `rip` will not be interrupted. */
 export function setShadow(kind: u32, rip: u64): void {
-  store<u32>(PCPU, kind, PcpuOff.shadow);
+  const fresh = kind == SHADOW_SS && (load<u32>(PCPU, PcpuOff.mode) & Mode.step) != 0;
+  store<u32>(PCPU, fresh ? kind | FRESH : kind, PcpuOff.shadow);
   store<u64>(PCPU, rip, SystemOff.shadowRip);
 }
+
+/** As an instruction begins in Mode.step: does MOV SS before it hold debug exceptions off? Those that wait must ask mustWait(), too. */
+export function holdsDebug(): bool {
+  const kind = load<u32>(PCPU, PcpuOff.shadow);
+  store<u32>(PCPU, kind & ~FRESH, PcpuOff.shadow);
+  return (kind & FRESH) != 0 && shadowed() == SHADOW_SS;
+}
+
+/** Has anything waited for the instruction at `rip` because of MOV SS before it? */
+export function spentAt(rip: u64): bool { return shadowAt(rip) == SHADOW_SS && (load<u32>(PCPU, PcpuOff.shadow) & SPENT) != 0; }
 
 /** The shadow over the instruction at PcpuOff.rip, 0 if none. */
 export function shadowed(): u32 { return shadowAt(load<u64>(PCPU, PcpuOff.rip)); }
 
 export function shadowAt(rip: u64): u32 {
   const kind = load<u32>(PCPU, PcpuOff.shadow);
-  return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind & ~SPENT : 0;
+  return kind && load<u64>(PCPU, SystemOff.shadowRip) == rip ? kind & (SHADOW_STI | SHADOW_SS) : 0;
 }
 
 /** Must an interrupt or a debug trap at PcpuOff.rip wait for one instruction? The caller has it executed. */

@@ -23,7 +23,7 @@ import {
   Sys, dplOf, gateOffset, gateSelector, isBig, isCode, isConforming, isLong, isNull, isPresent, isSegment, limitOf, linear, markAccessed,
   readDescriptor, typeOf,
 } from "./descriptor";
-import { domainVector, extIntReady, pollUpcall, mustWait } from "./events";
+import { domainVector, extIntReady, pollUpcall, mustWait, spentAt } from "./events";
 import { enterCode } from "./far_transfer";
 import {
   canonical, cpl, longActive, mode64, nextRip, realMode, rflags, ripMask, segSel, setRflags, updateMode, v86Mode,
@@ -95,6 +95,7 @@ function countFault(vector: i32): void {
   if (kind == FaultKind.fault && record != 0 && before == Delivering.nothing) {
     store<u64>(PCPU, ripMask(ripOf(record)), PcpuOff.rip);
   }
+  const held = spentAt(load<u64>(PCPU, PcpuOff.rip)); // MOV SS's own data breakpoint, which comes behind this
   store<u32>(PCPU, 0, PcpuOff.record);
   store<u32>(PCPU, 0, PcpuOff.shadow);
   countFault(vector);
@@ -115,7 +116,7 @@ function countFault(vector: i32): void {
   if (vector == Vector.DB) {
     enterDebugException();
   } else {
-    store<u32>(PCPU, 0, PcpuOff.pendingDb); // the instruction did not complete
+    if (!held) store<u32>(PCPU, 0, PcpuOff.pendingDb); // the instruction did not complete
     store<u32>(PCPU, 0, SystemOff.stepArmed);
   }
   if (setsRf(vector, kind)) flags |= Flag.RF;

@@ -14,7 +14,7 @@ import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, set
 import { PCPU } from "../pcpu";
 import { debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xgetbv, xsetbv } from "./control";
 import { cpuid } from "./cpuid";
-import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckAfter, recheckInterrupts, setShadow, shadowAt } from "./events";
+import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckAfter, recheckInterrupts, setShadow, shadowAt, spentAt } from "./events";
 import { callFar, jumpFar, returnFar } from "./far_transfer";
 import { HELD, NO_INTERRUPT, debugInterrupt, interruptN, softwareInterrupt, takeInterrupt } from "./interrupt";
 import { flagsWritable, interruptReturn, mergeFlags } from "./iret";
@@ -72,7 +72,7 @@ function popSegment(u: usize, seg: i32): usize {
 /** Goes on behind the record that has loaded a segment register. */
 @inline function loaded(u: usize, seg: i32, changed: bool): usize {
   if (seg == Seg.ss) {
-    if (shadowAt(ripOf(u)) != SHADOW_SS) setShadow(SHADOW_SS, nextRip(u)); // of several in a row the first one holds back (SDM Vol.2B "MOV")
+    if (!spentAt(ripOf(u))) setShadow(SHADOW_SS, nextRip(u)); // of several in a row the first one holds back (SDM Vol.2B "MOV")
   } else if (!changed) return u + RecOff.SIZE;
   return resumeAfter(u);
 }
