@@ -34,7 +34,7 @@ export const enum Lvt {
 /** Words in PcpuOff.msrSpare: they belong to the vCPU. */
 export const enum SystemOff {
   shadowRip = 856, // u64, rip of the instruction the interrupt shadow covers
-  stepArmed = 864, // u32, RFLAGS.TF was set when the instruction before began
+  stepArmed = 864, // u32, Step: RFLAGS.TF was set when the instruction before began
   mcgStatus = 872, // u64
   tscAdjust = 880, // u64
   debugCtl = 888, // u64
@@ -42,7 +42,16 @@ export const enum SystemOff {
   deCfg = 904, // u64
   lsCfg = 912, // u64
   hypercallGpa = 920, // u64, what the guest wrote to the hypercall page MSR
+  stepNext = 928, // u64, for Step.branch: where the instruction after that one is
   SIZE = 1024,
+}
+
+/** What the instruction that began last owes once it is done. */
+export const enum Step {
+  nothing = 0,
+  trap = 1,
+  /** A trap if it was a branch that was taken (DEBUGCTL.BTF). */
+  branch = 2,
 }
 
 /** Bits of VcpuOff.apicInit. */

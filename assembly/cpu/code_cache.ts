@@ -284,7 +284,7 @@ export function decodedAt(maddr: u32, mode: u32): usize {
  *  wrong in the fetch (SDM Vol.3A "Priority Among Exceptions and Interrupts"). */
 function lookup(rip: u64): usize {
   const head = blockAt(rip);
-  if (!head && load<u32>(PCPU, PcpuOff.mode) & Mode.step) stepHook();
+  if (!head && load<u32>(PCPU, PcpuOff.mode) & Mode.step) stepHook(0);
   return head;
 }
 

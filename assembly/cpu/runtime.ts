@@ -3,7 +3,6 @@
  *  A slice is a run of at most JitOff.slice instructions without a look at anything outside; between slices the requests of other
  *  threads and the interrupts are seen to. `left` counts the slice down; whoever wants the loop to look earlier sets it to 0. */
 import { Exit } from "../abi/exit";
-import { SystemOff } from "../abi/apic";
 import { Check, JitOff } from "../abi/jit";
 import { Mode, PcpuOff, VcpuOff, VcpuRequest } from "../abi/layout";
 import { RecOff } from "../abi/record";
@@ -21,7 +20,7 @@ import { Interp } from "./interp";
 import { checkUnwound } from "./jit/check";
 import { sample } from "./jit/sampling";
 import { ripMask } from "./helpers/mode";
-import { stepHook } from "./helpers/debug";
+import { debugTrap, stepHook } from "./helpers/debug";
 import { interruptReady } from "./helpers/events";
 import { performInteger } from "./helpers/integer";
 import { HELD, deliver, takeInterrupt, NO_INTERRUPT, UNFETCHED } from "./helpers/interrupt";
@@ -144,13 +143,10 @@ function look(): usize {
     if (one) n = onlyOf(n);
     store<u32>(PCPU, mode, PcpuOff.mode);
     store<u32>(PCPU, 1, PcpuOff.sliceLength);
-    return !one || !(mode & Mode.step) || stepHook() ? n : 0;
+    return !one || !(mode & Mode.step) || stepHook(n) ? n : 0;
   }
   return open(interrupt == NO_INTERRUPT ? resume() : interrupt);
 }
-
-/** Does the instruction before owe a debug trap? */
-function debugTrap(): bool { return (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) != 0; }
 
 /** A debug trap comes ahead of interrupts, which are looked at again right behind it. */
 function ahead(): usize {
@@ -226,13 +222,13 @@ function lookBetween(u: usize): usize {
 
 /** Head of a one-instruction block. A debug trap of the instruction before comes ahead of interrupts, and of faults of this one's fetch. */
 function step(u: usize): usize {
+  store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
+  store<u32>(PCPU, 0, PcpuOff.record);
   const trap = debugTrap(), left = load<i32>(PCPU, PcpuOff.left) - 1;
   store<i32>(PCPU, left, PcpuOff.left);
   if (left < 0 && !trap) return endSlice(u);
-  store<u64>(PCPU, ripMask(load<u64>(PCPU, PcpuOff.ripBase) + load<u16>(u, BlockOff.off)), PcpuOff.rip);
-  store<u32>(PCPU, 0, PcpuOff.record);
   const next = onlyOf(u);
-  return stepHook() ? next : 0;
+  return stepHook(next) ? next : 0;
 }
 
 /** The instruction of a one-instruction block. If it crosses into a page that is another one now, that of the block decoded anew, in Mode.step like this. */

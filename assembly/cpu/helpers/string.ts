@@ -1,7 +1,6 @@
 /** MOVS STOS LODS CMPS SCAS INS OUTS and their REP forms (SDM Vol.2B "REP"). Whole runs in plain RAM are copied, filled or searched at
  *  once (string_runs.ts); everything else goes element by element, with the registers right at each one, so a fault or an
  *  interrupt finds a resumable instruction. */
-import { SystemOff } from "../../abi/apic";
 import { Check } from "../../abi/jit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
@@ -15,7 +14,7 @@ import { addressSize, opSize, ripOf } from "../operand";
 import { PCPU, attention, charge } from "../pcpu";
 import { zextN } from "../wide";
 import { aluFlags } from "./arith";
-import { watchPort } from "./debug";
+import { debugDue, watchPort } from "./debug";
 import { recheckAfter } from "./events";
 import { canonical, ripMask, rflags, setRflags } from "./mode";
 import { checkedEa } from "./segment";
@@ -190,7 +189,7 @@ export function performString(u: usize): usize {
       if (zf != ((flags & RecFlag.rep) != 0)) break;
     }
     budget = budget > n ? budget - n : 0;
-    const trap = stepping && (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) != 0;
+    const trap = stepping && debugDue();
     if ((budget == 0 || trap || load<i32>(PCPU, PcpuOff.exit)) && count) {
       // Come back to this very instruction through the run loop: interrupts, debug traps and ends come between two iterations. A
       // breakpoint on the instruction has been reported (SDM Vol.3B "Instruction-Breakpoint Exception Condition").

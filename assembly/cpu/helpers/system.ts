@@ -1,5 +1,4 @@
 /** System instructions by Op: operand access and privilege checks; the work is in the files beside this one. */
-import { SystemOff } from "../../abi/apic";
 import { Exit } from "../../abi/exit";
 import { Mode, PcpuOff, Seg } from "../../abi/layout";
 import { RecFlag, RecOff } from "../../abi/record";
@@ -14,6 +13,7 @@ import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, set
 import { PCPU } from "../pcpu";
 import { debugRegister, lmsw, nativeSize, readCr, readDr, writeCr, writeDr, xgetbv, xsetbv } from "./control";
 import { cpuid } from "./cpuid";
+import { debugDue } from "./debug";
 import { SHADOW_SS, SHADOW_STI, interruptWaiting, recheckAfter, recheckInterrupts, setShadow, shadowAt, spentAt } from "./events";
 import { callFar, jumpFar, returnFar } from "./far_transfer";
 import { HELD, NO_INTERRUPT, debugInterrupt, interruptN, softwareInterrupt, takeInterrupt } from "./interrupt";
@@ -176,7 +176,7 @@ function setInterruptFlag(u: usize): usize {
 
 function halt(u: usize): usize {
   needLevel0();
-  if (load<u32>(PCPU, PcpuOff.pendingDb) | load<u32>(PCPU, SystemOff.stepArmed)) return resumeAfter(u); // a debug trap ends HLT at once
+  if (debugDue()) return resumeAfter(u); // a debug trap ends HLT at once
   store<u64>(PCPU, nextRip(u), PcpuOff.rip);
   const to = takeInterrupt();
   if (to != NO_INTERRUPT && to != HELD) return to;

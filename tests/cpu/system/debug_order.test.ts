@@ -3,6 +3,7 @@
  *  Vol.3B "Debug Exceptions"). A trap of the instruction before is ahead of interrupts, these of the next one's breakpoint and fetch. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { SystemOff } from "../../../assembly/abi/apic";
 import { Exit } from "../../../assembly/abi/exit";
 import { PcpuOff } from "../../../assembly/abi/layout";
 import { Guest } from "./guest";
@@ -135,6 +136,54 @@ held("a breakpoint on the instruction behind it", () => {
   assert.equal(events("8e d0 90 f4", 1), ["end 4"]);
 });
 held.run();
+
+const branches = suite("Single-stepping on branches");
+
+//  what runs, how often ECX lets it; where the first trap comes, and, since #DB clears BTF, the one behind the next instruction
+const BRANCHES: readonly (readonly [string, string, number, readonly string[]])[] = [
+  ["JMP", "90 90 eb 01 f4 90 f4", 0, ["1 at 5 4000", "1 at 6 4000"]],
+  ["JMP to what is next", "90 eb 00 90 90 f4", 0, ["1 at 3 4000", "1 at 4 4000"]],
+  ["JMP through a register", "48 8d 05 01 00 00 00 50 58 ff e0 f4", 0, ["1 at 8 4000"]],
+  ["Jcc that is taken", "39 c0 74 01 f4 90 f4", 0, ["1 at 5 4000"]],
+  ["Jcc that is not", "39 c0 75 01 90 90 f4", 0, ["end 7"]],
+  ["CALL", "90 e8 01 00 00 00 f4 90 f4", 0, ["1 at 7 4000"]],
+  ["RET", "48 8d 0d 02 00 00 00 51 c3 90 f4", 0, ["1 at 9 4000"]],
+  ["LOOP that is taken", "90 e2 01 f4 90 f4", 2, ["1 at 4 4000"]],
+  ["LOOP that is not", "90 e2 01 90 90 f4", 1, ["end 6"]],
+  ["REP STOSB is no branch", "f3 aa 90 eb 00 90 f4", 5, ["1 at 5 4000"]],
+  ["HLT is none", "90 f4", 0, ["end 2"]],
+];
+for (const [name, code, count, expected] of BRANCHES)
+  branches(name, () => {
+    world(TF);
+    guest.setField(SystemOff.debugCtl, 2n);
+    guest.setGpr("rcx", BigInt(count));
+    guest.setGpr("rdi", BigInt(DATA));
+    assert.equal(events(code, expected.length), expected);
+  });
+
+branches("an interrupt is taken between two of them", () => {
+  world(0x200 | TF);
+  guest.setField(SystemOff.debugCtl, 2n);
+  guest.core.apicPost(VECTOR);
+  assert.equal(events("90 90 90 eb 00 90 f4", 1), [`${VECTOR} at 0`]);
+});
+
+branches("the budget ends between two of them", () => {
+  world(TF);
+  guest.setField(SystemOff.debugCtl, 2n);
+  guest.hex(CODE, "90 ".repeat(200));
+  assert.is(guest.run(CODE, 50), Exit.budget);
+  assert.is(guest.rip, CODE + 50);
+});
+
+branches("WRMSR sets it, RDMSR reads it", () => {
+  world();
+  // mov ecx, 0x1d9; mov eax, 2; xor edx, edx; wrmsr; rdmsr; push 0x102; popf; nop; jmp
+  assert.equal(events("b9 d9 01 00 00 b8 02 00 00 00 31 d2 0f 30 0f 32 68 02 01 00 00 9d 90 eb 00 90 f4", 1), ["1 at 25 4000"]);
+  assert.is(guest.gpr("rax"), 2n);
+});
+branches.run();
 
 const remapped = suite("An instruction of which the second half changes");
 const LOG = 0xa000; // where the next address goes, then addresses
