@@ -6,7 +6,7 @@ import { emit32, emit64 } from "./values";
 import { Float, Simd, f64const, simd, vector } from "./simd";
 import { getW, leaveToHelperIf, rmOf, setV } from "./sse_emit";
 import { beginExact, endExact, lowW, notNormal, notZero, setLow, slotR, unsafe } from "./sse_plain";
-import { boundsOf, convertedBounds, integerBounds, isSafe, plainBounds, plainLow } from "./sse_range";
+import { boundsOf, convertedBounds, highOf, integerBounds, isSafe, plainBounds, plainLow } from "./sse_range";
 import { magnitude, notAll, zeroes } from "./sse_vector";
 import { Scratch, scratch } from "./xmm";
 
@@ -122,9 +122,10 @@ function demoteTwo(u: usize, h: u32): void {
   setV(u);
 }
 
-/** CVTSS2SD: exact, unless the operand is none of the plain numbers. */
+/** CVTSS2SD: exact, unless the operand is none of the plain numbers. What is only known to be plain may be infinite, which no bounds of doubles would
+ *  show any more. */
 function promote(u: usize, h: u32): void {
-  const x = scratch(Scratch.f32a), r = slotR(true), known = !h && plainLow(rmOf(u), false);
+  const x = scratch(Scratch.f32a), r = slotR(true), known = !h && plainLow(rmOf(u), false) && highOf(boundsOf(rmOf(u), false)) < highOf(plainBounds(false));
   lowW(u, h, false);
   localTee(x);
   byte(Float.f64promote);

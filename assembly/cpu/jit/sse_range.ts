@@ -10,7 +10,7 @@
  *  Results rounded to nearest keep that: powers of 2 are representable, and what is rounded is a multiple of its last digit, which is at least 2^unit. A sum
  *  that is not zero is as small as its unit, and no smaller, however many are added up.
  *
- *  Only what JitOff.plain64 or plain32 says to be zero or normal has bounds, in both or all elements if all are plain. */
+ *  Only what JitOff.plain64 or plain32 says to be no denormal and no NaN has bounds, in both or all elements if all are plain. */
 import { JitOff } from "../../abi/jit";
 import { Arith } from "../semantics/ieee";
 import { J, jget, jset } from "./buffer";
@@ -33,7 +33,7 @@ export function askedBounds(wide: bool): i64 {
   const far = asked(wide);
   return makeBounds(-far, -far - digits(wide), far);
 }
-/** Of any normal number. */
+/** Of any normal number, and of infinities, which comparisons and roundings let pass: no result of an operand that may be one is in range. */
 export function plainBounds(wide: bool): i64 { return wide ? makeBounds(-1022, -1074, 1024) : makeBounds(-126, -149, 128); }
 /** Of an integer below 2^size. */
 export function integerBounds(size: i32): i64 { return makeBounds(0, 0, size); }
