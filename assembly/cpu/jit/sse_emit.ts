@@ -413,16 +413,25 @@ function general(u: usize, op: i32, e: usize): void {
   setV(u);
 }
 
+/** [] -> []: W to the local returned, for what needs it more than once: memory is read once. */
+export function keepW(u: usize, h: u32): u32 {
+  const w = scratch(Scratch.b);
+  getW(u, h, 16);
+  localSet(w);
+  return w;
+}
+
 /** [] -> []: PTEST; `t` gets ZF and CF. */
 function test(u: usize, h: u32, t: u32): void {
+  const w = keepW(u, h);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   simd(Simd.and);
   simd(Simd.anyTrue);
   byte(Wasm.i32eqz);
   i32const(6);
   byte(Wasm.i32shl);
-  getW(u, h, 16);
+  localGet(w);
   getV(u);
   simd(Simd.andnot);
   simd(Simd.anyTrue);

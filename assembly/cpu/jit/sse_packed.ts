@@ -2,7 +2,7 @@
 import { Op } from "../opcodes.gen";
 import { Wasm, byte, giveUp, i32const, i64const, localGet, localSet, localTee } from "./buffer";
 import { Simd, lane, shuffle, simd, vector } from "./simd";
-import { getV, getW } from "./sse_emit";
+import { getV, getW, keepW } from "./sse_emit";
 import { Scratch, scratch } from "./xmm";
 
 /** WebAssembly's instruction for it, -1 if there is none. */
@@ -124,12 +124,13 @@ function evenProduct(u: usize, h: u32, code: i32): void {
 
 /** [] -> [v128]: even elements of V and W, and the odd ones beside them. */
 function neighbours(u: usize, h: u32, code: i32, size: i32): void {
+  const w = keepW(u, h);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   if (size == 2) shuffle(0x0d0c090805040100, 0x1d1c191815141110);
   else shuffle(0x0b0a090803020100, 0x1b1a191813121110);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   if (size == 2) shuffle(0x0f0e0b0a07060302, 0x1f1e1b1a17161312);
   else shuffle(0x0f0e0d0c07060504, 0x1f1e1d1c17161514);
   simd(code);
@@ -137,12 +138,12 @@ function neighbours(u: usize, h: u32, code: i32, size: i32): void {
 
 /** [] -> [v128]: PSADBW. */
 function differences(u: usize, h: u32): void {
-  const quads = scratch(Scratch.m);
+  const w = keepW(u, h), quads = scratch(Scratch.m);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   simd(Simd.i8x16max_u);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   simd(Simd.i8x16min_u);
   simd(Simd.i8x16sub);
   simd(Simd.i16x8extadd_u);
@@ -158,10 +159,11 @@ function differences(u: usize, h: u32): void {
 
 /** [] -> [v128]: PMADDUBSW. */
 function mixedProducts(u: usize, h: u32): void {
+  const w = keepW(u, h);
   getV(u);
   vector(0x00ff00ff00ff00ff, 0x00ff00ff00ff00ff);
   simd(Simd.and);
-  getW(u, h, 16);
+  localGet(w);
   i32const(8);
   simd(Simd.i16x8shl);
   i32const(8);
@@ -170,7 +172,7 @@ function mixedProducts(u: usize, h: u32): void {
   getV(u);
   i32const(8);
   simd(Simd.i16x8shr_u);
-  getW(u, h, 16);
+  localGet(w);
   i32const(8);
   simd(Simd.i16x8shr_s);
   simd(Simd.i16x8mul);
@@ -179,11 +181,12 @@ function mixedProducts(u: usize, h: u32): void {
 
 /** [] -> [v128]: upper halves of the products of words. The instruction for the high elements is next to `low`. */
 function highProduct(u: usize, h: u32, low: i32): void {
+  const w = keepW(u, h);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   simd(low);
   getV(u);
-  getW(u, h, 16);
+  localGet(w);
   simd(low + 1);
   shuffle(0x0f0e0b0a07060302, 0x1f1e1b1a17161312);
 }

@@ -344,7 +344,8 @@ export function operandBounds(format: i32): i64 {
   }
 }
 
-/** [] -> []: the memory operand to local L.t. Returns what `pointer` takes, once nothing can leave any more. */
+/** [] -> []: the memory operand to local L.t. Returns what `pointer` takes, once nothing can leave any more. Memory is read once: what is asked has to be
+ *  what was loaded, whatever other processors store meanwhile. */
 export function readOperand(u: usize, format: i32): u32 {
   const h = temp32(), lin = hostOperand(u, widthOf(format), h);
   localGet(h);
@@ -356,24 +357,28 @@ export function readOperand(u: usize, format: i32): u32 {
         nearOr(L.t, u);
         break;
       }
-      localGet(h);
-      access(Wasm.i64load, 0);
+      localGet(localOf(L.t));
+      byte(F.i64reinterpret);
       abnormal(1);
       openIf();
       zeroOr(L.t, u, 1);
       byte(Wasm.end);
       break;
-    case Format.single:
-      access(F.f32load, 0);
+    case Format.single: {
+      const bits = temp32();
+      access(Wasm.i32load, 0);
+      localSet(bits);
+      localGet(bits);
+      byte(F.f32reinterpret);
       byte(F.f64promote);
       localSet(localOf(L.t));
-      localGet(h);
-      access(Wasm.i32load, 0);
+      localGet(bits);
       abnormalSingle(1);
       openIf();
       zeroOr(L.t, u, 1);
       byte(Wasm.end);
       break;
+    }
     case Format.int64: {
       const x = temp64();
       access(Wasm.i64load, 0);
