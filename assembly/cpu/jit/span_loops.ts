@@ -8,7 +8,7 @@ import { loopBody } from "./loops";
 import { beginPiece } from "./slots";
 import { enterLoop, inheritSpans } from "./span_flow";
 import { SummaryOff, gatherAll, summaryOf, worthwhile } from "./span_plan";
-import { AccessOff, MAX_ACCESSES, Root, SpanOff, accessAt, openSpans, pinHosts, spanAt } from "./spans";
+import { AccessOff, MAX_ACCESSES, Root, SpanOff, accessAt, baseOf, indexOf, isPair, openSpans, pinHosts, spanAt } from "./spans";
 
 /** [] -> []: opens the spans of the loop whose header is block `n`. All state is in the locals, general registers in the pCPU block. */
 export function openLoopSpans(n: u32): void {
@@ -47,11 +47,17 @@ function dropOthers(kept: u32): void {
   let left: u32 = 0;
   for (let k: u32 = 0; k < count; k++) {
     const s = spanAt(k);
-    if (!(kept >> load<u8>(s) & 1)) continue;
+    if (!isKept(load<u8>(s), kept)) continue;
     memory.copy(spanAt(left), s, SpanOff.SIZE);
     left++;
   }
   jset(JitOff.spanCount, left);
+}
+
+/** All registers that `root` is made of are `kept`. */
+function isKept(root: u32, kept: u32): bool {
+  if (isPair(root)) return (kept >> baseOf(root) & kept >> indexOf(root) & 1) != 0;
+  return (kept >> root & 1) != 0;
 }
 
 /** Accesses of the loop of header `h` through registers that are `kept`. */

@@ -201,4 +201,30 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     }
   });
 
+/** Two words are read through the sum of two registers before a loop that moves one of them. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  strides(`what was looked up before a loop moves in it, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+    for (const [moved, index] of [["inc ecx", "CX * 4"], ["add ebx, 4", "CX * 4"], ["add ecx, 4", "CX"]] as const)
+      for (const slice of [40, 333, 1000, 2000]) {
+        const twins = await Twins.create({}, { slice });
+        twins.run(
+          names(`mov ebp, 600\nxor eax, eax
+          outer: mov ebx, BASE\nmov ecx, 8\nmov edi, 30
+          first: add eax, 3\ndec edi\njnz first
+          mov edx, [BX + ${index}]\nadd eax, [BX + ${index} + 4]\nadd eax, edx\nmov edi, 3\ntest eax, 1\njz inner\ninc eax
+          inner: add eax, [BX + ${index}]\n${moved}\ndec edi\njnz inner
+          dec ebp\njnz outer\nhlt`),
+          bits,
+          bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+          (pc) => {
+            scattered(pc);
+            for (let i = 0; i < 0x3000; i += 4) pc.guest.set32(LAYOUT.data + i, i * 7 + 1);
+          },
+        );
+        assert.ok(twins.regions > 0);
+      }
+  });
+
 strides.run();
