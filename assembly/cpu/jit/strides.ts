@@ -41,7 +41,7 @@ import { limitOf, setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { startStrides } from "./stride_start";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
-import { AccessOff, Root, addSpan, baseOf, freeHost, indexOf, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
+import { AccessOff, Root, addSpan, baseOf, freeHost, indexOf, is64, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
 
 /** Of one loop: each has two locals that are in use throughout it. */
 const MAX_STRIDES: u32 = 5;
@@ -113,13 +113,18 @@ function follow(h: u32, loop: u64): bool {
   return load<u32>(flowOf(ROUND), FlowOff.insns) != 0;
 }
 
+/** Distances are kept in 32 bits, which is what addresses of 32-bit code are modulo. */
+@inline function fits(distance: i64): bool { return !is64() || distance == <i64>(<i32>distance); }
+
 /** The way through the block with summary `s`, which begins as `from` says, leads to what `to` is about. */
 function bring(s: usize, from: usize, to: usize, insns: u32): void {
   const known = load<u32>(to, FlowOff.known);
   for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) {
     const via = <usize>load<u8>(s + slot, SummaryOff.roots), at = slot << 2;
-    const root = via < <usize>Root.segBase ? load<u8>(from + via) : <u8>Root.none;
-    const distance = root == <u8>Root.none ? 0 : load<i32>(from + (via << 2), FlowOff.distances) + load<i32>(s + at, SummaryOff.distances);
+    let root = via < <usize>Root.segBase ? load<u8>(from + via) : <u8>Root.none;
+    const sum = root == <u8>Root.none ? 0 : <i64>load<i32>(from + (via << 2), FlowOff.distances) + load<i32>(s + at, SummaryOff.distances);
+    if (!fits(sum)) root = <u8>Root.none;
+    const distance = root == <u8>Root.none ? 0 : <i32>sum;
     if (!known) {
       store<u8>(to + slot, root);
       store<i32>(to + at, distance, FlowOff.distances);
@@ -147,11 +152,11 @@ function noteAccesses(n: u32): void {
     if (off != <i64>(<i32>off)) continue;
     if (root < <u32>Root.segBase) {
       const from = <u32>load<u8>(f + root);
-      if (from != Root.none && moves(from) && stepOf(from)) note(from, stepOf(from), <i32>off + distanceIn(f, root), w, write);
+      if (from != Root.none && moves(from) && stepOf(from)) note(from, stepOf(from), off + distanceIn(f, root), w, write);
     } else if (isPair(root)) {
       const index = <u32>load<u8>(f + indexOf(root)), shift = shiftOf(root);
       if (index == Root.none || !moves(index)) continue;
-      let first = baseOf(root), step = stepOf(index) << shift, at = <i32>off + (distanceIn(f, indexOf(root)) << shift);
+      let first = baseOf(root), step = <i64>stepOf(index) << shift, at = off + (<i64>distanceIn(f, indexOf(root)) << shift);
       if (first != Root.constant) {
         at += distanceIn(f, first);
         first = load<u8>(f + first);
@@ -164,13 +169,13 @@ function noteAccesses(n: u32): void {
   }
 }
 
-/** An access of `w` bytes, `at` from `root`. Those that lie within one step of each other share a stride. */
-function note(root: u32, step: i32, at: i32, w: u32, write: u8): void {
-  const far = step < 0 ? -step : step, count = jget(JitOff.strideCount);
-  if (far > FARTHEST) return;
+/** An access of `w` bytes, `distance` from `root`, which moves by `by`. Those that lie within one step of each other share a stride. */
+function note(root: u32, by: i64, distance: i64, w: u32, write: u8): void {
+  const step = <i32>by, at = <i32>distance, far = abs(step), count = jget(JitOff.strideCount);
+  if (!fits(by) || !fits(distance) || <u32>far > <u32>FARTHEST) return; // the least number has no positive counterpart
   for (let k: u32 = 0; k < count; k++) {
     const s = strideAt(k), lo = load<i32>(s, StrideOff.lo), from = min(lo, at), to = max(lo + <i32>load<u16>(s, StrideOff.len), at + <i32>w);
-    if (load<u8>(s) != <u8>root || to - from > max(far, <i32>w)) continue;
+    if (load<u8>(s) != <u8>root || <u32>(to - from) > <u32>max(far, <i32>w)) continue;
     store<i32>(s, from, StrideOff.lo);
     store<u16>(s, <u16>(to - from), StrideOff.len);
     store<u8>(s, load<u8>(s, StrideOff.write) | write, StrideOff.write);

@@ -227,4 +227,43 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       }
   });
 
+/** Steps of which 32 bits are a short one's, or one that is as long as its negative. All 1 GiB pieces from 1 GiB on have the same pages, others than the first. */
+const FAR: readonly (readonly [name: string, bits: Bits, before: string, round: string])[] = [
+  ["2 GiB", 32, "mov esi, BASE + 256", "add eax, [esi]\nadd esi, 0x80000000"],
+  ["2 GiB down", 64, "mov rsi, BASE + 256 + 0x4000000000", "add eax, [rsi]\nadd rsi, -0x80000000"],
+  ["2 GiB by an index", 32, "mov ebx, BASE + 256\nxor esi, esi", "add eax, [ebx + esi * 8]\nadd esi, 0x10000000"],
+  ["4 GiB by an index", 64, "mov rbx, BASE + 256\nxor esi, esi", "add eax, [rbx + rsi * 8]\nadd rsi, 0x20000001"],
+  ["4 GiB by base and index", 64, "mov rsi, BASE + 256\nxor ebx, ebx", "add eax, [rsi + rbx]\nadd rsi, 0x7fffffff\nadd rbx, 0x7fffffff\ncmp ebp, 1000\nja done\nadd rsi, 10"],
+  ["4 GiB in several blocks", 64, "mov rsi, BASE + 256", "add eax, [rsi]\nadd rsi, 0x7fffffff\ncmp ebp, 1000\nja done\nadd rsi, 0x7fffffff\ncmp ebp, 1001\nja done\nadd rsi, 10"],
+];
+
+function farther(pc: TestPc): void {
+  scattered(pc);
+  for (let i = 0; i < 512; i++) {
+    pc.guest.set64(TABLE + 0x2000 + i * 8, BigInt(FRAMES[(i + 2) % 5]!) | 7n);
+    pc.guest.set64(TABLE + 0x1000 + i * 8, BigInt(TABLE + 0x2000) | 7n);
+    if (i) pc.guest.set64(LAYOUT.pml4 + 0x1000 + i * 8, BigInt(TABLE + 0x1000) | 7n);
+  }
+  for (let i = 0; i < 1024; i++) {
+    pc.guest.set32(0x33000 + i * 4, FRAMES[(i + 2) % 5]! | 7);
+    if (i >= 256) pc.guest.set32(0x30000 + i * 4, 0x33000 | 7);
+  }
+  for (let i = 0; i < 0x5000; i += 4) pc.guest.set32(LAYOUT.data + i, i * 7 + 1);
+}
+
+for (const [name, bits, before, round] of FAR)
+  strides(`steps of ${name}, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    for (const slice of [40, 2000]) {
+      const twins = await Twins.create({}, { slice });
+      twins.run(
+        `xor eax, eax\nmov ebp, 100\nouter: ${before}\nmov ecx, 40\ninner: ${round}\ndec ecx\njnz inner\ndec ebp\njnz outer\ndone: hlt`.replace(/\bBASE\b/g, String(BASE)),
+        bits,
+        bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+        farther,
+      );
+      assert.ok(twins.regions > 0);
+    }
+  });
+
 strides.run();
