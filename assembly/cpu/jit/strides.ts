@@ -310,7 +310,11 @@ function roundsOf(first: u32, step: i32): void {
     if (k == first) localSet(farthest);
     else choose(farthest, step > 0 ? Wasm.i32gt_u : Wasm.i32lt_u);
   }
-  if (step > 0) i32const(PAGE);
+  if (step > 0) {
+    i32const(PAGE); // in a run it may already be beyond
+    choose(farthest, Wasm.i32lt_u);
+    i32const(PAGE);
+  }
   localGet(farthest);
   if (step > 0) byte(Wasm.i32sub);
   i32const(step > 0 ? step : -step);

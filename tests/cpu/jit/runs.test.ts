@@ -387,4 +387,20 @@ for (const flush of ["mov rax, cr3\nmov cr3, rax", ""])
     assert.is(used(twins), THERE);
   }));
 
+/** Accesses across the ends of pages, which a run does not mind, up to where it ends: the last page has room for fewer rounds than code asks for at once. */
+for (const bits of [64, 32] as const)
+  for (const count of [3, 4, 5, 6, 9])
+    runs(`the end of a run, ${count} instructions a round, ${bits} bits`, async () => {
+      if (nasmMissing()) return;
+      const twins = await Twins.create({}, { slice: 8000 }), si = bits === 64 ? "rsi" : "esi", last = LAYOUT.size - 4096;
+      for (const [before, step] of [[4000, 40], [4000, 200]] as const) {
+        const out = twins.run(`mov esi, ${last - 2 - before * step}\nxor eax, eax\nagain: add eax, [${si}]\nadd ${si}, ${step}\n${"mov edx, eax\n".repeat(count - 3)}jmp again`, bits, bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x610n } : {}, (pc) => {
+          for (let i = 0; i < 1024; i++) pc.guest.set32(0x30000 + i * 4, i < LAYOUT.size >>> 22 ? (i << 22) | 0x87 : 0);
+          for (let i = last - 0x40000; i < LAYOUT.size; i += 4) pc.guest.set32(i, i * 7 + 1);
+        });
+        assert.is(out.fault?.cr2, BigInt(last - 2 + Math.ceil(4095 / step) * step));
+        assert.is(used(twins), THERE);
+      }
+    });
+
 runs.run();

@@ -41,14 +41,14 @@
   (local $39 i32)
   (local $40 i64)
   (local $41 i32)
-  (local $42 i64)
+  (local $42 i32)
   (local $43 i64)
   (local $44 i64)
   (local $45 i64)
-  (local $46 i32)
-  (local $47 i64)
+  (local $46 i64)
+  (local $47 i32)
   (local $48 i64)
-  (local $49 i32)
+  (local $49 i64)
   (local $50 i32)
   (local $scratch i64)
   (local.set $27
@@ -212,6 +212,18 @@
          (i32.const 4)
         )
        )
+       (local.set $34
+        (select
+         (local.tee $35
+          (i32.const 4096)
+         )
+         (local.get $34)
+         (i32.lt_u
+          (local.get $35)
+          (local.get $34)
+         )
+        )
+       )
        (local.set $41
         (i32.add
          (i32.div_u
@@ -229,7 +241,7 @@
        )
        (local.set $38
         (select
-         (local.tee $35
+         (local.tee $42
           (i32.sub
            (local.get $27)
            (i32.mul
@@ -240,26 +252,26 @@
          )
          (local.get $38)
          (i32.ge_s
-          (local.get $35)
+          (local.get $42)
           (local.get $38)
          )
         )
        )
       )
       (loop $label1
-       (local.set $42
+       (local.set $43
         (local.get $22)
        )
-       (local.set $43
+       (local.set $44
         (local.get $23)
        )
-       (local.set $44
+       (local.set $45
         (local.get $24)
        )
-       (local.set $45
+       (local.set $46
         (local.get $25)
        )
-       (local.set $46
+       (local.set $47
         (local.get $26)
        )
        (local.set $27
@@ -292,13 +304,13 @@
          (local.get $6)
         )
        )
-       (local.set $47
+       (local.set $48
         (local.get $40)
        )
-       (local.set $48
+       (local.set $49
         (local.get $6)
        )
-       (local.set $49
+       (local.set $42
         (i32.const 4866)
        )
        (local.set $0
@@ -333,13 +345,13 @@
           )
           (then
            (local.set $23
-            (local.get $47)
-           )
-           (local.set $24
             (local.get $48)
            )
-           (local.set $26
+           (local.set $24
             (local.get $49)
+           )
+           (local.set $26
+            (local.get $42)
            )
            (local.set $39
             (i32.const 0)
@@ -348,31 +360,31 @@
           )
          )
          (local.set $22
-          (local.get $42)
-         )
-         (local.set $23
           (local.get $43)
          )
-         (local.set $24
+         (local.set $23
           (local.get $44)
          )
-         (local.set $25
+         (local.set $24
           (local.get $45)
          )
-         (local.set $26
+         (local.set $25
           (local.get $46)
+         )
+         (local.set $26
+          (local.get $47)
          )
          (br $label1)
         )
         (else
          (local.set $23
-          (local.get $47)
-         )
-         (local.set $24
           (local.get $48)
          )
-         (local.set $26
+         (local.set $24
           (local.get $49)
+         )
+         (local.set $26
+          (local.get $42)
          )
          (local.set $29
           (i32.const record+10|fall)

@@ -40,11 +40,11 @@
   (local $38 i32)
   (local $39 i32)
   (local $40 i32)
-  (local $41 i64)
+  (local $41 i32)
   (local $42 i64)
   (local $43 i64)
   (local $44 i64)
-  (local $45 i32)
+  (local $45 i64)
   (local $46 i32)
   (local $47 i64)
   (local $48 i64)
@@ -210,6 +210,18 @@
          (i32.const 4)
         )
        )
+       (local.set $34
+        (select
+         (local.tee $35
+          (i32.const 4096)
+         )
+         (local.get $34)
+         (i32.lt_u
+          (local.get $35)
+          (local.get $34)
+         )
+        )
+       )
        (local.set $40
         (i32.add
          (i32.div_u
@@ -227,7 +239,7 @@
        )
        (local.set $38
         (select
-         (local.tee $35
+         (local.tee $41
           (i32.sub
            (local.get $27)
            (i32.mul
@@ -238,26 +250,26 @@
          )
          (local.get $38)
          (i32.ge_s
-          (local.get $35)
+          (local.get $41)
           (local.get $38)
          )
         )
        )
       )
       (loop $label1
-       (local.set $41
+       (local.set $42
         (local.get $22)
        )
-       (local.set $42
+       (local.set $43
         (local.get $23)
        )
-       (local.set $43
+       (local.set $44
         (local.get $24)
        )
-       (local.set $44
+       (local.set $45
         (local.get $25)
        )
-       (local.set $45
+       (local.set $46
         (local.get $26)
        )
        (local.set $27
@@ -281,7 +293,7 @@
        )
        (local.set $35
         (i32.ne
-         (local.tee $46
+         (local.tee $41
           (i32.add
            (i32.wrap_i64
             (local.get $7)
@@ -296,7 +308,7 @@
        )
        (local.set $47
         (i64.extend_i32_u
-         (local.get $46)
+         (local.get $41)
         )
        )
        (local.set $48
@@ -321,7 +333,7 @@
          )
          (local.set $7
           (i64.extend_i32_u
-           (local.get $46)
+           (local.get $41)
           )
          )
          (local.get $scratch)
@@ -354,19 +366,19 @@
           )
          )
          (local.set $22
-          (local.get $41)
-         )
-         (local.set $23
           (local.get $42)
          )
-         (local.set $24
+         (local.set $23
           (local.get $43)
          )
-         (local.set $25
+         (local.set $24
           (local.get $44)
          )
-         (local.set $26
+         (local.set $25
           (local.get $45)
+         )
+         (local.set $26
+          (local.get $46)
          )
          (br $label1)
         )
