@@ -41,7 +41,7 @@ import { limitOf, setLimit } from "./rounds";
 import { Local, beginPiece, fresh, temp32 } from "./slots";
 import { startStrides } from "./stride_start";
 import { SummaryOff, summaryOf, worthwhile } from "./span_plan";
-import { AccessOff, Root, addSpan, baseOf, freeHost, indexOf, is64, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
+import { AccessOff, MAX_SPANS, Root, addSpan, baseOf, freeHost, indexOf, is64, isPair, openSpan, pairOf, rootNode, shiftOf } from "./spans";
 
 /** Of one loop: each has two locals that are in use throughout it. */
 const MAX_STRIDES: u32 = 5;
@@ -181,7 +181,7 @@ function note(root: u32, by: i64, distance: i64, w: u32, write: u8): void {
     store<u8>(s, load<u8>(s, StrideOff.write) | write, StrideOff.write);
     return;
   }
-  if (count == MAX_STRIDES) return;
+  if (count == MAX_STRIDES || jget(JitOff.spanCount) + count == MAX_SPANS) return;
   const s = strideAt(count);
   store<u32>(s, root | <u32>write << 8 | w << 16);
   store<i32>(s, at, StrideOff.lo);

@@ -266,4 +266,25 @@ for (const [name, bits, before, round] of FAR)
     }
   });
 
+/** Loops that keep to as many places, each with a span of its own, as there is room for spans, and move by others. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  for (const places of [21, 23, 25, 30])
+    strides(`${places} places that stay beside two that move, ${bits} bits`, async () => {
+      if (nasmMissing()) return;
+      const some = (from: number, to: number) => Array.from({ length: Math.max(0, to - from) }, (_, k) => `add eax, [${BASE + (from + k) * 0x60}]`).join("\n");
+      const names = (text: string) => text.replace(/\b[SD]I\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`));
+      const twins = await Twins.create({}, { slice: 3000 });
+      twins.run(
+        names(`mov ebp, 5\nxor eax, eax
+        outer: mov esi, ${BASE + 4096}\nmov edi, ${BASE + 8192}\nmov ecx, 900
+        inner: add eax, [SI]\nmov [DI], eax\nadd esi, 4\nadd edi, 4\n${some(0, 18)}\ntest al, 8\njz next\nrol eax, 3
+        next: ${some(18, places)}\ndec ecx\njnz inner\ndec ebp\njnz outer\nhlt`),
+        bits,
+        bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+        scattered,
+      );
+      assert.ok(twins.regions > 0);
+      assert.is(twins.translated.mem.get32(Region.PCPUS + PcpuOff.JIT + JitOff.failures), 0, "modules the host refused");
+    });
+
 strides.run();
