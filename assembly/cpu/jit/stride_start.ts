@@ -78,7 +78,7 @@ export function startStrides(n: u32): void {
 /** [] -> []: the addend of stride `s` for the next `rounds`; out of the wasm block around this if they are not there. */
 function start(s: usize, rounds: i32): void {
   const step = load<i32>(s, StrideOff.step), way = step * (rounds - 1), lo = load<i32>(s, StrideOff.lo), root = <u32>load<u8>(s), rest = restOf(s), run = <u32>load<u8>(s, StrideOff.run);
-  const sum = binary(Node.add, rootNode(root), constant(lo + min(way, 0))), first = is64() ? sum : extend(Node.zext, sum, 4);
+  const sum = binary(Node.add, rootNode(root), constant(<i64>lo + min(way, 0))), first = is64() ? sum : extend(Node.zext, sum, 4);
   use(first);
   probe(first, <i32>load<u16>(s, StrideOff.len) + abs(way), load<u8>(s, StrideOff.write) != 0, run);
   byte(Wasm.i32eqz);

@@ -227,13 +227,15 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       }
   });
 
-/** Steps of which 32 bits are a short one's, or one that is as long as its negative. All 1 GiB pieces from 1 GiB on have the same pages, others than the first. */
+/** Steps of which 32 bits are a short one's, one that is as long as its negative, and what is as far away. All 1 GiB pieces from 1 GiB on have
+ *  the same pages, others than the first; beyond 512 GiB each second 4 GiB have other ones. */
 const FAR: readonly (readonly [name: string, bits: Bits, before: string, round: string])[] = [
   ["2 GiB", 32, "mov esi, BASE + 256", "add eax, [esi]\nadd esi, 0x80000000"],
   ["2 GiB down", 64, "mov rsi, BASE + 256 + 0x4000000000", "add eax, [rsi]\nadd rsi, -0x80000000"],
   ["2 GiB by an index", 32, "mov ebx, BASE + 256\nxor esi, esi", "add eax, [ebx + esi * 8]\nadd esi, 0x10000000"],
   ["4 GiB by an index", 64, "mov rbx, BASE + 256\nxor esi, esi", "add eax, [rbx + rsi * 8]\nadd rsi, 0x20000001"],
   ["4 GiB by base and index", 64, "mov rsi, BASE + 256\nxor ebx, ebx", "add eax, [rsi + rbx]\nadd rsi, 0x7fffffff\nadd rbx, 0x7fffffff\ncmp ebp, 1000\nja done\nadd rsi, 10"],
+  ["64 bytes, 2 GiB below a register", 64, "mov rsi, BASE + 0x8080000100\nmov rdx, 0x100000000\nadd eax, [rsi + 0x7fffff80]", "add eax, [rsi - 0x7fffffc0]\nsub rsi, 64"],
   ["4 GiB in several blocks", 64, "mov rsi, BASE + 256", "add eax, [rsi]\nadd rsi, 0x7fffffff\ncmp ebp, 1000\nja done\nadd rsi, 0x7fffffff\ncmp ebp, 1001\nja done\nadd rsi, 10"],
 ];
 
@@ -243,7 +245,11 @@ function farther(pc: TestPc): void {
     pc.guest.set64(TABLE + 0x2000 + i * 8, BigInt(FRAMES[(i + 2) % 5]!) | 7n);
     pc.guest.set64(TABLE + 0x1000 + i * 8, BigInt(TABLE + 0x2000) | 7n);
     if (i) pc.guest.set64(LAYOUT.pml4 + 0x1000 + i * 8, BigInt(TABLE + 0x1000) | 7n);
+    pc.guest.set64(TABLE + 0x5000 + i * 8, BigInt(FRAMES[(i + 1) % 5]!) | 7n);
+    pc.guest.set64(TABLE + 0x4000 + i * 8, BigInt(TABLE + 0x5000) | 7n);
+    pc.guest.set64(TABLE + 0x3000 + i * 8, BigInt(TABLE + (i & 4 ? 0x1000 : 0x4000)) | 7n);
   }
+  pc.guest.set64(LAYOUT.pml4 + 8, BigInt(TABLE + 0x3000) | 7n);
   for (let i = 0; i < 1024; i++) {
     pc.guest.set32(0x33000 + i * 4, FRAMES[(i + 2) % 5]! | 7);
     if (i >= 256) pc.guest.set32(0x30000 + i * 4, 0x33000 | 7);
