@@ -1,10 +1,12 @@
 /** Spans of loops: what is accessed through registers that a loop leaves alone is looked up once, before it. */
 import { JitOff } from "../../abi/jit";
 import { RecOff } from "../../abi/record";
+import { Template } from "../opcodes.gen";
 import { jget, jset } from "./buffer";
 import { emitEffects } from "./codegen";
 import { blockOf, headOf, ordered, rpo } from "./graph";
 import { loopBody } from "./loops";
+import { endOf, isTemplate, registersIn, templateOf } from "./region";
 import { beginPiece } from "./slots";
 import { enterLoop, inheritSpans } from "./span_flow";
 import { SummaryOff, gatherAll, summaryOf, worthwhile } from "./span_plan";
@@ -32,13 +34,21 @@ export function openLoopSpans(n: u32): void {
 function keptIn(body: u64): u32 {
   let kept: u32 = 0xffff | 1 << Root.constant;
   for (; body; body &= body - 1) {
-    const s = summaryOf(<u32>ctz(body));
+    const n = <u32>ctz(body), s = summaryOf(n);
     if (load<u8>(s, SummaryOff.stops)) return 0;
+    kept &= ~changedWithStrings(n);
     for (let slot: usize = 0; slot < <usize>Root.segBase; slot++) {
       if (load<u8>(s + slot, SummaryOff.roots) != <u8>slot || load<i32>(s + (slot << 2), SummaryOff.distances) != 0) kept &= ~(1 << <u32>slot);
     }
   }
   return kept;
+}
+
+/** Registers, as bits, that block `n` changes if it has string instructions: its summary takes DF for what it is now, so what it says of them is not certain. */
+function changedWithStrings(n: u32): u32 {
+  const head = headOf(blockOf(n)), first = head + RecOff.SIZE, end = endOf(blockOf(n));
+  for (let u = first; u < end; u += RecOff.SIZE) if (isTemplate(u) && templateOf(u) >= Template.movs && templateOf(u) <= Template.lods) return <u32>(registersIn(first, end, head) >> 32);
+  return 0;
 }
 
 /** Forgets inherited spans of registers that are not `kept`. */

@@ -227,6 +227,32 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       }
   });
 
+/** With DF clear string instructions move a register and it is moved back; with DF set it goes on. */
+for (const bits of [64, 32] as const satisfies readonly Bits[])
+  strides(`a register that stays where it is in one direction only, ${bits} bits`, async () => {
+    if (nasmMissing()) return;
+    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+    for (const round of ["lodsd\nadd ebx, eax\nadd ebx, [SI + 8]\nsub SI, 4", "xchg SI, DX\nlodsd\nadd ebx, eax\nsub SI, 4\nxchg SI, DX\nadd ebx, [DX + 4]\nadd ebx, [DX + 8]"])
+      for (const slice of [40, 333, 2000]) {
+        const twins = await Twins.create({}, { slice });
+        twins.run(
+          names(`mov ebp, 600\nxor ebx, ebx
+          outer: mov esi, BASE + 0x800\nmov edx, esi\nmov edi, 30
+          first: add ebx, 3\ndec edi\njnz first
+          mov ecx, 10
+          inner: ${round}\ndec ecx\njnz inner
+          test ebp, 3\njz down\ncld\njmp on\ndown: std\non: dec ebp\njnz outer\nhlt`),
+          bits,
+          bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {},
+          (pc) => {
+            scattered(pc);
+            for (let i = 0; i < 0x5000; i += 4) pc.guest.set32(LAYOUT.data + i, i * 7 + 1);
+          },
+        );
+        assert.ok(twins.regions > 0);
+      }
+  });
+
 /** Steps of which 32 bits are a short one's, one that is as long as its negative, and what is as far away. All 1 GiB pieces from 1 GiB on have
  *  the same pages, others than the first; beyond 512 GiB each second 4 GiB have other ones. */
 const FAR: readonly (readonly [name: string, bits: Bits, before: string, round: string])[] = [
