@@ -94,6 +94,8 @@ export const enum P2m {
   grant_ro = 4,
   foreign = 5,
   mmio = 6, // device: always leaves the fast path
+  alias_rw = 7, // a page of the domain's own that it has elsewhere too, for as long as the entry holds a reference to it
+  alias_ro = 8,
 }
 
 /** One domain. Everything other threads may touch is atomic or under `lock`. */

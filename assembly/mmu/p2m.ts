@@ -63,7 +63,7 @@ export function ramEntry(gpa: u64): u32 { return lookUpRam(gpa); }
  *  write-discard types (ROM and read-only grant mappings). */
 @inline export function isWritable(entry: u32): bool { return (WRITABLE >> p2mType(entry) & 1) != 0; }
 
-const WRITABLE: u32 = 1 << P2m.ram_rw | 1 << P2m.grant_rw | 1 << P2m.foreign;
+const WRITABLE: u32 = 1 << P2m.ram_rw | 1 << P2m.grant_rw | 1 << P2m.foreign | 1 << P2m.alias_rw;
 
 /** Somebody is told where the memory at `host` is, and may write to it. */
 @inline export function noteAccess(host: usize): void {

@@ -3,7 +3,7 @@
  *  thread. */
 import { ApicOff, InitBit } from "../../assembly/abi/apic";
 import { Exit } from "../../assembly/abi/exit";
-import { DomainOff, IntrLine, MachineOff, PcpuOff, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
+import { DomainOff, IntrLine, MachineOff, P2m, PcpuOff, Region, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { vcpuAddr } from "../hypervisor/domain_table";
 import { shutdownDomain } from "../hypervisor/shutdown";
@@ -11,9 +11,10 @@ import { type ApicMessage, DeliveryMode } from "../io/ioapic";
 import { type ExtraDevices, Pc, type PcHost } from "../io/pc";
 import { ByteRing } from "../io/ring";
 import type { Clock } from "../machine/clock";
+import { getPage, putPage } from "../machine/frames";
 import { kick, pcpuBase, ringControl } from "../machine/kick";
 import type { MachineMemory } from "../machine/memory";
-import { p2mGet, p2mShow } from "../machine/p2m";
+import { p2mGet, p2mMfn, p2mShow, p2mType } from "../machine/p2m";
 import { GuardedDevice } from "./guarded_device";
 import { PIC_VECTORS } from "./pc_firmware";
 import { PcPage, pcPage, serialRings } from "./pc_page";
@@ -66,8 +67,8 @@ class Host implements PcHost {
   readonly clock: Clock;
   readonly console: SerialEnd;
   private readonly vcpu: number;
-  /** p2m entries behind the closed A20 gate. */
-  private hidden: { readonly gfn: number; readonly entry: number }[] = [];
+  /** p2m entries behind the closed A20 gate, and what is shown in their place. */
+  private hidden: { readonly gfn: number; readonly entry: number; readonly shown: number }[] = [];
 
   constructor(
     private readonly parts: PcParts,
@@ -139,17 +140,32 @@ class Host implements PcHost {
   /** Address line 20 is held at 0: each odd MiB of RAM shows the even one below. */
   a20(open: boolean): void {
     const { memory, domain } = this.parts;
-    for (const { gfn, entry } of this.hidden.splice(0)) p2mShow(memory, domain, gfn, entry);
+    for (const { gfn, entry, shown } of this.hidden.splice(0)) {
+      p2mShow(memory, domain, gfn, entry);
+      if (shown) putPage(memory, p2mMfn(shown));
+    }
     if (!open) {
       const end = memory.get32(this.page + PcPage.lowRam);
       for (let mib = MIB_PAGES; mib < end; mib += 2 * MIB_PAGES) {
         for (let gfn = mib; gfn < mib + MIB_PAGES && gfn < end; gfn++) {
-          this.hidden.push({ gfn, entry: p2mShow(memory, domain, gfn, p2mGet(memory, domain, gfn - MIB_PAGES)) });
+          const shown = this.alias(gfn - MIB_PAGES);
+          this.hidden.push({ gfn, entry: p2mShow(memory, domain, gfn, shown), shown });
         }
       }
     }
     memory.or(this.vcpu + VcpuOff.request, VcpuRequest.flush);
     this.leave();
+  }
+
+  /** An entry that shows the domain's own page at `gfn` once more. Hypercalls can neither free what it shows nor put something else in its place.
+   *  What others have granted to the domain it may give back at any time: that is not shown. */
+  private alias(gfn: number): number {
+    const { memory, domain } = this.parts;
+    const entry = p2mGet(memory, domain, gfn);
+    const type = p2mType(entry);
+    const mfn = p2mMfn(entry);
+    if ((type !== P2m.ram_rw && type !== P2m.ram_ro) || !getPage(memory, mfn, memory.get32(domain + DomainOff.domid))) return 0;
+    return mfn | ((type === P2m.ram_rw ? P2m.alias_rw : P2m.alias_ro) << P2m.TYPE_SHIFT);
   }
 
   reset(): void {

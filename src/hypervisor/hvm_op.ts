@@ -150,8 +150,8 @@ function memType(call: Caller): Result {
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
   const type = p2mType(p2mEntry(call.mem, domain, Number(call.getU64(o.pfn))));
-  const isRw = type === P2m.ram_rw || type === P2m.grant_rw;
-  const isRo = type === P2m.ram_ro || type === P2m.grant_ro;
+  const isRw = type === P2m.ram_rw || type === P2m.grant_rw || type === P2m.alias_rw;
+  const isRo = type === P2m.ram_ro || type === P2m.grant_ro || type === P2m.alias_ro;
   const answer = isRw ? HVMMEM_ram_rw : isRo ? HVMMEM_ram_ro : HVMMEM_mmio_dm;
   return call.putField(call.args[1] + BigInt(o.mem_type), 2, answer) ? 0 : -Errno.EFAULT;
 }

@@ -4,6 +4,7 @@ import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, P2m } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { NO_GFN } from "../machine/frames";
+import type { MachineMemory } from "../machine/memory";
 import { P2M_FRAMES, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 import { cStruct } from "./c_struct";
 import { type Caller, CONTINUE, type Result } from "./caller";
@@ -114,9 +115,15 @@ function addOne(call: Caller, space: number, idx: number, gpfn: number): number 
     if (old === gpfn) return 0;
     if (space === Xen.XENMAPSPACE_gmfn && old !== idx) return -Errno.EXDEV;
     if (!vacate(mem, domain, gpfn, call.removed)) return -Errno.EPERM;
-    if (old !== NO_GFN) p2mSet(mem, domain, old, 0, P2m.none);
+    if (old !== NO_GFN && isAt(mem, domain, old, mfn)) p2mSet(mem, domain, old, 0, P2m.none);
     return p2mSet(mem, domain, gpfn, mfn, P2m.ram_rw);
   });
+}
+
+/** A closed A20 gate shows something else where the page was. */
+function isAt(mem: MachineMemory, domain: number, gfn: number, mfn: number): boolean {
+  const entry = p2mEntry(mem, domain, gfn);
+  return p2mType(entry) === P2m.ram_rw && p2mMfn(entry) === mfn;
 }
 
 /** The page meant by `space` and `idx`, or a negative error number. */

@@ -17,7 +17,7 @@ export function destroyDomainState(mem: MachineMemory, domain: number): void {
   destroyPorts(mem, domain);
   releaseAllMappings(mem, domain);
   releaseVcpuInfo(mem, domain);
-  for (const { mfn, type } of p2mEntries(mem, domain)) if (type === P2m.foreign) putPage(mem, mfn);
+  for (const { mfn, type } of p2mEntries(mem, domain)) if (type === P2m.foreign || type === P2m.alias_rw || type === P2m.alias_ro) putPage(mem, mfn);
   p2mDestroy(mem, domain);
   destroyGrantTable(mem, domain);
   for (const field of [HvDomain.evtDir, HvDomain.grantDir, HvDomain.maptrackDir, HvDomain.memoryMap, HvDomain.platform]) {
