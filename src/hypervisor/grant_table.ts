@@ -115,7 +115,7 @@ export function pinGrant(
     }
     const mfn = mem.get32(active + ActiveOff.mfn);
     const writable = readonly || mayWrite(mem, granter, mem.get32(active + ActiveOff.gfn), mfn);
-    if (!writable || !getPage(mem, mfn, granterDomid)) {
+    if (!writable || !holdFrame(mem, granter, active, pinned, readonly)) {
       hideUse(mem, shared, readers, writers);
       return Xen.GNTST_bad_page;
     }
@@ -148,6 +148,16 @@ function grantableFrame(mem: MachineMemory, granter: number, gfn: number, readon
   if (type !== P2m.ram_rw && !(readonly && type === P2m.ram_ro)) return 0;
   const mfn = p2mMfn(entry);
   return isOwn(mem, granter, mfn) && frameType(mem, mfn) === FrameType.ram ? mfn : 0;
+}
+
+/** One more reference to the frame of an active entry. What the first pin has found the granting domain may have given back meanwhile: once held, it
+ *  has to be there still. */
+function holdFrame(mem: MachineMemory, granter: number, active: number, pinned: boolean, readonly: boolean): boolean {
+  const mfn = mem.get32(active + ActiveOff.mfn);
+  if (!getPage(mem, mfn, mem.get32(granter + DomainOff.domid))) return false;
+  if (pinned || grantableFrame(mem, granter, mem.get32(active + ActiveOff.gfn), readonly) === mfn) return true;
+  putPage(mem, mfn);
+  return false;
 }
 
 /** Whether a frame that is pinned already may also be pinned for writing. */

@@ -172,7 +172,8 @@ export function freeFrame(mem: MachineMemory, mfn: number): void {
   if (!putPage(mem, mfn)) throw new Error(`frame ${mfn.toString(16)} is freed while ${mem.load(frameEntry(mfn) + FrameOff.count)} refer to it`);
 }
 
-/** One more reference to `mfn`, if it is allocated and `domid` owns it. */
+/** One more reference to `mfn`, if it is memory that `domid` owns. Whoever found it there before has no hold on it yet: it may have become a table
+ *  that the hypervisor keeps for the same domain. */
 export function getPage(mem: MachineMemory, mfn: number, domid: number): boolean {
   if (!isGuestFrame(mem, mfn)) return false;
   const entry = frameEntry(mfn);
@@ -180,8 +181,9 @@ export function getPage(mem: MachineMemory, mfn: number, domid: number): boolean
     const count = mem.load(entry + FrameOff.count);
     if (count <= 0 || count === 0x7fffffff) return false;
     if (mem.compareExchange(entry + FrameOff.count, count, count + 1) !== count) continue;
-    if (mem.get16(entry + FrameOff.owner) === domid) return true;
-    putPage(mem, mfn); // it was somebody else's, or became so between the two looks
+    const type: FrameType = mem.get8(entry + FrameOff.type);
+    if (mem.get16(entry + FrameOff.owner) === domid && (type === FrameType.ram || type === FrameType.xenheap)) return true;
+    putPage(mem, mfn); // it was something else, or became so between the two looks
     return false;
   }
 }

@@ -3,10 +3,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Errno } from "../../assembly/abi/errno";
-import { P2m } from "../../assembly/abi/layout";
+import { FrameOff, FrameType, P2m } from "../../assembly/abi/layout";
 import { Hypercall, Xen } from "../../assembly/abi/xen";
 import { mapForControl, seedGrant, unmapForControl } from "../../src/hypervisor/control";
-import { sharedEntryAddr } from "../../src/hypervisor/grant_table";
+import { pinGrant, sharedEntryAddr } from "../../src/hypervisor/grant_table";
+import { frameType } from "../../src/hypervisor/guest_frame";
+import { frameEntry } from "../../src/machine/frames";
+import { MachineMemory } from "../../src/machine/memory";
 import { p2mGet, p2mMfn, p2mType } from "../../src/machine/p2m";
 import { ARGS, Guest, TestMachine } from "./guest";
 
@@ -324,6 +327,34 @@ grants("32-bit guests have 32-bit argument layouts", () => {
   assert.is(b.u32(4 * 4096 + 8), 77);
   a.destroy();
   b.destroy();
+});
+
+grants("what becomes a table of the hypervisor's while it is pinned is not", () => {
+  const free = machine.freeFrames;
+  const [a, b] = [new Guest(machine), new Guest(machine)];
+  setup(a);
+  grant(a, 8, b.domid, 5);
+  const mfn = p2mMfn(p2mGet(a.mem, a.domain, 5));
+  let meanwhile = () => {
+    meanwhile = () => {};
+    a.write(ARGS, ["u64", ARGS + 64], ["u64", 1], ["u32", 0], ["u32", 0], ["u16", Xen.DOMID_SELF]);
+    a.write(ARGS + 64, ["u64", 5]);
+    assert.is(a.call(Hypercall.memory_op, Xen.XENMEM_decrease_reservation, ARGS), 1);
+    assert.is(a.evtchn(Xen.EVTCHNOP_alloc_unbound, (0x7ff0 << 16) | Xen.DOMID_SELF, 0), 0);
+    assert.is(frameType(a.mem, mfn), FrameType.hv, "the port table is where the page was");
+  };
+  /** The memory as a thread sees it that is held up when it is about to take hold of the frame. */
+  const slow = new (class extends MachineMemory {
+    override load(at: number): number {
+      if (at === frameEntry(mfn) + FrameOff.count) meanwhile();
+      return super.load(at);
+    }
+  })(machine.mem.memory);
+  assert.is(pinGrant(slow, a.domid, 8, b.domid, false), Xen.GNTST_bad_page);
+  assert.is(flags(a, 8), Xen.GTF_permit_access);
+  a.destroy();
+  b.destroy();
+  assert.is(machine.freeFrames, free);
 });
 
 grants.run();
