@@ -61,7 +61,7 @@ export const enum FrameOff {
   typeCount = 8, // i32
   gfn = 12, // u32, machine-to-physical of the owner; 0xffffffff none
   code = 16, // u32, bit n: some pCPU holds records decoded from bytes [n*128, n*128+128)
-  link = 20, // u32, free for the frame's user
+  link = 20, // u32, free for the frame's user; of RAM that its domain has given back, the domain's block as long as it counts as its page
   decoders = 24, // u32, bit n: pCPU n may hold records of this frame
   writable = 28, // u32, whose TLB entry for writing it has, or that there may be several (assembly/mmu/written)
   SIZE = 32,

@@ -1,6 +1,6 @@
 /** From guest frame numbers to frames, with the checks invariant 1 of the design asks for. */
 import { DomainOff, FrameFlag, FrameOff, FrameType, P2m } from "../../assembly/abi/layout";
-import { frameEntry, ownerOf, putPage } from "../machine/frames";
+import { chargeUntilFree, frameEntry, ownerOf, putPage } from "../machine/frames";
 import type { MachineMemory } from "../machine/memory";
 import { P2M_FRAMES, p2mGet, p2mMfn, p2mSet, p2mType } from "../machine/p2m";
 
@@ -43,10 +43,7 @@ export function removeGuestPage(mem: MachineMemory, domain: number, gfn: number,
   const mfn = p2mMfn(entry);
   if ((type !== P2m.ram_rw && type !== P2m.ram_ro) || !isOwn(mem, domain, mfn)) return false;
   p2mSet(mem, domain, gfn, 0, P2m.none);
-  if (frameType(mem, mfn) === FrameType.ram) {
-    mem.add(domain + DomainOff.totPages, -1);
-    removed.push(mfn);
-  }
+  if (frameType(mem, mfn) === FrameType.ram) removed.push(mfn);
   return true;
 }
 
@@ -56,8 +53,10 @@ export function vacate(mem: MachineMemory, domain: number, gfn: number, removed:
 }
 
 /** Drops the reference a frame of guest memory has from its allocation. It is free when nobody else holds it; until then
- *  it still bears its owner's domid, which may be gone. */
-export function releaseFrame(mem: MachineMemory, mfn: number): void {
+ *  it still bears its owner's domid, which may be gone, and counts among the pages of the domain at block address
+ *  `domain`: a domain whose pages somebody holds cannot have others in their place. 0: it counts no longer. */
+export function releaseFrame(mem: MachineMemory, mfn: number, domain: number): void {
+  chargeUntilFree(mem, mfn, domain);
   Atomics.or(mem.u8, frameEntry(mfn) + FrameOff.flags, FrameFlag.released);
   putPage(mem, mfn);
 }

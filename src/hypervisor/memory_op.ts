@@ -178,8 +178,8 @@ function newPages(call: Caller, count: number): number[] | null {
 }
 
 function discard(call: Caller, mfns: readonly number[], charged: number): void {
-  for (const mfn of mfns) releaseFrame(call.mem, mfn);
-  call.mem.add(call.domain + DomainOff.totPages, -charged);
+  for (const mfn of mfns) releaseFrame(call.mem, mfn, call.domain);
+  call.mem.add(call.domain + DomainOff.totPages, mfns.length - charged);
 }
 
 function decrease(call: Caller, gfn: number, order: number): boolean {

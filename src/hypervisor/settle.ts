@@ -22,7 +22,7 @@ export function settle(call: Caller): void {
   // On one thread no other vCPU is between two instructions now. On many, one whose thread has died is waited for in
   // vain: then all stays with the domain until its end.
   if (mem.shared && !waitForFlush(call)) return;
-  for (const mfn of removed) releaseFrame(mem, mfn);
+  for (const mfn of removed) releaseFrame(mem, mfn, domain);
   for (const handle of unmapped) finishRelease(mem, domain, handle);
 }
 

@@ -1,7 +1,7 @@
 /** The end of a domain: everything it holds goes back, in an order in which nothing refers to what is gone already. Its
  *  vCPUs must be on no pCPU. Frames whose grants others still have mapped stay theirs until they let go. */
 import { DomainOff, DomainState, FrameType, P2m, VcpuOff } from "../../assembly/abi/layout";
-import { freeFrame, framesOf, putPage } from "../machine/frames";
+import { forgetCharge, freeFrame, framesOf, putPage } from "../machine/frames";
 import type { MachineMemory } from "../machine/memory";
 import { p2mDestroy, p2mEntries } from "../machine/p2m";
 import { freeDomainBlock, vcpuAddr } from "./domain_table";
@@ -28,7 +28,9 @@ export function destroyDomainState(mem: MachineMemory, domain: number): void {
   if (sharedInfo) putPage(mem, sharedInfo);
   // What is left is the guest's memory, in its p2m or (after remove_from_physmap) nowhere.
   for (const mfn of [...framesOf(mem, domid)]) {
-    if (frameType(mem, mfn) === FrameType.ram && !isReleased(mem, mfn)) releaseFrame(mem, mfn);
+    if (frameType(mem, mfn) !== FrameType.ram) continue;
+    if (isReleased(mem, mfn)) forgetCharge(mem, mfn);
+    else releaseFrame(mem, mfn, 0);
   }
   mem.store(domain + DomainOff.totPages, 0);
   freeDomainBlock(mem, domain);

@@ -3,7 +3,7 @@
  *  Free frames are on a stack under MachineOff.freeLock, handed out lowest first on a fresh machine. A frame returns there
  *  when its count reaches zero. It is zeroed when a domain gets it, so nobody sees what another domain left.
  *  Everything here may be called from any thread. */
-import { FrameFlag, FrameOff, FrameType, MachineOff, PcpuOff, Region } from "../../assembly/abi/layout";
+import { DomainOff, FrameFlag, FrameOff, FrameType, MachineOff, PcpuOff, Region } from "../../assembly/abi/layout";
 import { Xen } from "../../assembly/abi/xen";
 import { dropCode } from "./code_pages";
 import { pcpuBase } from "./kick";
@@ -219,10 +219,26 @@ function letGo(mem: MachineMemory, mfn: number): boolean {
     mem.add(entry + FrameOff.count, 1);
     throw new Error(`frame ${mfn.toString(16)} is put once too often`);
   }
+  if (mem.get8(entry + FrameOff.type) === FrameType.ram) uncharge(mem, entry);
   mem.set16(entry + FrameOff.owner, Xen.DOMID_INVALID);
   mem.set8(entry + FrameOff.type, FrameType.none);
   mem.set32(entry + FrameOff.gfn, NO_GFN);
   return true;
+}
+
+/** The frame counts among the pages of the domain at block address `domain` until it is free. */
+export function chargeUntilFree(mem: MachineMemory, mfn: number, domain: number): void {
+  mem.store(frameEntry(mfn) + FrameOff.link, domain);
+}
+
+/** It does no longer: it is free, or its domain is no more. */
+function uncharge(mem: MachineMemory, entry: number): void {
+  const domain = mem.exchange(entry + FrameOff.link, 0);
+  if (domain) mem.add(domain + DomainOff.totPages, -1);
+}
+
+export function forgetCharge(mem: MachineMemory, mfn: number): void {
+  uncharge(mem, frameEntry(mfn));
 }
 
 /** Whether `mfn` is one of the frames that are handed out at all: to be asked about any number a guest supplies. */

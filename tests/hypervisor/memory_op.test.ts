@@ -5,7 +5,8 @@ import * as assert from "uvu/assert";
 import { Errno } from "../../assembly/abi/errno";
 import { DomainOff, P2m } from "../../assembly/abi/layout";
 import { Hypercall, Xen } from "../../assembly/abi/xen";
-import { setMemoryMap } from "../../src/hypervisor/control";
+import { type ControlMapping, mapForControl, seedGrant, setMemoryMap, unmapForControl } from "../../src/hypervisor/control";
+import { growGrantTable, sharedEntryAddr } from "../../src/hypervisor/grant_table";
 import { p2mGet, p2mMfn, p2mType } from "../../src/machine/p2m";
 import { ARGS, Guest, TestMachine } from "./guest";
 
@@ -277,6 +278,39 @@ memory("32-bit guests count in 32-bit longs", () => {
   assert.is(a.call32(Hypercall.memory_op, Xen.XENMEM_add_to_physmap, ARGS), 0);
   assert.is(mapped(a, 100), a.mem.get32(a.domain + DomainOff.sharedInfo));
   a.destroy();
+});
+
+memory("a page that somebody holds counts until it is free", () => {
+  const a = new Guest(machine, { pages: 64, maxPages: 64 });
+  growGrantTable(a.mem, a.domain, 1);
+  const entry = sharedEntryAddr(a.mem, a.domain, 8);
+  a.mem.store(entry + 4, 5);
+  a.mem.store(entry, Xen.GTF_permit_access | (a.domid << 16));
+  a.write(ARGS, ["u64", 0x9000 * 4096], ["u32", Xen.GNTMAP_host_map], ["u32", 8], ["u16", a.domid], ["u16", 0], ["u32", 0], ["u64", 0]);
+  assert.is(a.call(Hypercall.grant_table_op, Xen.GNTTABOP_map_grant_ref, ARGS, 1), 0);
+  assert.is(a.i16(ARGS + 18), Xen.GNTST_okay);
+  const handle = a.u32(ARGS + 20);
+  assert.is(reservation(a, DECREASE, [5]), 1);
+  assert.is(pages(a), 64);
+  assert.is(reservation(a, POPULATE, [5]), 0, "it has all its pages, one of them by its own grant");
+  a.write(ARGS, ["u64", 0x9000 * 4096], ["u64", 0], ["u32", handle], ["u16", 0]);
+  assert.is(a.call(Hypercall.grant_table_op, Xen.GNTTABOP_unmap_grant_ref, ARGS, 1), 0);
+  assert.is(pages(a), 63);
+  assert.is(reservation(a, POPULATE, [5]), 1);
+  a.destroy();
+  assert.is(machine.freeFrames, machine.free);
+});
+
+memory("a page held by others outlives its domain and is charged to nobody", () => {
+  const a = new Guest(machine, { pages: 64, maxPages: 64 });
+  seedGrant(a.mem, a.domid, Xen.GNTTAB_RESERVED_CONSOLE, 5);
+  const held = mapForControl(a.mem, a.domid, Xen.GNTTAB_RESERVED_CONSOLE, false) as ControlMapping;
+  assert.is(reservation(a, DECREASE, [5]), 1);
+  a.destroy();
+  const b = new Guest(machine, { pages: 64, maxPages: 64 });
+  assert.is(unmapForControl(b.mem, held.handle), 0);
+  assert.is(pages(b), 64);
+  b.destroy();
 });
 
 memory.run();
