@@ -116,6 +116,7 @@ export const enum DomainOff {
   callbackVector = 52, // u32
   maxGfn = 56, // u32, highest gfn ever mapped
   p2mVersion = 60, // u32, MachineOff.p2mChanges where its p2m was last changed: no two states of p2ms have the same
+  p2mTables = 64, // i32, tables of its p2m
   /** Tables of src/hypervisor: event channels, grants, hvm params, timers. */
   hv = 256,
   SIZE = 4096,

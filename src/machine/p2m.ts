@@ -12,6 +12,10 @@ import { type MachineMemory, PAGE_SHIFT } from "./memory";
 export const P2M_FRAMES = 2 ** 30;
 /** Entries of a table. */
 const P2M_TABLE = 1024;
+/** Pages that a domain's p2m may take, as libxl has it (libxl_get_required_shadow_memory): so many for each vCPU, and two for each MiB. A guest may
+ *  put a page anywhere, and no table goes before the domain does. */
+const TABLES_PER_VCPU = 256;
+const PAGES_PER_TABLE = 128;
 
 export interface P2mEntry {
   readonly gfn: number;
@@ -144,6 +148,7 @@ export function* p2mEntries(mem: MachineMemory, domain: number): Generator<P2mEn
 /** Frees the tables. What they mapped must have been released by the caller; no processor may use them any more. */
 export function p2mFreeAll(mem: MachineMemory, domain: number): void {
   const root = mem.exchange(domain + DomainOff.p2mRoot, 0);
+  mem.store(domain + DomainOff.p2mTables, 0);
   if (!root) return;
   for (const middle of tablesIn(mem, root)) {
     for (const leaf of tablesIn(mem, middle)) freeFrame(mem, leaf);
@@ -195,12 +200,16 @@ function inner(mem: MachineMemory, domain: number, slot: number): number {
   const winner = mem.compareExchange(slot, 0, table);
   if (!winner) return table;
   freeFrame(mem, table);
+  mem.add(domain + DomainOff.p2mTables, -1);
   return winner;
 }
 
 function newTable(mem: MachineMemory, domain: number): number {
-  const mfn = allocFrame(mem, Xen.DOMID_XEN, FrameType.p2m);
+  const most = TABLES_PER_VCPU * Math.max(mem.get32(domain + DomainOff.vcpus), 1) + Math.ceil(mem.get32(domain + DomainOff.maxPages) / PAGES_PER_TABLE);
+  const before = mem.add(domain + DomainOff.p2mTables, 1);
+  const mfn = before < most ? allocFrame(mem, Xen.DOMID_XEN, FrameType.p2m) : 0;
   if (mfn) mem.set32(frameEntry(mfn) + FrameOff.link, mem.get32(domain + DomainOff.domid));
+  else mem.add(domain + DomainOff.p2mTables, -1);
   return mfn;
 }
 

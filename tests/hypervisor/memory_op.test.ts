@@ -313,4 +313,21 @@ memory("a page held by others outlives its domain and is charged to nobody", () 
   b.destroy();
 });
 
+memory("pages put all over the address space do not use up the machine", () => {
+  const a = new Guest(machine, { pages: 64, maxPages: 64 });
+  const free = machine.freeFrames;
+  let at = 5;
+  let result = 0;
+  for (let n = 1; n < 1000 && result === 0; n++) {
+    result = addToPhysmap(a, Xen.XENMAPSPACE_gmfn, at, n << 10);
+    if (result === 0) at = n << 10;
+  }
+  assert.is(result, -Errno.ENOMEM);
+  assert.ok(free - machine.freeFrames <= 257, `${free - machine.freeFrames} frames`);
+  assert.is(reservation(a, POPULATE, [6 << 10]), 0, "no page is left");
+  assert.is(reservation(a, DECREASE, [6]), 1);
+  assert.is(reservation(a, POPULATE, [6 << 10]), 1, "there is a table");
+  a.destroy();
+});
+
 memory.run();
