@@ -54,7 +54,7 @@ export class XenstoreRing {
     });
     memory.store(page + XenstoreOff.error, ConnectionError.NONE);
     memory.or(page + XenstoreOff.server_features, ServerFeature.RECONNECTION | ServerFeature.ERROR);
-    this.connection.onOutput = () => this.pump();
+    this.connection.onOutput = () => this.flush();
     port.onEvent(() => this.pump());
     this.pump(); // what the guest asked before the store came up
   }
@@ -76,6 +76,14 @@ export class XenstoreRing {
       this.pumping = false;
     }
     if (this.hasWork) this.timer ??= setTimeout(() => this.pumpLater(), 0);
+  }
+
+  /** Sends events that others have caused. Requests are not looked at here, in the middle of somebody else's: with each of them causing events, two
+   *  guests could keep the store busy for ever. */
+  private flush(): void {
+    const { memory, page, connection } = this;
+    if (this.closed || connection.error !== ConnectionError.NONE || memory.load(page + XenstoreOff.connection) === ConnectionState.RECONNECT) return;
+    if (this.send()) this.port.notify();
   }
 
   private pumpLater(): void {

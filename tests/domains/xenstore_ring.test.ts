@@ -258,4 +258,24 @@ ring("a watcher may destroy the domain whose request it hears of", () => {
   assert.equal(guest.receive(), []);
 });
 
+ring("guests that write what the other watches cannot keep the store to themselves", () => {
+  const { store, guest } = world();
+  store.write("/local/domain/6/data", "");
+  store.setPerms("/local/domain/6/data", "n6 r5");
+  store.introduce(6);
+  const other = new XenstoreGuest(store, 6);
+  assert.is(guest.ask(WATCH, "/local/domain/6/data\0t\0"), "OK\0");
+  assert.is(guest.ask(WATCH, "data\0t\0"), "OK\0");
+  guest.receive();
+  let looks = 0;
+  // a processor of its own: each time the store has been at the rings there is another request, and room for its reply
+  guest.port.notify = () => {
+    if (++looks === 1000) return;
+    guest.set("rsp_cons", guest.get("rsp_prod"));
+    guest.put(message(WRITE, looks, 0, `data\0${looks}`));
+  };
+  assert.is(other.ask(WRITE, "data\0x"), "OK\0");
+  assert.ok(looks > 0 && looks < 100, `${looks} rounds in one request of another guest`);
+});
+
 ring.run();
