@@ -163,19 +163,19 @@ export class Xenstore {
     this.down.delete(domid);
   }
 
-  /** The domain is gone: its watches and transactions go with it, and nothing is left for a later domain with the same
-   *  number to inherit. Nodes it owned and that outlive it fall to domain 0. */
+  /** The domain is gone: its watches, transactions and nodes go with it, and nothing is left for a later domain with the same
+   *  number to inherit. Nodes that it made in another domain's tree would belong to nobody's quota: two guests, one of which is
+   *  started again and again, could fill the store with them. */
   release(domid: number): void {
     if (domid === PRIVILEGED_DOMID) throw new XenstoreError("EINVAL", "domain 0", "cannot be released");
     this.sessions.get(domid)?.reset();
     this.sessions.delete(domid);
     for (const session of this.sessions.values()) if (session.target === domid) session.target = null;
     this.down.delete(domid);
+    for (const [path, { perms }] of [...this.tree.entries()]) if (perms[0].domid === domid && this.tree.get(path)) this.tools.rm(path);
     for (const [path, node] of [...this.tree.entries()]) {
-      if (!node.perms.some((perm) => perm.domid === domid)) continue;
-      const [owner, ...others] = node.perms;
-      const heir = owner.domid === domid ? { domid: PRIVILEGED_DOMID, access: "n" as const } : owner;
-      this.tree.put(path, { ...node, perms: [heir, ...others.filter((perm) => perm.domid !== domid)] });
+      const perms = node.perms.filter((perm) => perm.domid !== domid);
+      if (perms.length < node.perms.length) this.tree.put(path, { ...node, perms });
     }
     if (this.introduced.delete(domid)) this.announce(RELEASE_DOMAIN);
   }

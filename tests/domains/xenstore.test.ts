@@ -164,9 +164,22 @@ permissions("a later domain with the same number inherits nothing", () => {
   guest.write("data/x", bytes("1"));
   store.release(5);
   assert.equal(store.getPerms("/left"), perms("n0"));
-  assert.equal(store.getPerms("/local/domain/5/data/x"), perms("n0"));
+  assert.not(store.exists("/local/domain/5/data"));
   assert.is(store.tree.owned(5), 0);
   assert.is(refusal(() => store.session(5).read("/left")), "EACCES");
+});
+
+permissions("a domain that is started again and again leaves no nodes in another one's tree", () => {
+  const { store, guest } = withGuest();
+  guest.setPerms("data", perms("w5"));
+  const size = store.tree.size;
+  for (let domid = 6; domid < 10; domid++) {
+    store.introduce(domid);
+    for (let n = 0; n < 10; n++) store.session(domid).write(`/local/domain/5/data/${domid}/${n}`, bytes("x"));
+    store.release(domid);
+    assert.is(store.tree.size, size);
+    assert.equal(guest.directory("data"), []);
+  }
 });
 
 permissions.run();
