@@ -261,4 +261,30 @@ watches("a domain's watches end with it", () => {
   assert.is(store.watches.size, before);
 });
 
+watches("however much one request changes, a guest's watches hear of it in moderation, and each of the last change", () => {
+  const { store, guest } = withGuest();
+  let path = "data";
+  const paths = Array.from({ length: 900 }, () => (path += "/a"));
+  guest.mkdir(path);
+  let heard = 0;
+  const values = new Map<string, number>();
+  const last = () => guest.read(path)[0];
+  for (let n = 0; n < 100; n++)
+    guest.watch("data", `t${n}`, (changed, token) => {
+      heard += changed.length;
+      values.set(token, last());
+    });
+  heard = 0;
+  const tx = guest.startTransaction();
+  for (const each of paths) guest.write(each, Uint8Array.of(7), tx);
+  guest.endTransaction(tx, true);
+  assert.ok(heard <= 2 * 65536, `${heard} bytes of paths`);
+  assert.equal([...values.values()], new Array(100).fill(7));
+  const again = listen(guest, "data", "another");
+  again.length = 0;
+  guest.write(paths[0], Uint8Array.of(8));
+  assert.equal(again, [`${paths[0]} another`], "what has been heard counts no longer");
+  assert.is(store.watches.size, 101);
+});
+
 watches.run();
