@@ -15,7 +15,7 @@ import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import { buildAcpi, MAX_PVH_VCPUS } from "./acpi";
 import { type KernelImage, pvhEntry } from "./bzimage";
-import { type ElfSegment, Pt } from "./elf";
+import { type ElfSegment, loadSegments } from "./elf";
 import { ConfigError, ImageError } from "./errors";
 import { addRam } from "./guest_ram";
 import {
@@ -108,8 +108,7 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
 
 /** The segments to load, all below the end of low RAM as far as numbers go; whether they fit the domain is checked later. */
 export function loadable({ elf, file }: KernelImage): ElfSegment[] {
-  const segments = elf.segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
-  if (segments.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
+  const segments = loadSegments(elf, file);
   for (const { paddr, memSize } of segments)
     if (!Number.isSafeInteger(paddr + memSize))
       throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);

@@ -49,6 +49,9 @@ export interface Elf {
 
 const MAGIC = 0x464c457f; // 7f 'E' 'L' 'F'
 const MAX_HEADERS = 4096;
+/** Bytes of a header in a table: headers may be longer than this class knows, but nobody's are so long. */
+const MAX_HEADER_SIZE = 1024;
+const LONGEST_STRING = 1024;
 
 export const isElf = (bytes: Uint8Array): boolean =>
   bytes.length >= 4 && bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
@@ -92,6 +95,7 @@ export function parseElf(bytes: Uint8Array, file: string): Elf {
     if (count === 0) return [];
     if (count > MAX_HEADERS) fail(`the ELF file claims ${count} ${what} headers.`);
     if (entry < least) fail(`ELF ${what} headers of ${entry} bytes are too small.`);
+    if (entry > MAX_HEADER_SIZE) fail(`ELF ${what} headers of ${entry} bytes are too large.`);
     if (!inside(bytes, offset, entry * count)) fail(`the ELF ${what} headers lie outside the file.`);
     return Array.from({ length: count }, (_, n) => offset + n * entry);
   };
@@ -139,9 +143,21 @@ const contents = (bytes: Uint8Array, offset: number, size: number): Uint8Array |
 /** Sums of two numbers below 2^64 compare rightly here: rounding cannot bring them below a file's length. */
 const inside = (bytes: Uint8Array, offset: number, size: number): boolean => offset + size <= bytes.length;
 
-/** The zero-terminated Latin-1 string at `at`, "" if outside. */
+/** The zero-terminated Latin-1 string at `at`, or its beginning; "" if outside. */
 export function cString(bytes: Uint8Array, at = 0): string {
+  const most = Math.min(bytes.length, at + LONGEST_STRING);
   let end = at;
-  while (end < bytes.length && bytes[end] !== 0) end++;
-  return String.fromCharCode(...bytes.subarray(at, Math.min(end, at + 1024)));
+  while (end < most && bytes[end] !== 0) end++;
+  return String.fromCharCode(...bytes.subarray(at, end));
+}
+
+/** The segments to load, at least one. As in libelf they may write the place they have together up to twice: strange ELF files do, but none may make
+ *  loading it endless. */
+export function loadSegments({ segments }: Elf, file: string): ElfSegment[] {
+  const loaded = segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
+  if (loaded.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
+  const start = loaded.reduce((least, { paddr }) => Math.min(least, paddr), Number.POSITIVE_INFINITY);
+  const end = loaded.reduce((most, { paddr, memSize }) => Math.max(most, paddr + memSize), 0);
+  if (loaded.reduce((sum, { memSize }) => sum + memSize, 0) > 2 * (end - start)) throw new ImageError(file, "its segments lie on top of one another.");
+  return loaded;
 }

@@ -101,7 +101,10 @@ export function layOut(boot: MultibootBoot | PvhBoot, { memoryMap, low, ebda, rs
     end = gpa + bytes.length;
     return gpa;
   };
-  const placed = elf && placeSections(elf, pageUp(end));
+  const tooSmall = (needed: string) =>
+    new ConfigError("memory", `${low / MIB} MiB cannot hold ${file}${modules.length > 0 ? " and its modules" : ""}, which take ${needed}.`);
+  const placed = elf && placeSections(elf, pageUp(end), low - pageUp(end));
+  if (placed === null) throw tooSmall("more than that with their sections");
   if (placed) place(placed.contents);
   const loaded = modules.map(({ bytes, cmdline: text }) => {
     const at = place(bytes);
@@ -120,8 +123,7 @@ export function layOut(boot: MultibootBoot | PvhBoot, { memoryMap, low, ebda, rs
       rsdp,
     }),
   );
-  if (end > low)
-    throw new ConfigError("memory", `${low / MIB} MiB cannot hold ${file}${modules.length > 0 ? " and its modules" : ""}, which take ${Math.ceil(end / MIB)} MiB.`);
+  if (end > low) throw tooSmall(`${Math.ceil(end / MIB)} MiB`);
   return { pieces, entry, infoGpa, start };
 }
 

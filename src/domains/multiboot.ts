@@ -2,7 +2,7 @@
  *  the header, where the image goes. What the kernel is told about itself is in multiboot_info.ts.
  *
  *  There is no display: a kernel that insists on one is refused, as both specifications want it. */
-import { type Elf, type ElfSegment, isElf, parseElf, Pt } from "./elf";
+import { type Elf, type ElfSegment, isElf, loadSegments, parseElf } from "./elf";
 import { ImageError } from "./errors";
 
 export interface MultibootSegment {
@@ -125,8 +125,7 @@ function flatSegment(bytes: Uint8Array, file: string, { header, headerAddress, s
 function loadElf(bytes: Uint8Array, file: string): { segments: MultibootSegment[]; entry: number; elf: Elf } {
   if (!isElf(bytes)) throw new ImageError(file, "its Multiboot header gives no addresses, and it is not an ELF file.");
   const elf = parseElf(bytes, file);
-  const loaded = elf.segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
-  if (loaded.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
+  const loaded = loadSegments(elf, file);
   const segments = loaded.map(({ paddr, offset, fileSize, memSize }) => ({
     paddr,
     bytes: bytes.subarray(offset, offset + fileSize),

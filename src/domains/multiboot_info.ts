@@ -34,8 +34,8 @@ export interface ElfSections {
 }
 
 /** The section headers of `elf` and the contents that segments do not bring along (symbols, strings, debugging), which
- *  will be at `base`. */
-export function placeSections(elf: Elf, base: number): { sections: ElfSections; contents: Uint8Array } | undefined {
+ *  will be at `base`; null if those take more than `most` bytes, as sections may that share theirs. */
+export function placeSections(elf: Elf, base: number, most: number): { sections: ElfSections; contents: Uint8Array } | null | undefined {
   const { bytes, bits, sections } = elf;
   if (sections.length === 0) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -55,6 +55,7 @@ export function placeSections(elf: Elf, base: number): { sections: ElfSections; 
     else tableView.setUint32(n * entrySize + 12, base + end, true);
     end += size;
   });
+  if (end > most) return null;
   const contents = new Uint8Array(end);
   for (const part of parts) contents.set(part.bytes, part.at);
   return { sections: { count: sections.length, entrySize, stringIndex, table }, contents };

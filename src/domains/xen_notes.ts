@@ -51,15 +51,20 @@ export interface XenNotes {
   physEntry?: number;
 }
 
+/** Notes looked at in all (libelf's ELF_MAX_TOTAL_NOTE_COUNT): many segments may have the same bytes. */
+const MOST_NOTES = 65536;
+
 export function xenNotes(elf: Elf): XenNotes {
   const notes: XenNotes = { source: "none" };
+  let left = MOST_NOTES;
+  const readNotes = (bytes: Uint8Array): void => void (left = readNotesOf(bytes, notes, left));
   for (const segment of elf.segments)
     if (segment.type === Pt.NOTE)
-      readNotes(elf.bytes.subarray(segment.offset, segment.offset + segment.fileSize), notes);
+      readNotes(elf.bytes.subarray(segment.offset, segment.offset + segment.fileSize));
   if (notes.source === "none")
     for (const section of elf.sections) {
       const bytes = section.type === Sht.NOTE ? sectionContents(elf, section) : null;
-      if (bytes) readNotes(bytes, notes);
+      if (bytes) readNotes(bytes);
     }
   if (notes.source === "none") {
     const section = elf.sections.find(({ name }) => name === "__xen_guest");
@@ -70,20 +75,22 @@ export function xenNotes(elf: Elf): XenNotes {
 }
 
 /** Notes are `namesz, descsz, type`, then name and descriptor, each padded to a multiple of 4 whatever the alignment of
- *  their segment. Stops at the first note that does not fit. */
-function readNotes(bytes: Uint8Array, notes: XenNotes): void {
+ *  their segment. Stops at the first note that does not fit, and after `most`; returns how many are left of those. */
+function readNotesOf(bytes: Uint8Array, notes: XenNotes, most: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const padded = (size: number): number => Math.ceil(size / 4) * 4;
-  for (let at = 0; at + 12 <= bytes.length; ) {
+  let left = most;
+  for (let at = 0; at + 12 <= bytes.length && left > 0; left--) {
     const nameSize = view.getUint32(at, true);
     const descSize = view.getUint32(at + 4, true);
     const name = at + 12;
     const desc = name + padded(nameSize);
-    if (desc + descSize > bytes.length) return;
+    if (desc + descSize > bytes.length) break;
     if (nameSize === 4 && cString(bytes.subarray(name, name + 4)) === "Xen")
       readNote(view.getUint32(at + 8, true), bytes.subarray(desc, desc + descSize), notes);
     at = desc + padded(descSize);
   }
+  return left;
 }
 
 function readNote(type: ElfNote, desc: Uint8Array, notes: XenNotes): void {

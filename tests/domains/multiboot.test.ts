@@ -102,7 +102,7 @@ for (const bits of [32, 64] as const) {
   test(`ELF of ${bits} bits: sections outside segments get a place`, () => {
     const bytes = Buffer.from(elf(bits, header1(3))); // as files are read
     const before = Uint8Array.from(bytes);
-    const { sections, contents } = placeSections(parseElf(bytes, "k"), 0x20_0000)!;
+    const { sections, contents } = placeSections(parseElf(bytes, "k"), 0x20_0000, 0x10_0000)!;
     assert.equal([sections.count, sections.entrySize, sections.stringIndex], [5, bits === 64 ? 64 : 40, 4]);
     const view = new DataView(sections.table.buffer);
     const address = (n: number) => view.getUint32(n * sections.entrySize + (bits === 64 ? 16 : 12), true);

@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { ConfigError, type DomainConfig, DomainError, ImageError } from "../../src/index";
+import { makeElf, xenNote } from "../domains/elf_image";
 import { testMachine, within } from "../support/machine";
 import { Random } from "../support/random";
 import { tinyKernel } from "../support/tiny_kernel";
@@ -66,6 +67,30 @@ function assertRefused(error: Error | null, what: string): void {
 }
 
 const zeros = new Uint8Array(64 * MIB);
+
+/** An ELF file whose `count` segments (type 1: to load, 4: notes) are all of the same `bytes`. */
+function piled(count: number, bytes: Uint8Array, type: number): Uint8Array<ArrayBuffer> {
+  const image = makeElf(32, [...Array.from({ length: count - 1 }, () => ({ bytes: zeros.subarray(0, 0) })), { bytes }]);
+  const view = new DataView(image.buffer);
+  for (let n = 0; n < count; n++) {
+    const at = PHDR + 32 * n;
+    [type, image.length - bytes.length, 0x100000, 0x100000, bytes.length, bytes.length].forEach((word, k) => view.setUint32(at + 4 * k, word, true));
+  }
+  return image;
+}
+
+/** An ELF file with a Multiboot header and `count` sections that are all of the file. */
+function sectioned(count: number, size: number, fill: number): Uint8Array<ArrayBuffer> {
+  const image = makeElf(32, [{ paddr: 0x100000, bytes: new Uint8Array(Uint32Array.of(0x1badb002, 0, -0x1badb002).buffer) }]);
+  const whole = new Uint8Array(size + 40 * count).fill(fill);
+  whole.set(image);
+  const view = new DataView(whole.buffer);
+  view.setUint32(24, 0x100000, true);
+  view.setUint32(32, size, true);
+  [40, count, 0].forEach((half, k) => view.setUint16(46 + 2 * k, half, true));
+  for (let n = 0; n < count; n++) [1, 1, 0, 0, 0x1000, size - 0x1000, 0, 0, 1, 0].forEach((word, k) => view.setUint32(size + 40 * n + 4 * k, word, true));
+  return whole;
+}
 //   what                              configuration
 const REFUSED: [string, Partial<DomainConfig>][] = [
   ["no file at all", { kernel: new Uint8Array(0) }],
@@ -83,6 +108,15 @@ const REFUSED: [string, Partial<DomainConfig>][] = [
   ["notes beyond the file", { kernel: changed([NOTE + 4, 0xffffff00]) }],
   ["no PVH note", { kernel: changed([52 + 64 + 8, 17]) }],
   ["entry outside of memory", { kernel: changed([52 + 64 + 16, 0xfffffff0]) }],
+  ["4000 segments in one place", { kernel: piled(4000, zeros.subarray(0, 3 * MIB), 1) }],
+  ["4000 segments of the same notes", { kernel: piled(4000, Uint8Array.from({ length: 4 * MIB }, (_, n) => xenNote(5, "xen-3.0")[n % 24]), 4) }],
+  ["4000 names without an end", { type: "hvm", kernel: sectioned(4000, 8 * MIB, 0x41) }],
+  ["4000 sections of the whole file", { type: "hvm", kernel: sectioned(4000, 8 * MIB, 0) }],
+  ["section headers of 64 KiB", { type: "hvm", kernel: (() => {
+    const image = sectioned(100, 8 * MIB, 0);
+    new DataView(image.buffer).setUint16(46, 0xffff, true);
+    return image;
+  })() }],
   ["bzImage without payload", { kernel: bzImage(new Uint8Array(0)) }],
   ["bzImage whose payload is elsewhere", { kernel: bzImage(gzipSync(kernel), [[0x248, 0xfffffff0]]) }],
   ["bzImage whose payload is too long", { kernel: bzImage(gzipSync(kernel), [[0x24c, 0xffffffff]]) }],
