@@ -241,6 +241,12 @@ export class Cmos extends ByteDevice implements TimedDevice {
   private nextAlarm(): number {
     const wanted = [Reg.hoursAlarm, Reg.minutesAlarm, Reg.secondsAlarm].map((at) => this.memory[at]);
     const matches = (n: number, at: Reg, value: number) => (wanted[n] & DONT_CARE) === DONT_CARE || wanted[n] === this.encodeTime(at, value);
+    const isTime = (n: number, at: Reg, count: number) => {
+      let value = 0;
+      while (value < count && !matches(n, at, value)) value++;
+      return value < count;
+    };
+    if (!isTime(0, Reg.hours, 24) || !isTime(1, Reg.minutes, 60) || !isTime(2, Reg.seconds, 60)) return NEVER; // nor looked for all day
     const first = Math.floor((this.nextSecond() + this.offset) / 1000);
     for (let second = first; second < first + DAY + 60; ) {
       const inDay = ((second % DAY) + DAY) % DAY;

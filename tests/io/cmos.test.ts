@@ -199,4 +199,13 @@ test("memory size and plain bytes", () => {
   assert.is(rig.get(0x80 | 0x40), 0xa5, "bit 7 of the index masks NMI");
 });
 
+test("an alarm at a time that no day has never comes, and is not waited for second by second", () => {
+  for (const [hours, minutes, seconds] of [[0xff, 0xff, 0x99], [0xff, 0x60, 0x00], [0x24, 0x00, 0x00], [0xff, 0xff, 0x0a]]) {
+    const rig = new Rig().set(5, hours).set(3, minutes).set(1, seconds).set(11, 0x22);
+    const began = performance.now();
+    for (let n = 0; n < 2000; n++) assert.is(rig.cmos.deadline, Number.POSITIVE_INFINITY);
+    assert.ok(performance.now() - began < 1000, "the scheduler asks all the time");
+  }
+});
+
 test.run();
