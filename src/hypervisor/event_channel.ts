@@ -245,19 +245,23 @@ export function bindVcpu(mem: MachineMemory, domain: number, port: number, vcpuI
   });
 }
 
-/** EVTCHNOP_reset: closes everything and goes back to the two-level format. */
-export function resetPorts(mem: MachineMemory, domain: number): void {
+/** EVTCHNOP_reset: closes everything from port `from` on and goes back to the two-level format. Looks at `most` ports; the next one if there are
+ *  more, else 0. */
+export function resetPorts(mem: MachineMemory, domain: number, from: number, most: number): number {
   const ports = mem.get32(domain + HvDomain.evtPorts);
-  for (let port = 1; port < ports; port++) closePort(mem, domain, port);
+  const end = Math.min(ports, from + most);
+  for (let port = from; port < end; port++) closePort(mem, domain, port);
+  if (end < ports) return end;
   evtLocked(mem, domain, () => {
     if (mem.get32(domain + HvDomain.evtAbi) === EvtchnAbi.fifo) destroyFifo(mem, domain);
     mem.set32(domain + HvDomain.evtAbi, EvtchnAbi.twoLevel);
   });
+  return 0;
 }
 
 /** Domain teardown: the port tables too. */
 export function destroyPorts(mem: MachineMemory, domain: number): void {
-  resetPorts(mem, domain);
+  resetPorts(mem, domain, 1, Number.POSITIVE_INFINITY);
   evtLocked(mem, domain, () => {
     const tables = mem.get32(domain + HvDomain.evtPorts) / PORTS_PER_FRAME;
     const dir = (mem.get32(domain + HvDomain.evtDir) << PAGE_SHIFT) >>> 0;

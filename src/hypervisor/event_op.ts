@@ -2,7 +2,7 @@
 import { Errno } from "../../assembly/abi/errno";
 import { Xen } from "../../assembly/abi/xen";
 import { cStruct } from "./c_struct";
-import type { Caller, Result } from "./caller";
+import { type Caller, CONTINUE, type Result } from "./caller";
 import { domainByAnyId, vcpuAddr } from "./domain_table";
 import {
   allocUnbound,
@@ -32,6 +32,10 @@ export const INIT_CONTROL = cStruct({ control_gfn: "u64", offset: "u32", vcpu: "
 export const EXPAND_ARRAY = cStruct({ array_gfn: "u64" });
 export const SET_PRIORITY = cStruct({ port: "u32", priority: "u32" });
 
+/** EVTCHNOP_reset_cont: what is left of a reset, as HvDomain.evtReset has it. */
+const RESET_CONT = 14;
+const PORTS_AT_ONCE = 1024;
+
 /** (cmd, arg) */
 export function eventChannelOp(call: Caller): Result {
   switch (call.u32(0)) {
@@ -56,6 +60,7 @@ export function eventChannelOp(call: Caller): Result {
     case Xen.EVTCHNOP_status:
       return statusOp(call);
     case Xen.EVTCHNOP_reset:
+    case RESET_CONT:
       return resetOp(call);
     case Xen.EVTCHNOP_init_control:
       return initControlOp(call);
@@ -137,8 +142,12 @@ function resetOp(call: Caller): Result {
   const domain = domainByAnyId(call.mem, call.domain, call.getU16(0));
   if (!domain) return -Errno.ESRCH;
   if (domain !== call.domain) return -Errno.EPERM;
-  resetPorts(call.mem, domain);
-  return 0;
+  const from = call.u32(0) === RESET_CONT ? call.mem.get32(domain + HvDomain.evtReset) : 0;
+  const next = resetPorts(call.mem, domain, from || 1, PORTS_AT_ONCE);
+  call.mem.set32(domain + HvDomain.evtReset, next);
+  if (next === 0) return 0;
+  call.args[0] = BigInt(RESET_CONT);
+  return CONTINUE;
 }
 
 function isUsed(call: Caller, port: number): boolean {

@@ -32,7 +32,8 @@ export const enum HvDomain {
   hvmParams = controlSelector + 128, // u64[HVM_NR_PARAMS]
   consoleLine = hvmParams + 39 * 8, // u8[CONSOLE_LINE]
   platform = consoleLine + 512, // u32 mfn: what an HVM domain's devices share with the control thread, 0 none
-  SIZE = platform + 4 - DomainOff.hv,
+  evtReset = platform + 4, // u32, the port at which EVTCHNOP_reset goes on
+  SIZE = evtReset + 4 - DomainOff.hv,
 }
 
 export const CONSOLE_LINE = 512;

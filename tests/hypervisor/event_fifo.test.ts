@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { Errno } from "../../assembly/abi/errno";
 import { FifoControlOff, Hypercall, Xen } from "../../assembly/abi/xen";
 import { VcpuOff } from "../../assembly/abi/layout";
+import { portState, usesFifo } from "../../src/hypervisor/event_port";
 import { ARGS, Guest, TestMachine } from "./guest";
 
 const fifo = suite("FIFO event channels");
@@ -199,6 +200,31 @@ fifo("a closed port that is still on a queue is not given out again", () => {
   guest.evtchn(Xen.EVTCHNOP_close, next);
   assert.is(machine.control.allocUnboundIn(guest.domid), ports[5][0]);
   finish(guest, ports);
+});
+
+fifo("a reset of many ports is done in pieces", () => {
+  const guest = new Guest(machine);
+  assert.is(initControl(guest), 0);
+  for (let n = 0; n < 4; n++) assert.is(expand(guest, ARRAY_GFN + n), 0);
+  const OPEN = 3000;
+  for (let n = 0; n < OPEN; n++) assert.is(guest.evtchn(Xen.EVTCHNOP_alloc_unbound, (0x7ff0 << 16) | Xen.DOMID_SELF, 0), 0);
+  const { hypervisor } = guest;
+  const open = () => Array.from({ length: OPEN + 1 }, (_, port) => portState(guest.mem, guest.domain, port)).filter((state) => state !== Xen.EVTCHNSTAT_closed).length;
+  const left: number[] = [];
+  const perform = hypervisor.hypercall.bind(hypervisor);
+  hypervisor.hypercall = (vcpu) => {
+    const outcome = perform(vcpu);
+    left.push(open());
+    return outcome;
+  };
+  guest.write(ARGS, ["u16", Xen.DOMID_SELF]);
+  assert.is(guest.call(Hypercall.event_channel_op, Xen.EVTCHNOP_reset, ARGS), 0);
+  assert.ok(left.length > 2, `${left.length} passes`);
+  left.forEach((count, n) => assert.ok((left[n - 1] ?? OPEN) - count <= 1024, `${count} are open after pass ${n}`));
+  assert.is(left.at(-1), 0);
+  assert.not(usesFifo(guest.mem, guest.domain));
+  guest.destroy();
+  assert.is(machine.freeFrames, machine.free);
 });
 
 fifo.run();
