@@ -1,5 +1,6 @@
 /** HYPERVISOR_multicall (public/xen.h, struct multicall_entry): several calls in one. Some entries are done at a time,
- *  then the call is continued with the rest; so is an entry that asks for it, with its arguments as they then are. */
+ *  then the call is continued with the rest; so is an entry that asks for it, with its arguments as they then are. How many depends on what
+ *  they take: each may be as long as a call of its own. */
 import { Errno } from "../../assembly/abi/errno";
 import { cStruct } from "./c_struct";
 import { type Caller, CONTINUE, type Result } from "./caller";
@@ -16,6 +17,7 @@ export const MULTICALL_ENTRY = cStruct({
 });
 
 const ENTRIES = 32;
+const LONG_NS = 1e6;
 
 /** (call_list, nr_calls); `dispatch` performs hypercall `op` with `call.args`. */
 export function multicall(call: Caller, dispatch: (op: bigint) => Result): Result {
@@ -23,6 +25,7 @@ export function multicall(call: Caller, dispatch: (op: bigint) => Result): Resul
   const o = call.layout(MULTICALL_ENTRY);
   let lin = call.args[0];
   let left = call.u32(1);
+  const began = call.host.nowNs();
   call.inMulticall = true;
   try {
     for (let n = 0; n < ENTRIES && left > 0; n++) {
@@ -38,7 +41,7 @@ export function multicall(call: Caller, dispatch: (op: bigint) => Result): Resul
       if (!call.putLong(lin + BigInt(o.result), call.compat ? value & 0xffff_ffffn : value)) return -Errno.EFAULT;
       lin += BigInt(o.sizeof);
       left--;
-      if (call.outcome !== "continue") break;
+      if (call.outcome !== "continue" || call.host.nowNs() - began > LONG_NS) break;
     }
   } finally {
     call.inMulticall = false;
