@@ -76,7 +76,7 @@ function piled(count: number, bytes: Uint8Array, type: number): Uint8Array<Array
     const at = PHDR + 32 * n;
     [type, image.length - bytes.length, 0x100000, 0x100000, bytes.length, bytes.length].forEach((word, k) => view.setUint32(at + 4 * k, word, true));
   }
-  return image;
+  return image as Uint8Array<ArrayBuffer>;
 }
 
 /** An ELF file with a Multiboot header and `count` sections that are all of the file. */
