@@ -15,7 +15,7 @@ import { GuestMemory } from "../machine/guest_memory";
 import { type MachineMemory, PAGE_SIZE } from "../machine/memory";
 import { buildAcpi, MAX_PVH_VCPUS } from "./acpi";
 import { type KernelImage, pvhEntry } from "./bzimage";
-import { type ElfSegment, loadSegments } from "./elf";
+import { loadSegments } from "./elf";
 import { ConfigError, ImageError } from "./errors";
 import { addRam } from "./guest_ram";
 import {
@@ -75,7 +75,7 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
   const memoryMap = pvhMemoryMap(config.memoryMiB * MIB, rsdpInAcpi + acpi.rsdp.length);
 
   // Where everything goes, before anything is written.
-  const segments = loadable(kernel);
+  const segments = loadSegments(kernel.elf, kernel.file);
   const entry = pvhEntry(kernel);
   if (!segments.some(({ paddr, memSize }) => entry >= paddr && entry < paddr + memSize))
     throw new ImageError(kernel.file, `its PVH entry point 0x${entry.toString(16)} is in none of its segments.`);
@@ -104,15 +104,6 @@ export function buildPvh(mem: MachineMemory, domid: number, domain: number, conf
   guest.write(ACPI_START, acpi.tables);
   guest.write(rsdpGpa, acpi.rsdp);
   return { entry, startInfoGpa, consolePfn: CONSOLE_GFN, xenstorePfn: XENSTORE_GFN, rsdpGpa, memoryMap, pages };
-}
-
-/** The segments to load, all below the end of low RAM as far as numbers go; whether they fit the domain is checked later. */
-export function loadable({ elf, file }: KernelImage): ElfSegment[] {
-  const segments = loadSegments(elf, file);
-  for (const { paddr, memSize } of segments)
-    if (!Number.isSafeInteger(paddr + memSize))
-      throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);
-  return segments;
 }
 
 const wantsBiosRsdp = ({ notes }: KernelImage): boolean =>

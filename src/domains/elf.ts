@@ -151,11 +151,13 @@ export function cString(bytes: Uint8Array, at = 0): string {
   return String.fromCharCode(...bytes.subarray(at, end));
 }
 
-/** The segments to load, at least one. As in libelf they may write the place they have together up to twice: strange ELF files do, but none may make
+/** The segments to load, at least one, all at addresses that numbers can tell; whether they fit the domain is checked later. As in libelf they may write the place they have together up to twice: strange ELF files do, but none may make
  *  loading it endless. */
 export function loadSegments({ segments }: Elf, file: string): ElfSegment[] {
   const loaded = segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
   if (loaded.length === 0) throw new ImageError(file, "the kernel has no segment to load.");
+  for (const { paddr, memSize } of loaded)
+    if (!Number.isSafeInteger(paddr + memSize)) throw new ImageError(file, `it wants to be loaded at 0x${paddr.toString(16)}, where no memory is.`);
   const start = loaded.reduce((least, { paddr }) => Math.min(least, paddr), Number.POSITIVE_INFINITY);
   const end = loaded.reduce((most, { paddr, memSize }) => Math.max(most, paddr + memSize), 0);
   if (loaded.reduce((sum, { memSize }) => sum + memSize, 0) > 2 * (end - start)) throw new ImageError(file, "its segments lie on top of one another.");

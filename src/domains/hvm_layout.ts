@@ -2,9 +2,9 @@
  *  kernels with a PVH note. All numbers in the image are checked against the domain's RAM here. */
 import { VcpuStart } from "../../assembly/abi/layout";
 import { PAGE_SIZE } from "../machine/memory";
-import { encodeStartInfo, loadable } from "./build_pvh";
+import { encodeStartInfo } from "./build_pvh";
 import { type KernelImage, pvhEntry } from "./bzimage";
-import type { Elf } from "./elf";
+import { type Elf, loadSegments } from "./elf";
 import { ConfigError, ImageError } from "./errors";
 import { LOW_RAM_END, type MemoryRegion, MemoryType } from "./memory_map";
 import type { MultibootImage, MultibootSegment } from "./multiboot";
@@ -74,7 +74,7 @@ function programOf(boot: MultibootBoot | PvhBoot): Program {
   }
   const { kernel, ramdisk } = boot;
   const { bytes } = kernel.elf;
-  const segments = loadable(kernel).map(({ paddr, offset, fileSize, memSize }) => ({ paddr, memSize, bytes: bytes.subarray(offset, offset + fileSize) }));
+  const segments = loadSegments(kernel.elf, kernel.file).map(({ paddr, offset, fileSize, memSize }) => ({ paddr, memSize, bytes: bytes.subarray(offset, offset + fileSize) }));
   const describe = ({ base, memoryMap, modules: [module], rsdp }: BootInformation) =>
     encodeStartInfo(base, rsdp?.gpa ?? 0, memoryMap, cmdline, module && { gpa: module.start, size: module.end - module.start });
   const modules = ramdisk ? [{ bytes: ramdisk, cmdline: "" }] : [];
