@@ -1,5 +1,5 @@
 /** What kernels are compressed with, told by the first bytes, and one call to undo it. gzip is the platform's own
- *  (DecompressionStream), zstd is the fzstd package, the rest is here. Linux appends the unpacked size as a u32 to every format but
+ *  (DecompressionStream), the rest is here. Linux appends the unpacked size as a u32 to every format but
  *  gzip, which ends with it anyway (scripts/Makefile.lib, "size_append"): a hint, never trusted. */
 import { decodeLz4 } from "./decompress_lz4";
 import { LzmaDecoder } from "./decompress_lzma";

@@ -45,6 +45,11 @@ function frame(...blocks: (readonly [type: number, size: number, bytes: Uint8Arr
   });
   return join(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x88), ...parts);
 }
+/** A compressed block: 5 bits of 0 as literals, then `count` sequences of the same codes, whose bits are zeros. */
+const matches = (count: number, offsetCode: number, matchCode: number, bits: number[]) => {
+  const bytes = Uint8Array.from([0, 255, (count - 0x7f00) & 255, (count - 0x7f00) >> 8, 0x54, 0, offsetCode, matchCode, ...bits]);
+  return [2, bytes.length, bytes] as const;
+};
 const some = noise(1000);
 const FRAMES: readonly (readonly [string, Uint8Array, Uint8Array])[] = [
   ["a raw block", frame(raw(some)), some],
@@ -77,6 +82,17 @@ test("what is larger than the limit is refused, before and at its last byte", as
     assert.match(error.message, /^k: .*it unpacks to more than 0 MiB/);
   }
   assert.is((await decompress(frame(rle(1, 131072), raw(some)), "k", { limit: 131072 + 1000 })).length, 131072 + 1000);
+});
+
+test("a few bytes that promise gigabytes are refused at once", async () => {
+  for (const block of [matches(0x7f00 + 0xffff, 0, 52, [1]), matches(0x7f00, 2, 52, [0, 0, 0, 0, 1]), matches(0x7f00, 1, 0, new Array(9000).fill(0xff))]) {
+    const packed = frame(raw(some), ...Array.from({ length: 100 }, () => block));
+    const began = performance.now();
+    const error = await decompress(packed, "k").catch((reason) => reason);
+    assert.instance(error, ImageError);
+    assert.match(error.message, /damaged/);
+    assert.ok(performance.now() - began < 1000, "at once");
+  }
 });
 
 test("what has been there before does not count", async () => {
