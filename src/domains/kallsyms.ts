@@ -14,12 +14,15 @@ export interface GuestSymbol {
 
 const DIGITS = Uint8Array.from(Array.from("0123456789").flatMap((digit) => [digit.charCodeAt(0), 0]));
 const MOST = 1 << 20;
+/** Places that look like the digits' tokens. */
+const MOST_PLACES = 64;
 const TEXT = /^[tTwW]$/;
 
 export function kallsyms(image: Uint8Array): GuestSymbol[] {
-  for (let at = find(image, DIGITS, 0); at >= 0; at = find(image, DIGITS, at + 1)) {
+  const effort: Effort = { bytes: 4 * image.length };
+  for (let at = find(image, DIGITS, 0), places = 0; at >= 0 && places < MOST_PLACES; at = find(image, DIGITS, at + 1), places++) {
     const found = tokensAround(image, at);
-    const symbols = found && symbolsBefore(image, found);
+    const symbols = found && symbolsBefore(image, found, effort);
     if (symbols) return symbols;
   }
   return [];
@@ -30,6 +33,11 @@ function find(image: Uint8Array, pattern: Uint8Array, from: number): number {
     if (pattern.every((byte, i) => image[at + i] === byte)) return at;
   }
   return -1;
+}
+
+/** Bytes that may still be read as names: an image can have a million places where they might begin. */
+interface Effort {
+  bytes: number;
 }
 
 interface Tokens {
@@ -58,9 +66,9 @@ function tokensAround(image: Uint8Array, digits: number): Tokens | null {
       places.push(at - start);
       list.push(String.fromCharCode(...image.subarray(at, skip(image, at) - 1)));
     }
-    for (let index = at; index < at + 8; index++) {
-      const view = new DataView(image.buffer, image.byteOffset + index);
-      if (view.byteLength >= 512 && places.every((place, i) => view.getUint16(i * 2, true) === place)) return { start, list, end: index + 512 };
+    for (let index = at; index < at + 8 && index + 512 <= image.length; index++) {
+      const view = new DataView(image.buffer, image.byteOffset + index, 512);
+      if (places.every((place, i) => view.getUint16(i * 2, true) === place)) return { start, list, end: index + 512 };
     }
   }
   return null;
@@ -72,13 +80,13 @@ function skip(image: Uint8Array, at: number): number {
 }
 
 /** Names are looked for from their number, which is the only one that leads from a word straight to the markers. */
-function symbolsBefore(image: Uint8Array, tokens: Tokens): GuestSymbol[] | null {
+function symbolsBefore(image: Uint8Array, tokens: Tokens, effort: Effort): GuestSymbol[] | null {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const lowest = Math.max(0, tokens.start - (MOST << 4));
-  for (let at = (tokens.start - 16) & ~7; at > lowest; at -= 8) {
+  for (let at = (tokens.start - 16) & ~7; at > lowest && effort.bytes > 0; at -= 8) {
     const count = view.getUint32(at, true);
     if (count < 1000 || count > MOST || view.getUint32(at + 4, true) !== 0 || count * 2 > tokens.start - at) continue;
-    const names = namesAt(image, at + 8, count, tokens);
+    const names = namesAt(image, at + 8, count, tokens, effort);
     if (!names) continue;
     const addresses = addressesAt(view, at - 8 - ((count * 4 + 7) & ~7), at - 8, count) ?? addressesAt(view, (tokens.end + 7) & ~7, ((tokens.end + 7) & ~7) + ((count * 4 + 7) & ~7), count);
     if (addresses) return names.flatMap((name, i) => (TEXT.test(name[0]) ? [{ address: addresses[i], name: name.slice(1) }] : [])).sort((a, b) => (a.address < b.address ? -1 : 1));
@@ -87,13 +95,14 @@ function symbolsBefore(image: Uint8Array, tokens: Tokens): GuestSymbol[] | null 
 }
 
 /** The first character of each is the symbol's kind. */
-function namesAt(image: Uint8Array, start: number, count: number, { list, start: limit }: Tokens): string[] | null {
+function namesAt(image: Uint8Array, start: number, count: number, { list, start: limit }: Tokens, effort: Effort): string[] | null {
   const names: string[] = [];
   let at = start;
   for (let n = 0; n < count; n++) {
     let length = image[at++];
     if (length & 0x80) length = (length & 0x7f) | (image[at++] << 7);
-    if (length === 0 || at + length > limit) return null;
+    effort.bytes -= length;
+    if (length === 0 || at + length > limit || effort.bytes < 0) return null;
     let name = "";
     for (let i = 0; i < length; i++) name += list[image[at + i]];
     if (name.length > 1024) return null;

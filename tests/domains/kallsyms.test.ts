@@ -67,4 +67,17 @@ test("no tables, cut ones, damaged ones: no symbols", () => {
   }
 });
 
+test("an image in which names might begin everywhere is not searched for ever", () => {
+  const tables = image(MANY, true);
+  const tail = tables.subarray(tables.findIndex((_, at) => at > 4096 && at % 8 === 0 && Buffer.from(tables.subarray(at, at + 9)).toString("latin1") === "unused_0\0"));
+  const pattern = Uint8Array.of(20000 & 255, 20000 >> 8, 0, 0, 0, 0, 0, 0, 15, 1, 1, 1, 1, 1, 1, 1); // a number, and a name that reaches over the next
+  const bytes = new Uint8Array(2 ** 21 + tail.length);
+  for (let at = 0; at < 2 ** 21; at += 16) bytes.set(pattern, at);
+  bytes.fill(0, 2 ** 21 - 8);
+  bytes.set(tail, 2 ** 21);
+  const began = performance.now();
+  assert.equal(kallsyms(bytes), []);
+  assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
+});
+
 test.run();
