@@ -48,7 +48,7 @@ function wholeOf(x: i32, old: i32, w: i32, high: bool): i32 {
     if (op(a) != Node.shr || !isConst(argB(a)) || imm(argB(a)) != 8) return 0;
     a = argA(a);
   }
-  if (a != old && a != raw(old, w)) return 0;
+  if (a != old && a != raw(old, high ? 2 : w)) return 0;
   const c = (imm(argB(x)) & bits) << shift;
   return binary(kind, old, constant(kind == Node.and ? c | ~(bits << shift) : c));
 }
