@@ -135,7 +135,7 @@ export function dropDeferred(to: u32, shown: bool, carry: bool): void {
   const hasFirst = (kind >> Name.A & 31) != 0, hasSecond = kind >> Name.B != 0;
   for (let slot: u32 = Slot.flagsRes; slot <= <u32>Slot.flagsCarry; slot++) {
     let wanted = shown;
-    if (slot == Slot.flagsCarry) wanted = carry || (shown && !operandsSayCarry(kind));
+    if (slot == Slot.flagsCarry) wanted = carry || (shown && !operandsSayAll(kind));
     else if (slot == Slot.flagsB) wanted = shown && operands && !hasSecond;
     else wanted = shown && (slot == Slot.flagsA) == operands && !hasFirst;
     const t = wanted ? <u32>load<u16>(deferredAt(slot)) : before + (slot - Slot.flagsRes);
@@ -148,8 +148,8 @@ export function dropDeferred(to: u32, shown: bool, carry: bool): void {
   localSet(Slot.flagsKind);
 }
 
-/** CF follows from the operands. */
-function operandsSayCarry(kind: u32): bool { return base(kind) <= FlagsKind.logic && !(kind & (FlagsKind.overlay | RawKind.carry)); }
+/** All flags follow from the operands: CF, and ZF where a scan has set it alone, are not in their local. */
+function operandsSayAll(kind: u32): bool { return base(kind) <= FlagsKind.logic && !(kind & (FlagsKind.overlay | RawKind.carry | RawKind.zero)); }
 
 /** [] -> []: deferred flags to where they belong. */
 export function takeDeferred(): void {
