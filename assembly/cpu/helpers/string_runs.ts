@@ -16,16 +16,17 @@ const CMP: i32 = 7;
 /** Elements of a run that fit before the end of the page of `at`. */
 @inline function withinPage(at: u64, count: u64, shift: u64): u64 { return min(count, (PAGE - (at & (PAGE - 1))) >> shift); }
 
-/** Bytes that follow `lin` in the host's memory as they do in the guest's, at least `wanted` if there are as many. */
+/** Bytes that follow `lin` in the host's memory as they do in the guest's, at least `wanted` if there are as many. Not beyond a multiple of 4 GiB, where
+ *  32-bit addresses wrap: 64-bit code may have them, too, and another page there. */
 function reachR(lin: u64, host: usize, wanted: u64): u64 {
   let n = PAGE - (lin & (PAGE - 1));
-  while (n < wanted && knownR(tlb(), lin + n, 1) == host + <usize>n) n += PAGE;
+  while (n < wanted && <u32>(lin + n) && knownR(tlb(), lin + n, 1) == host + <usize>n) n += PAGE;
   return n;
 }
 
 function reachW(lin: u64, host: usize, wanted: u64): u64 {
   let n = PAGE - (lin & (PAGE - 1));
-  while (n < wanted && knownW(tlb(), lin + n, 1) == host + <usize>n) n += PAGE;
+  while (n < wanted && <u32>(lin + n) && knownW(tlb(), lin + n, 1) == host + <usize>n) n += PAGE;
   return n;
 }
 

@@ -188,4 +188,31 @@ strings("32-bit addresses wrap at 4 GiB and 16-bit ones at 64 KiB", () => {
   assert.equal([...pc.guest.read(0xfffe, 2), ...pc.guest.read(0, 3)], [0x5a, 0x5a, 0x5a, 0x5a, 1]);
 });
 
+strings("in 64-bit mode addresses of 32 bits wrap at 4 GiB, whatever is mapped behind it", () => {
+  const [BELOW, BEHIND] = [0x700000, 0x701000]; // one piece, on both sides of 4 GiB
+  const [DIRECTORY, TABLES, TABLE_BELOW, TABLE_BEHIND] = [0x710000, 0x711000, 0x712000, 0x713000];
+  const word = (x: number) => Uint8Array.from(le(x, 8).map((byte, i) => (i < 4 ? byte : 0)));
+  const tables: Start["memory"] = [
+    [LAYOUT.pml4 + 0x1000 + 3 * 8, word(DIRECTORY | 7)],
+    [LAYOUT.pml4 + 0x1000 + 4 * 8, word(TABLES | 7)],
+    [DIRECTORY + 511 * 8, word(TABLE_BELOW | 7)],
+    [TABLES, word(TABLE_BEHIND | 7)],
+    [TABLE_BELOW + 511 * 8, word(BELOW | 7)],
+    [TABLE_BEHIND, word(BEHIND | 7)],
+  ];
+  const touch = [0xc6, 0x03, 0xee, 0xc6, 0x02, 0xee]; // mov byte [rbx], 0xee; mov byte [rdx], 0xee
+  const regs = { rbx: 0x1_0000_0000n, rdx: 0xffff_f000n, rcx: 0x1010n };
+  const fill = run([...touch, 0x67, 0xf3, 0xaa], { ...regs, rdi: 0xffff_f000n, rax: 0x77n }, [...tables, [0, new Uint8Array(32)], [BELOW, new Uint8Array(0x2000)]]);
+  assert.is(fill.fault, undefined);
+  assert.is(fill.regs.rdi, 0x10n);
+  assert.equal([...read(0, 17)], [...Array(16).fill(0x77), 0]);
+  assert.is(read(BEHIND, 2)[1], 0);
+
+  const low = [...pattern(16)];
+  const move = run([...touch, 0x67, 0xf3, 0xa4], { ...regs, rsi: 0xffff_f000n, rdi: BigInt(TO) }, [...tables, [0, Uint8Array.from(low)], [BELOW, new Uint8Array(0x2000)]]);
+  assert.is(move.fault, undefined);
+  assert.is(move.regs.rsi, 0x10n);
+  assert.equal([...read(TO + 0x1000, 16)], low);
+});
+
 strings.run();
