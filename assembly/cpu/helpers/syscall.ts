@@ -17,7 +17,8 @@ const CODE32: u32 = 0xc09b; // G D P S
 const DATA32: u32 = 0xc093; // G B P S data, writable
 const DPL3: u32 = 0x60;
 
-@inline function flatSegment(seg: i32, selector: u32, attr: u32): void { setSegment(seg, selector, 0, 0xffffffff, attr); }
+/** `selector` may be the sum of a register's and a constant: those wrap at 16 bits. */
+@inline function flatSegment(seg: i32, selector: u32, attr: u32): void { setSegment(seg, selector & 0xffff, 0, 0xffffffff, attr); }
 
 function setLevel(level: u32): void { store<u32>(PCPU, level, PcpuOff.cpl); }
 

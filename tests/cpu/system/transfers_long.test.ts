@@ -173,6 +173,20 @@ fast("sysretq goes back to 64-bit code, sysretl to 32-bit code", () => {
   }
 });
 
+fast("selectors that follow from STAR wrap at 16 bits", () => {
+  longMode(guest, 0);
+  guest.setField(PcpuOff.star, (0xfff0n << 48n) | (0xfff8n << 32n));
+  guest.setField(PcpuOff.lstar, BigInt(CODE + 2));
+  assert.is(runCode(guest, "0f 05 f4"), -1);
+  assert.equal([guest.selector(Seg.cs), guest.selector(Seg.ss)], [0xfff8, 0]);
+
+  toUser();
+  guest.setGpr("rcx", BigInt(USER));
+  guest.setGpr("rsp", BigInt(STACK));
+  assert.is(runCode(guest, "48 0f 07"), 0x80);
+  assert.equal([guest.u64(STACK0 - 32), guest.u64(STACK0 - 8)], [3n, 0xfffbn]);
+});
+
 fast("syscall without EFER.SCE is #UD", () => {
   longMode(guest, 3);
   guest.setField(PcpuOff.efer, 0xd00n);
