@@ -134,8 +134,8 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
     }
     store<u16>(u, Handler.ud, RecOff.handler);
     // where ModRM might have chosen a row, it was looked at
-    const seen = p - start + (index >> 16 ? 1 : 0);
-    store<u8>(u, <u8>min<usize>(seen, 15), RecOff.len);
+    const seen = min<usize>(p - start + (index >> 16 ? 1 : 0), 15);
+    store<u8>(u, <u8>seen, RecOff.len);
     return <u32>seen | Decoded.ENDS;
   }
 
@@ -245,7 +245,7 @@ function decodeOne(p: usize, u: usize, off: i32, mode: u32): u32 {
   store<u8>(u, <u8>min(len, 15), RecOff.len);
   if (len > <i32>MAX_LEN) {
     store<u16>(u, Handler.gp, RecOff.handler);
-    return <u32>len | Decoded.ENDS;
+    return 15 | Decoded.ENDS; // byte 16 is not looked at, nor is its page
   }
   const unusedVvvv = vex && vvvv != 0 && load<u16>(row, Row.op) == Op.rorx;
   if ((lock && (!(flags & RowFlag.LOCK) || !mem)) || unusedVvvv) {

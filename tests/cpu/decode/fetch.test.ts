@@ -90,6 +90,17 @@ for (const [name, code] of [
     assert.is(out.fault?.rip, origin);
   });
 
+for (const [name, code] of [
+  ["an immediate", [...Array(10).fill(0x2e), 0x81, 0xc0, 1, 0, 0]],
+  ["a ModRM byte", [...Array(14).fill(0x66), 0xff]],
+] as const)
+  fetch(`15 bytes before a hole that lack ${name}: #GP(0), not #PF`, () => {
+    const out = at(0x2000 - 15, code);
+    assert.is(out.fault?.vector, Vector.GP);
+    assert.is(out.fault?.error, 0);
+    assert.is(out.fault?.rip, BigInt(VIRTUAL + 0x2000 - 15));
+  });
+
 for (const [name, code, valid] of [
   ["lock add [rsp], eax", [0xf0, 0x01, 0x04, 0x24], true],
   ["lock add eax, eax", [0xf0, 0x01, 0xc0], false],
