@@ -7,7 +7,7 @@ import { DomainOff, DomainType, PcpuOff, Region, SchedOff, VcpuOff, VcpuRequest 
 import { mmioWrite, nowNs } from "../../env";
 import { PCPU } from "../pcpu";
 import { flushTlbAll } from "../../mmu/tlb";
-import { nsOfTsc, readTsc } from "./tsc";
+import { nsOfTsc } from "./tsc";
 
 const APIC: usize = PCPU + PcpuOff.apic;
 /** Integrated APIC, 7 LVT entries. */
@@ -233,7 +233,7 @@ export function apicSetDeadline(tsc: u64): void {
   store<u64>(PCPU, tsc, PcpuOff.tscDeadline);
   if (!tsc) store<f64>(APIC, 0, ApicOff.timerNext);
   else {
-    const at = tsc <= readTsc() ? nowNs() : nsOfTsc(tsc);
+    const at = nsOfTsc(tsc);
     store<f64>(APIC, at > 1 ? at : 1, ApicOff.timerNext);
     apicTick();
   }

@@ -11,7 +11,8 @@ export function tscKhz(): u32 { return load<u32>(Region.MACHINE, MachineOff.tscK
 export function tscAt(ns: f64): u64 { return <u64>(ns * ticksPerNs()) + load<u64>(PCPU, PcpuOff.tscOffset); }
 export function readTsc(): u64 { return tscAt(nowNs()); }
 
-/** Machine time at which the guest's counter shows `tsc`; at once if it is past. */
+/** Machine time at which the guest's counter shows `tsc`, 0 if that is past. All 64 bits count: the highest makes it centuries from now. */
 export function nsOfTsc(tsc: u64): f64 {
-  return <f64>(<i64>(tsc - load<u64>(PCPU, PcpuOff.tscOffset))) / ticksPerNs();
+  const ticks = <u64>(nowNs() * ticksPerNs()), now = ticks + load<u64>(PCPU, PcpuOff.tscOffset);
+  return tsc > now ? (<f64>ticks + <f64>(tsc - now)) / ticksPerNs() : 0;
 }

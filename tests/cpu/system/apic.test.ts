@@ -172,4 +172,19 @@ test("IA32_TSC_DEADLINE reads 0 once the deadline has passed, masked or not", ()
   }
 });
 
+test("a deadline of which the highest bit is set is centuries away", () => {
+  for (const offset of [0n, -1n << 40n]) {
+    timer(0, DEADLINE | 0x40);
+    guest.setField(PcpuOff.tscOffset, offset);
+    guest.setField(PcpuOff.rflags, 2n);
+    guest.setGpr("rcx", 0x6e0n);
+    guest.setGpr("rdx", 0xffff_ffffn);
+    guest.setGpr("rax", 0xffff_fff0n);
+    if (offset) guest.now = 2 ** 40;
+    assert.is(runCode(guest, WRMSR), -1);
+    assert.is(guest.core.apicPending(), -1);
+    assert.ok(guest.core.apicNextDeadline() > 2 ** 60);
+  }
+});
+
 test.run();
