@@ -275,7 +275,6 @@ const enum Delivery { fixed = 0, lowest = 1, smi = 2, nmi = 4, init = 5, startup
 /** Does logical destination `dest` name the APIC with id `id` and logical id `ldr`? */
 function logicalMatch(dest: u32, id: u32, ldr: u32): bool {
   if (x2apicMode()) return dest >> 16 == id >> 4 && ((dest >> (id & 15)) & 1) != 0;
-  if (dest == 0xff) return true;
   const mine = ldr >> 24;
   if (load<u32>(APIC, ApicOff.dfr) >> 28 == 15) return (dest & mine) != 0;
   return dest >> 4 == mine >> 4 && (dest & mine & 15) != 0;
@@ -299,7 +298,7 @@ function send(low: u32, dest: u32): void {
     const id = load<u32>(target, VcpuOff.id) * 2;
     let hit = false;
     if (shorthand == 0) {
-      hit = logical ? logicalMatch(dest, id, logicalId(target, self)) : broadcast || dest == id;
+      hit = broadcast || (logical ? logicalMatch(dest, id, logicalId(target, self)) : dest == id);
     } else if (shorthand == 1) hit = target == self;
     else hit = shorthand == 2 || target != self;
     if (!hit) continue;

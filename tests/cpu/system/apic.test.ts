@@ -2,7 +2,7 @@
  *  "Local APIC Register Address Map", "x2APIC Register Address Space", "x2APIC State Transitions", "Local Vector Table"). */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { PcpuOff } from "../../../assembly/abi/layout";
+import { PcpuOff, VcpuOff } from "../../../assembly/abi/layout";
 import { Guest } from "./guest";
 import { longMode, runCode } from "./worlds";
 
@@ -184,6 +184,21 @@ test("a deadline of which the highest bit is set is centuries away", () => {
     assert.is(runCode(guest, WRMSR), -1);
     assert.is(guest.core.apicPending(), -1);
     assert.ok(guest.core.apicNextDeadline() > 2 ** 60);
+  }
+});
+
+test("x2APIC destination FFFFFFFF is everybody, logical or physical", () => {
+  for (const logical of [0n, 0x800n]) {
+    longMode(guest, 0);
+    guest.setField(PcpuOff.apicBase, BASE | EN | EXTD);
+    guest.setField(PcpuOff.rflags, 2n);
+    guest.core.apicWrite(0xf0, 0x1ff);
+    guest.setGpr("rcx", 0x830n);
+    guest.setGpr("rdx", 0xffff_ffffn);
+    guest.setGpr("rax", 0x40n | logical);
+    assert.is(runCode(guest, WRMSR), -1);
+    assert.is(guest.core.apicPending(), 0x40);
+    assert.is(guest.takeSecond(VcpuOff.apicPosted + 8), 1);
   }
 });
 
