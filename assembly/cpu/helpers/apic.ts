@@ -239,6 +239,12 @@ export function apicSetDeadline(tsc: u64): void {
   }
 }
 
+/** The counter a deadline waits for shows something else now. */
+export function apicTscMoved(): void {
+  const deadline = load<u64>(PCPU, PcpuOff.tscDeadline);
+  if (deadline) apicSetDeadline(deadline);
+}
+
 /** Machine time of the next timer interrupt, Infinity if there will be none. */
 export function apicNextDeadline(): f64 {
   const next = load<f64>(APIC, ApicOff.timerNext);

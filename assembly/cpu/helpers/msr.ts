@@ -8,7 +8,7 @@ import { raiseError } from "../../fault";
 import { flushTlbAll } from "../../mmu/tlb";
 import { PCPU } from "../pcpu";
 import {
-  apicReadRegister, apicSetBase, apicSetDeadline, apicTick, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable,
+  apicReadRegister, apicSetBase, apicSetDeadline, apicTick, apicTscMoved, apicWriteRegister, x2apicMode, x2apicReadable, x2apicWritable,
 } from "./apic";
 
 import { recheckInterrupts } from "./events";
@@ -217,8 +217,8 @@ export function wrmsr(u: usize): usize {
   const msr = load<u32>(PCPU, 8), value = load<u64>(PCPU, 2 * 8) << 32 | <u64>load<u32>(PCPU, 0);
   switch (msr) {
     case EFER: return writeEfer(u, value);
-    case Msr.TSC: moveTsc(value - readTsc()); return resumeAfter(u);
-    case Msr.TSC_ADJUST: moveTsc(value - load<u64>(PCPU, SystemOff.tscAdjust)); return resumeAfter(u);
+    case Msr.TSC: moveTsc(value - readTsc()); return after(u);
+    case Msr.TSC_ADJUST: moveTsc(value - load<u64>(PCPU, SystemOff.tscAdjust)); return after(u);
     case Msr.APIC_BASE: return apicSetBase(value) ? after(u) : raiseError(Vector.GP, 0);
     case Msr.TSC_DEADLINE: apicSetDeadline(value); return after(u);
     case Msr.XEN_HYPERCALL: return writeHypercallPage(u, value);
@@ -248,10 +248,12 @@ function after(u: usize): usize {
   return next;
 }
 
-/** TSC and TSC_ADJUST move together. */
+/** TSC and TSC_ADJUST move together. A deadline that was armed stays the value it is, and may be past now. */
 function moveTsc(by: u64): void {
+  apicTick(); // by what the counter showed until now
   store<u64>(PCPU, load<u64>(PCPU, PcpuOff.tscOffset) + by, PcpuOff.tscOffset);
   store<u64>(PCPU, load<u64>(PCPU, SystemOff.tscAdjust) + by, SystemOff.tscAdjust);
+  apicTscMoved();
 }
 
 function writeEfer(u: usize, value: u64): usize {

@@ -172,6 +172,31 @@ test("IA32_TSC_DEADLINE reads 0 once the deadline has passed, masked or not", ()
   }
 });
 
+test("an armed deadline follows the counter where that is written to", () => {
+  for (const index of [0x10n, 0x3bn]) {
+    const move = (by: bigint) => {
+      guest.setGpr("rcx", index);
+      guest.setGpr("rdx", (by >> 32n) & 0xffff_ffffn);
+      guest.setGpr("rax", by & 0xffff_ffffn);
+      assert.is(runCode(guest, WRMSR), -1);
+    };
+    timer(0, DEADLINE | 0x40);
+    guest.setField(PcpuOff.rflags, 2n);
+    guest.setGpr("rcx", 0x6e0n);
+    guest.setGpr("rdx", 0n);
+    guest.setGpr("rax", 0x10_0000n);
+    assert.is(runCode(guest, WRMSR), -1);
+    const armed = guest.core.apicNextDeadline();
+    move(0x8_0000n);
+    assert.ok(guest.core.apicNextDeadline() < armed, "sooner");
+    assert.is(guest.core.apicPending(), -1);
+    move(0n);
+    guest.core.apicTick();
+    assert.is(guest.core.apicPending(), -1, "later again");
+    move(0x20_0000n);
+    assert.is(guest.core.apicPending(), 0x40, "past");
+  }
+});
 test("a deadline of which the highest bit is set is centuries away", () => {
   for (const offset of [0n, -1n << 40n]) {
     timer(0, DEADLINE | 0x40);
