@@ -8,7 +8,7 @@ import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
 import { failError } from "../fault";
-import { besideCode, commitWrite, hostSpanR, hostSpanW, inForce, missR, missS, missW, readIn, writeIn } from "../mmu/access";
+import { besideCode, commitWrite, hostSpanR, hostSpanW, inForce, missR, missS, missW, readIn, readPage, writeIn } from "../mmu/access";
 import { tableOf } from "../mmu/tlb";
 import { Template } from "./opcodes.gen";
 import { PCPU } from "./pcpu";
@@ -132,6 +132,11 @@ export function ldvAligned(lin: u64): v128 {
 export function stvAligned(lin: u64, value: v128): void {
   if (lin & 15) failError(Vector.GP, 0);
   stv(lin, value);
+}
+
+/** Unwinds unless the byte at `lin` may be read. A device is not read. */
+export function probeR(lin: u64): void {
+  if (!readPage(lin, inForce())) unwind();
 }
 
 /** Unwinds unless all of `size` bytes (any number) may be written. */

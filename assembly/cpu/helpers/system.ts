@@ -6,7 +6,7 @@ import { Cr0, Cr4, Flag, Gpr, Vector } from "../../abi/x86";
 import { random } from "../../env";
 import { fail, failError, raise, raiseError } from "../../fault";
 import { flushTlb, flushTlbAll, invlpg, setTlbClass } from "../../mmu/tlb";
-import { ld16, ld64, ld8, st16 } from "../access";
+import { ld16, ld64, probeR, st16 } from "../access";
 import { materialize, overflow, setStatus } from "../flags";
 import { Op } from "../opcodes.gen";
 import { ea, eaOffset, getReg, imm, isMem, opSize, regField, ripOf, rmField, setReg } from "../operand";
@@ -452,7 +452,7 @@ export function performSystem(u: usize): usize {
     case Op.mfence:
     case Op.sfence: return next(u);
     case Op.clflush:
-      ld8(ea(u, 1, false));
+      probeR(ea(u, 1, false)); // checked as a load of a byte, which it is not
       return next(u);
 
     case Op.in_byte_imm: return portIn(u, <u32>imm(u) & 0xff, 1);

@@ -54,6 +54,14 @@ for (const [name, code, flags, length] of CASES)
     assert.is(pushedRip(), CODE + length);
   });
 
+boundary("CLFLUSH, CLFLUSHOPT and CLWB do not read a device", () => {
+  for (const code of ["0f ae 3e", "66 0f ae 3e", "66 0f ae 36"]) {
+    world(2);
+    assert.is(runCode(guest, `${code} f4`), -1);
+    assert.equal(guest.device, []);
+  }
+});
+
 boundary("TPR and EOI let the next vector in", () => {
   world(0x202);
   guest.core.apicWrite(0x80, 0x60);
