@@ -140,7 +140,7 @@ function xsaveArea(sub: u32): void {
 }
 
 function extended(leaf: u32): void {
-  switch (<i32>(leaf & 0xffff)) {
+  switch (<i32>(leaf & 0xfffffff)) {
     case 0: return answer(MAX_EXTENDED, 0x68747541, 0x444d4163, 0x69746e65);
     case 1: return answer(CPU_SIGNATURE, 0, EXT_ECX | (vcpuCount() > 1 ? 2 : 0), EXT_EDX);
     case 2: return answer(0x6f6e6578, 0x6874696c, 0x6f725020, 0x73736563); // "xenolith Process"

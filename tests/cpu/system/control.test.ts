@@ -417,6 +417,11 @@ cpuid("brand string", () => {
   assert.match(text(...leaf(0x80000002), ...leaf(0x80000003), ...leaf(0x80000004)), /^xenolith/);
 });
 
+cpuid("leaves beyond the last extended one are zeros", () => {
+  assert.is(leaf(0x80000000)[0] & 0xffff, 0x21);
+  for (const number of [0x80000022, 0x80010000, 0x80010001, 0x8fff0008]) assert.equal(leaf(number | 0), [0, 0, 0, 0], number.toString(16));
+});
+
 cpuid("OSXSAVE mirrors CR4, the APIC bit mirrors the APIC's global enable", () => {
   longMode(guest, 0);
   guest.setField(PcpuOff.cr4, 0x40020n);
