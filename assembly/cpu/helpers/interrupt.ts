@@ -10,7 +10,7 @@ import { FaultKind, PcpuOff, Seg, SegAttr, TlbClass } from "../../abi/layout";
 import { Flag, Gpr, Vector } from "../../abi/x86";
 import { intAck, unwind } from "../../env";
 import { failError } from "../../fault";
-import { commitWrite, hostW, knownW, sysLd16, sysLd64 } from "../access";
+import { commitWrite, hostS, knownW, sysLd16, sysLd64 } from "../access";
 import { resume } from "../code_cache";
 import { materialize } from "../flags";
 import { ripOf } from "../operand";
@@ -283,7 +283,7 @@ function deliverLong(vector: u32, error: u32, event: u32, rip: u64, flags: u32):
     store<u32>(PCPU, level, PcpuOff.cpl);
     setTlbClass();
   }
-  let host = hostW(frame, bytes);
+  let host = hostS(frame, bytes);
   if (!host) {
     store<u32>(PCPU, now, PcpuOff.cpl);
     setTlbClass();

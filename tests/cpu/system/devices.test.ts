@@ -54,6 +54,15 @@ for (const [name, code, flags, length] of CASES)
     assert.is(pushedRip(), CODE + length);
   });
 
+boundary("an event's frame is written to a device that is not read", () => {
+  world(2);
+  guest.setGpr("rsp", BigInt(DEVICE + 0x100));
+  assert.is(runCode(guest, "cd 40"), 0x40);
+  assert.is(guest.device.length, 10);
+  assert.is(guest.device[0], `w4 fed000d8 ${(CODE + 2).toString(16)}`);
+  assert.is(guest.device.filter((access) => access.startsWith("r")).length, 0);
+});
+
 boundary("CLFLUSH, CLFLUSHOPT and CLWB do not read a device", () => {
   for (const code of ["0f ae 3e", "66 0f ae 3e", "66 0f ae 36"]) {
     world(2);
