@@ -3,7 +3,7 @@
  *  Hot code: `h = hostR(lin, size); if (!h) return 0;` and `load<T>(h)`; `h = hostW(lin, size)` and `storeN(h, v)`.
  *  Cold helpers: ld* and st*, which unwind on a fault. sys* are implicit supervisor accesses (descriptor tables, TSS):
  *  privileged at any CPL, and SMAP holds for them whatever AC says (SDM Vol.3A "Determination of Access Rights"). */
-import { PcpuOff, TlbClass, TlbOff } from "../abi/layout";
+import { Mode, PcpuOff, TlbClass, TlbOff } from "../abi/layout";
 import { RecOff } from "../abi/record";
 import { Vector } from "../abi/x86";
 import { unwind } from "../env";
@@ -100,14 +100,20 @@ const REPLACE: u64 = 1 << Template.mov | 1 << Template.setcc | 1 << Template.mov
 
 /* Unwinding forms. */
 
+/** Parts of an operand behind its first have the operand's address and some bytes: that wraps at 4 GiB outside 64-bit mode, or INVLPG would not
+ *  find what was translated there. */
+@inline function wrapped(lin: u64): u64 {
+  return lin >> 32 != 0 && (load<u32>(PCPU, PcpuOff.mode) & Mode.BITS) != Mode.bits64 ? lin & 0xffffffff : lin;
+}
+
 function readable(lin: u64, size: i32): usize {
-  const host = hostR(lin, size);
+  const host = hostR(wrapped(lin), size);
   if (!host) unwind();
   return host;
 }
 
 function writable(lin: u64, size: i32): usize {
-  const host = hostS(lin, size);
+  const host = hostS(wrapped(lin), size);
   if (!host) unwind();
   return host;
 }

@@ -95,4 +95,24 @@ invpcid("CLWB is a load of one byte that does nothing", () => {
     if (vector === 14) assert.is(guest.u64(Number(guest.gpr("rsp"))), 0n, "a read");
   }
 });
+
+invpcid("INVLPG forgets a page that an operand reaches around 4 GiB", () => {
+  const [DIRECTORY, LOW, HIGH, TOP] = [0x4000, 0x5000, 0x6000, 0x100000];
+  for (const frame of [0x110000, 0x120000]) {
+    protectedMode(guest, 0);
+    guest.set32(DIRECTORY, LOW | 7);
+    guest.set32(DIRECTORY + 0xffc, HIGH | 7);
+    for (let i = 0; i < 1024; i++) guest.set32(LOW + i * 4, (i << 12) | 7);
+    guest.set32(HIGH + 0xffc, TOP | 7);
+    guest.setField(PcpuOff.cr3, BigInt(DIRECTORY));
+    guest.setField(PcpuOff.cr4, 0x200n);
+    guest.setField(PcpuOff.cr0, 0x80000011n);
+    guest.core.flushTlbAll();
+    guest.setGpr("rdi", 0xffff_fff0n);
+    guest.setGpr("rax", BigInt(frame | 7));
+    // fxsave [edi]; mov [LOW], eax; invlpg [0]; fxsave [edi]
+    assert.is(runCode(guest, "0f ae 07 a3 00 50 00 00 0f 01 3d 00 00 00 00 0f ae 07 f4"), -1);
+    assert.equal([guest.u32(8), guest.u32(frame + 8)], [0x1f80, 0x1f80], "MXCSR");
+  }
+});
 invpcid.run();
