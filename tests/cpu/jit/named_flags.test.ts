@@ -80,8 +80,8 @@ const CASES: Record<string, Case> = {
   "a register that goes on in another block": { last: "mov eax, ebx\ncmp ebx, 449\ncall f\njmp again\nf: lea ebx, [rbx + 2]\nret", flags: (r) => arithmetic(r.rax, 449n, 32) },
   "CF of INC, from another block": { last: "cmp ebx, 449\ninc ebx\ncall f\njmp again\nf: lea ebx, [rbx + 1]\nret", flags: (r) => step(r.rbx - 1n, 1n, 32, r.rbx - 2n < 449n) },
   "CF that is overlaid": { last: "add ebx, 7\ncmp ebx, ecx\ncmc\njmp again", flags: (r) => arithmetic(r.rbx, r.rcx, 32) ^ 1n },
-  // of a source that is 0 in every second round, before an access whose address moves in no steps
-  "ZF of a scan": { first: `bswap rdi\nbswap rdi\n${ACCESS}`, last: "lea ebx, [rbx + 1]\nmov eax, ebx\nand eax, 1\nlea rcx, [rax * 2]\ncmp ebx, 449\njg again\nbsf eax, ecx\njmp again", flags: (r) => (arithmetic(r.rbx, 449n, 32) & ~0x40n) | flag(r.rcx === 0n, 6) },
+  // of a source that is 0 in every second round
+  "ZF of a scan": { last: "lea ebx, [rbx + 1]\nmov eax, ebx\nand eax, 1\nlea rcx, [rax * 2]\ncmp ebx, 449\njg again\nbsf eax, ecx\njmp again", flags: (r) => (arithmetic(r.rbx, 449n, 32) & ~0x40n) | flag(r.rcx === 0n, 6) },
   "a register that stays in another block": { last: "lea ebx, [rbx + 3]\ncmp ebx, 300\njae on\nmov eax, ebx\njmp again\non: mov eax, 5\njmp again", flags: (r) => arithmetic(r.rbx, 300n, 32) },
   "either of two": { last: "lea ebx, [rbx + 3]\ntest bl, 1\njz on\ncmp ebx, 300\njmp again\non: sub ecx, 2\njmp again", flags: (r) => (r.rbx & 1n ? arithmetic(r.rbx, 300n, 32) : arithmetic(r.rcx + 2n, 2n, 32)) },
   "a register changed before the access": { first: `mov eax, ebx\nmov ebx, [0x200040]\n${ACCESS}`, last: "lea ebx, [rax + 3]\ncmp ebx, 100\njmp again", flags: (r) => arithmetic(r.rax, 100n, 32) },
@@ -89,8 +89,10 @@ const CASES: Record<string, Case> = {
   "conditions of a call": { last: "lea ebx, [rbx + 3]\ncmp ebx, 4\ncall f\njmp again\nf: mov eax, 3\nret", flags: (r) => arithmetic(r.rbx, 4n, 32) },
 };
 
+//  as a stride, and at an address that moves in no steps
+for (const [how, before] of [["in steps", ""], ["anywhere", "bswap rdi\nbswap rdi"]])
 for (const [name, { first = ACCESS, last, flags, logic }] of Object.entries(CASES))
-  named(name, async () => {
+  named(`${name}, ${how}`, async () => {
     if (nasmMissing()) return;
     const twins = await Twins.create();
     const out = twins.run(
@@ -99,6 +101,7 @@ for (const [name, { first = ACCESS, last, flags, logic }] of Object.entries(CASE
       mov ebx, 1
       mov ecx, 0x1000
       again:
+      ${before}
       ${first}
       add rdi, rsi
       ${last}`,
