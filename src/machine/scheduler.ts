@@ -71,9 +71,10 @@ export class Scheduler {
     for (;;) {
       const now = this.clock.nowNs();
       if (now >= until || this.stopped) return now;
+      const rung = this.doorbell;
       const { vcpu, wake, others } = this.pick(now);
       if (vcpu === 0) return wake;
-      this.runVcpu(vcpu, Math.min(until, others ? now + SLICE_NS : until, wake));
+      this.runVcpu(vcpu, Math.min(until, others ? now + SLICE_NS : until, wake), rung);
     }
   }
 
@@ -95,6 +96,10 @@ export class Scheduler {
       memory.setF64(idle, memory.getF64(idle) + (now - idleSince));
     }
     if (this.core.loaded) this.unload(this.core.loaded);
+  }
+
+  private get doorbell(): number {
+    return this.memory.load(this.words + SchedOff.doorbell);
   }
 
   private get stopped(): boolean {
@@ -177,13 +182,15 @@ export class Scheduler {
     return Math.min(apic, this.hypervisor.nextDeadline(vcpu)); // 0: not known before it is loaded, so load it
   }
 
-  private runVcpu(vcpu: number, until: number): void {
+  /** `rung`: the doorbell as it was before the queue was looked at. If it rings meanwhile that may be for another vCPU, so the turn ends as if others waited. */
+  private runVcpu(vcpu: number, until: number, rung: number): void {
     const { memory, core, hypervisor, clock } = this;
     memory.store(vcpu + VcpuOff.pcpu, core.pcpu);
     if (!this.mayRun(vcpu)) return; // unloads
     this.load(vcpu);
     memory.store(vcpu + VcpuOff.runnable, 1);
     let now = clock.nowNs();
+    const turn = now + SLICE_NS;
     hypervisor.runstate(vcpu, "running", now);
     try {
       do {
@@ -198,6 +205,7 @@ export class Scheduler {
         now = clock.nowNs();
         if (!stays) break;
         if (memory.load(vcpu + VcpuOff.request) & VcpuRequest.pause && !this.mayRun(vcpu)) return;
+        if (this.doorbell !== rung) until = Math.min(until, turn);
       } while (now < until);
     } catch (error) {
       hypervisor.crash(vcpu, `the core failed at rip 0x${core.rip.toString(16)}: ${error}`);

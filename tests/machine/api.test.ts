@@ -206,6 +206,23 @@ for (const threads of [true, false]) {
 }
 
 const test = suite("package");
+test("one processor is enough for guests that spin and those that come later", async () => {
+  const { machine } = await testMachine({ threads: true, pcpus: 1 });
+  try {
+    const sleeper = await machine.createDomain({ kernel, cmdline: "e", memory: 4 });
+    await within(PATIENCE, "greeting", readText(sleeper.console.readable, /console\r\n/));
+    await machine.createDomain({ kernel, cmdline: "l", memory: 4 });
+    await sleep(50);
+    const late = await machine.createDomain({ kernel, cmdline: "p", memory: 4 });
+    assert.equal(await within(PATIENCE, "the last one's end", late.stopped), { reason: "poweroff" });
+    const keyboard = sleeper.console.writable.getWriter();
+    await within(PATIENCE, "input", keyboard.write(encoder.encode("abc")));
+    await within(PATIENCE, "destroy", sleeper.destroy());
+  } finally {
+    await within(PATIENCE, "machine.destroy", machine.destroy());
+  }
+});
+
 test("a core that is not there or not one is a MachineError about the option", async () => {
   for (const threads of [true, false]) {
     await testMachine({ threads, wasm: "/nonexistent/core.wasm" }).then(() => assert.unreachable(), (error) => {

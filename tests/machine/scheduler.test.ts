@@ -70,6 +70,30 @@ test("a sleeper runs as soon as it is kicked, beside a busy one", () => {
   assert.is(ran.get(domains[1].vcpu), 2);
 });
 
+test("who has the processor alone gives way to those that want it later, or are to leave it", () => {
+  const late: (() => void)[] = [];
+  const first = (clock: ManualClock, vcpu: number) => () => {
+    if (clock.now > 20e6) late.shift()?.();
+    return busy(clock, vcpu)();
+  };
+  const { scheduler, domains } = machine(first, sleepy, busy);
+  const [, sleeper, third] = domains;
+  const hold = ({ domain, vcpu }: (typeof domains)[0], by: number) => {
+    memory.add(domain + DomainOff.pauseCount, by);
+    kick(memory, vcpu, VcpuRequest.pause);
+  };
+  hold(third, 1);
+  late.push(
+    () => kick(memory, sleeper.vcpu, VcpuRequest.upcall),
+    () => hold(sleeper, 1),
+    () => hold(third, -1),
+  );
+  scheduler.run(60e6);
+  assert.is(ran.get(sleeper.vcpu), 2);
+  assert.is(memory.load(sleeper.vcpu + VcpuOff.pcpu), -1);
+  assert.ok(Math.abs(ran.get(third.vcpu)! - 20e6) < 6e6, `${ran.get(third.vcpu)} ns of 20e6`);
+});
+
 test("with everybody asleep it says when to come back", () => {
   const { scheduler, domains, hypervisor, core } = machine(sleepy, sleepy);
   assert.is(scheduler.run(NEVER), NEVER);
