@@ -53,6 +53,7 @@ export class Hardware {
   readonly memory: MachineMemory;
   private readonly origin: ClockOrigin;
   private readonly pcpus: (Promise<Pcpu> | undefined)[];
+  private readonly lost = new Set<number>();
   private wasm!: Uint8Array;
   private destroyed = false;
   private alive = false;
@@ -86,10 +87,11 @@ export class Hardware {
 
   /** Gives a vCPU a pCPU to run on: the one with the fewest. */
   async place(vcpu: number): Promise<void> {
-    let best = 0;
-    for (let n = 1; n < this.options.pcpus; n++) {
-      if (queueLength(this.memory, n) < queueLength(this.memory, best)) best = n;
+    let best = -1;
+    for (let n = 0; n < this.options.pcpus; n++) {
+      if (!this.lost.has(n) && (best < 0 || queueLength(this.memory, n) < queueLength(this.memory, best))) best = n;
     }
+    if (best < 0) throw new MachineError("all of the machine's processors are lost");
     enqueueVcpu(this.memory, vcpu, best);
     this.pcpus[best] ??= this.startPcpu(best);
     await this.pcpus[best];
@@ -142,7 +144,7 @@ export class Hardware {
   }
 
   private async startPcpu(pcpu: number): Promise<Pcpu> {
-    const { platform, threads, makePcpu, onLog, onPcpuLost, onProfile, jit = true } = this.options;
+    const { platform, threads, makePcpu, onLog, onProfile, jit = true } = this.options;
     if (jit) await platform.heedHints();
     const module = await this.compile(pcpu);
     if (!threads) {
@@ -156,7 +158,7 @@ export class Hardware {
     thread.keepAlive(this.alive);
     await new Promise<void>((resolve, reject) => {
       let ready = false;
-      const lost = (error: Error) => (ready ? onPcpuLost(pcpu, error) : reject(new MachineError(`pCPU ${pcpu}: ${error.message}`)));
+      const lost = (error: Error) => (ready ? this.lose(pcpu, error) : reject(new MachineError(`pCPU ${pcpu}: ${error.message}`)));
       thread.onError(lost);
       thread.onMessage((data) => {
         const message = data as WorkerMessage;
@@ -180,6 +182,11 @@ export class Hardware {
       thread.post(start);
     });
     return { thread };
+  }
+
+  private lose(pcpu: number, error: Error): void {
+    this.lost.add(pcpu);
+    this.options.onPcpuLost(pcpu, error);
   }
 
   /** Threads: waits for the control doorbell. */

@@ -9,7 +9,7 @@ import { DomainOff, VcpuOff, VcpuRequest } from "../../assembly/abi/layout";
 import { kick, ringControl } from "../../src/machine/kick";
 import { Hardware, type HardwareOptions, MachineError } from "../../src/machine/machine";
 import { hostPlatform } from "../../src/machine/platform";
-import { Scheduler } from "../../src/machine/scheduler";
+import { dequeueVcpu, Scheduler } from "../../src/machine/scheduler";
 import { FakeCore, FakeHypervisor, fakeDomain, type Script } from "../support/fake_pcpu";
 import { becomes, cpuDuring, worstDelay } from "../support/quiet";
 
@@ -123,6 +123,32 @@ test("a thread that dies is reported as such", async () => {
     assert.match((error as Error).message, /^pCPU 0: /);
   } finally {
     broken.destroy();
+  }
+});
+
+test("vCPUs are placed on processors that are left", async () => {
+  const dies = `import { parentPort } from "node:worker_threads";
+    parentPort.once("message", ({ pcpu }) => {
+      parentPort.postMessage({ type: "ready" });
+      setTimeout(() => { throw new Error("that was processor " + pcpu); });
+    });`;
+  const lost: string[] = [];
+  const options = { bytes: 160 * 2 ** 20, pcpus: 2, worker: `data:text/javascript,${encodeURIComponent(dies)}` };
+  const machine = await hardware({ ...options, onPcpuLost: (pcpu, error) => lost.push(`${pcpu}: ${error.message}`) });
+  try {
+    for (const n of [0, 1]) {
+      const { vcpu } = fakeDomain(machine.memory, n);
+      await machine.place(vcpu);
+      assert.is(machine.memory.load(vcpu + VcpuOff.home), n);
+      await until(() => lost.length > n, "the end of its thread");
+      assert.is(lost[n], `${n}: that was processor ${n}`);
+      dequeueVcpu(machine.memory, vcpu);
+    }
+    const { vcpu } = fakeDomain(machine.memory, 2);
+    await machine.place(vcpu).then(() => assert.unreachable(), (error) => assert.instance(error, MachineError));
+    assert.is(machine.memory.load(vcpu + VcpuOff.home), -1);
+  } finally {
+    machine.destroy();
   }
 });
 
