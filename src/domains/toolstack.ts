@@ -99,7 +99,7 @@ export class Machine {
   private constructor(options: MachineOptions) {
     this.platform = hostPlatform();
     this.kernels = options.kernels;
-    this.log = options.log ?? ((line) => console.error(line));
+    this.log = guarded(options.log ?? ((line) => console.error(line)));
     if (options.threads && !this.platform.canShare) throw new MachineError(`threads: ${this.platform.whyNotShared}`);
     const check = typeof options.jit === "object" && options.jit.check === true;
     if (options.threads && check) throw new MachineError("jit: what is translated can be checked on a machine without threads only");
@@ -271,6 +271,19 @@ export class Machine {
       throw new ImageError(fileName(key, source), `it cannot be read: ${(error as Error).message}`);
     }
   }
+}
+
+/** The program's log is called from amid a domain's instructions: what it throws surfaces as an uncaught error and stops nobody. */
+function guarded(log: (line: string) => void): (line: string) => void {
+  return (line) => {
+    try {
+      log(line);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
 }
 
 /** MiB on top of the guests': p2m (4 bytes a page and level), shared pages, port and grant tables. */

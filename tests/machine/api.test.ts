@@ -126,6 +126,29 @@ for (const threads of [true, false]) {
     }
   });
 
+  test("a log that throws is its owner's affair", async () => {
+    const errors: string[] = [];
+    const caught = (error: Error) => void errors.push(error.message);
+    const before = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException").on("uncaughtException", caught);
+    const { machine } = await testMachine({
+      threads,
+      log: (line) => {
+        throw new Error(`refused: ${line}`);
+      },
+    });
+    try {
+      const domain = await machine.createDomain(small("p"));
+      assert.equal(await within(PATIENCE, "end", domain.stopped), { reason: "poweroff" });
+      await sleep(10);
+      assert.is(errors[0], `refused: (d${domain.id}) hello from port e9`);
+    } finally {
+      await within(PATIENCE, "machine.destroy", machine.destroy());
+      process.off("uncaughtException", caught);
+      for (const listener of before) process.on("uncaughtException", listener);
+    }
+  });
+
   test("shutdown asks through xenstore, an aborted signal destroys", async () => {
     const { machine } = await create();
     try {
