@@ -151,7 +151,7 @@ export class Hardware {
       const { memory, clock } = this;
       const scheduler = await makePcpu({ memory, module, pcpu, clock, jit, onProfile, log: onLog });
       scheduler.betweenExits = () => this.serveControl();
-      this.schedulers.push(scheduler);
+      this.schedulers.set(pcpu, scheduler);
       return { scheduler };
     }
     const thread = await platform.startThread(this.options.worker);
@@ -203,7 +203,7 @@ export class Hardware {
 
   /* Single-threaded, or without Atomics.waitAsync: every doorbell rung by this thread comes here. */
 
-  private readonly schedulers: Scheduler[] = [];
+  private readonly schedulers = new Map<number, Scheduler>();
 
   private rung(at: number): void {
     if (this.destroyed) return;
@@ -246,8 +246,15 @@ export class Hardware {
     this.running = true;
     this.again = false;
     let wake = Number.POSITIVE_INFINITY;
-    const each = SLICE_NS / Math.max(this.schedulers.length, 1);
-    for (const scheduler of this.schedulers) wake = Math.min(wake, scheduler.run(this.clock.nowNs() + each));
+    const each = SLICE_NS / Math.max(this.schedulers.size, 1);
+    for (const [pcpu, scheduler] of this.schedulers) {
+      try {
+        wake = Math.min(wake, scheduler.run(this.clock.nowNs() + each));
+      } catch (error) {
+        this.schedulers.delete(pcpu);
+        this.lose(pcpu, error as Error);
+      }
+    }
     this.running = false;
     this.serveControl();
     this.scheduleSlice(this.again ? 0 : wake - this.clock.nowNs());

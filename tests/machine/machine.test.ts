@@ -222,6 +222,24 @@ test("single-threaded: sleep costs nothing, deadlines and doorbells wake it", as
   }
 });
 
+test("single-threaded: a processor that fails is reported as lost", async () => {
+  const lost: string[] = [];
+  const { machine, vcpu, hypervisor } = await local(() => () => Exit.hlt, { onPcpuLost: (pcpu, error) => lost.push(`${pcpu}: ${error.message}`) });
+  try {
+    hypervisor.nextDeadline = () => {
+      throw new Error("a bug");
+    };
+    kick(machine.memory, vcpu, VcpuRequest.upcall);
+    await until(() => lost.length > 0, "the report");
+    kick(machine.memory, vcpu, VcpuRequest.upcall);
+    await sleep(5);
+    assert.equal(lost, ["0: a bug"]);
+    await machine.place(vcpu).then(() => assert.unreachable(), (error) => assert.instance(error, MachineError));
+  } finally {
+    machine.destroy();
+  }
+});
+
 test("a machine too large for the host is refused with a reason", async () => {
   for (const bytes of [5 * 2 ** 30, 2 ** 40]) {
     try {
