@@ -68,8 +68,8 @@ export function stepHook(u: usize): i32 {
   debugTrap();
   let bits = load<u32>(PCPU, PcpuOff.pendingDb);
   if (load<u32>(PCPU, SystemOff.stepArmed)) bits |= DR6_BS;
-  const held = holdsDebug();
-  if (bits && !(held && mustWait())) {
+  const holds = holdsDebug();
+  if (bits && !(holds && mustWait())) {
     store<u32>(PCPU, bits, PcpuOff.pendingDb);
     store<u32>(PCPU, 0, SystemOff.stepArmed);
     raiseTrap(Vector.DB);
@@ -77,10 +77,10 @@ export function stepHook(u: usize): i32 {
   }
   const flags = rflags();
   if (flags & Flag.RF) setRflags(flags & ~Flag.RF);
-  else if (!held) {
+  else { // MOV SS does not hold these off: AMD's processors are not among those where it does (SDM Vol.3B "Instruction-Breakpoint Exception Condition": "may not")
     const hit = breakpointHit(mode64() ? rip : linear32(segBase(Seg.cs) + rip), 1, 0);
     if (hit) {
-      store<u32>(PCPU, hit, PcpuOff.pendingDb);
+      store<u32>(PCPU, load<u32>(PCPU, PcpuOff.pendingDb) | hit, PcpuOff.pendingDb);
       store<u32>(PCPU, 0, PcpuOff.record);
       raise(Vector.DB); // a fault: the instruction has not run, and RF will be set in its image
       return 0;

@@ -130,10 +130,11 @@ held("a data breakpoint of an instruction that then faults is not reported", () 
   assert.is(guest.word(PcpuOff.pendingDb), 0);
 });
 
-held("a breakpoint on the instruction behind it", () => {
+//  as AMD's processors have it; Intel's hold it back
+held("but not a breakpoint on the instruction behind it", () => {
   world();
   breakpoint(CODE + 2, 0);
-  assert.equal(events("8e d0 90 f4", 1), ["end 4"]);
+  assert.equal(events("8e d0 90 f4", 1), ["1 at 2 1"]);
 });
 held.run();
 
