@@ -151,8 +151,8 @@ export function cString(bytes: Uint8Array, at = 0): string {
   return String.fromCharCode(...bytes.subarray(at, end));
 }
 
-/** The segments to load, at least one, all at addresses that numbers can tell; whether they fit the domain is checked later. As in libelf they may write the place they have together up to twice: strange ELF files do, but none may make
- *  loading it endless. */
+/** The segments to load, at least one, all at addresses that numbers can tell; whether they fit the domain is checked later. As in libelf they may
+ *  write the place they have together up to twice: strange ELF files do, but none may make loading it endless. */
 export function loadSegments({ segments }: Elf, file: string): ElfSegment[] {
   const loaded = segments.filter(({ type, memSize }) => type === Pt.LOAD && memSize > 0);
   if (loaded.length === 0) throw new ImageError(file, "the kernel has no segment to load.");

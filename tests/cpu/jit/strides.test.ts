@@ -50,12 +50,11 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
   for (const [name, before, round] of ROUNDS)
     strides(`${name}, ${bits} bits`, async () => {
       if (nasmMissing()) return;
-      const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
-      // slices shorter and longer than what a page has; the last loops end where nothing is mapped any more, if they do not turn back
+        // slices shorter and longer than what a page has; the last loops end where nothing is mapped any more, if they do not turn back
       for (const slice of [40, 8000]) {
         const twins = await Twins.create({}, { slice });
         for (const [count, flags] of [[700, "dec ecx\njnz again"], [2500, "sub ecx, 1\njnc again"], [40000, "cmp ecx, 1\nlea ecx, [CX - 1]\njne again"]] as const) {
-          const source = names(`mov BX, BASE\nmov ecx, ${count}\nmov eax, 0x1234567\n${before}\nagain:\n${round}\n${flags}\nhlt`);
+          const source = named(bits, `mov BX, BASE\nmov ecx, ${count}\nmov eax, 0x1234567\n${before}\nagain:\n${round}\n${flags}\nhlt`);
           twins.run(source, bits, bits === 32 ? { cr0: 0x80000031n, cr3: 0x30000n, cr4: 0x600n } : {}, scattered);
         }
         assert.ok(twins.regions > 0);
@@ -66,11 +65,10 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
 for (const bits of [64, 32] as const satisfies readonly Bits[])
   strides(`the direction flag is what it is, ${bits} bits`, async () => {
     if (nasmMissing()) return;
-    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const slice of [40, 2000]) {
       const twins = await Twins.create({}, { slice });
       twins.run(
-        names(`mov SI, BASE + 4000\nmov DI, BASE + 9000\nmov ebp, 30
+        named(bits, `mov SI, BASE + 4000\nmov DI, BASE + 9000\nmov ebp, 30
         next: mov ecx, 40
         again: lodsd\nadd eax, ecx\nstosd\nmovsb\ndec ecx\njnz again
         test ebp, 3\njz down
@@ -89,11 +87,10 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
 for (const bits of [64, 32] as const satisfies readonly Bits[])
   strides(`what an inner loop moves is not where it was in the outer one's next round, ${bits} bits`, async () => {
     if (nasmMissing()) return;
-    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const moved of ["add SI, 4", "cpuid\nmov ecx, edi\nadd SI, 4", "add SI, 4\nadd eax, [SI]\nmov [SI + 8], eax"]) {
       const twins = await Twins.create({}, { slice: 300 });
       twins.run(
-        names(`mov SI, BASE\nmov ebp, 300
+        named(bits, `mov SI, BASE\nmov ebp, 300
         outer: mov edi, ebp\nand edi, 3\ninc edi\nadd eax, [SI + 4]\nmov [SI + 12], eax\nadd eax, ebp
         inner: dec edi\njz done
         ${moved}
@@ -136,8 +133,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
   for (const [name, before, round, step] of SHORT)
     strides(`short loops near a page's end: ${name}, ${bits} bits`, async () => {
       if (nasmMissing()) return;
-      const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
-      const offset = name === "down" ? 2 : name === "down, far" ? -1 : 0;
+        const offset = name === "down" ? 2 : name === "down, far" ? -1 : 0;
       const expected = shortLoops(step, offset);
       for (const slice of [40, 100, 8000]) {
         const pc = await TestPc.create({ jit: { ...EAGER, slice } });
@@ -145,7 +141,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
         const at = (word: number) => FRAMES[word >> 10]! + (word & 1023) * 4;
         for (let i = 0; i < PAGES * 1024; i++) pc.guest.set32(at(i), Math.imul(i, 2654435761) >>> 0);
         // EBP has n, ESI where a loop begins, ECX its rounds
-        const source = names(`mov BX, BASE\nmov ebp, 400\nmov ecx, 0\npush AX
+        const source = named(bits, `mov BX, BASE\nmov ebp, 400\nmov ecx, 0\npush AX
           next: mov eax, ebp\nxor edx, edx\nmov ecx, 41\ndiv ecx\nlea esi, [DX + 2028]
           mov ecx, ebp\nand ecx, 15\ninc ecx\ntest ebp, 64\njz .a\nadd ecx, 30
           .a: pop AX\nmov edx, ebp\n${before}
@@ -162,7 +158,6 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
 for (const bits of [64, 32] as const satisfies readonly Bits[])
   strides(`a register that only ways out of a loop move, ${bits} bits`, async () => {
     if (nasmMissing()) return;
-    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     const words = Uint32Array.from({ length: PAGES * 1024 }, (_, i) => Math.imul(i + 1, 2654435761));
     let sum = 0;
     for (let n = 3000, at = 0; n; n--) {
@@ -186,7 +181,7 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
       scattered(pc);
       const at = (word: number) => FRAMES[word >> 10]! + (word & 1023) * 4;
       for (let i = 0; i < PAGES * 1024; i++) pc.guest.set32(at(i), Math.imul(i + 1, 2654435761) >>> 0);
-      const source = names(`mov BX, BASE\nmov ebp, 3000\nxor eax, eax
+      const source = named(bits, `mov BX, BASE\nmov ebp, 3000\nxor eax, eax
         outer: mov ecx, 5
         inner: add eax, [BX + 8]\nxor eax, ecx\nadd [BX + 12], ebp\ndec ecx\njz last
         test eax, 0x18\njnz inner
@@ -201,16 +196,19 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     }
   });
 
+/** `text` with AX to DX, SI, DI as registers of `bits`, and BASE as a number. */
+const named = (bits: Bits, text: string) =>
+  text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
+
 /** Two words are read through the sum of two registers before a loop that moves one of them. */
 for (const bits of [64, 32] as const satisfies readonly Bits[])
   strides(`what was looked up before a loop moves in it, ${bits} bits`, async () => {
     if (nasmMissing()) return;
-    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const [moved, index] of [["inc ecx", "CX * 4"], ["add ebx, 4", "CX * 4"], ["add ecx, 4", "CX"]] as const)
       for (const slice of [40, 333, 1000, 2000]) {
         const twins = await Twins.create({}, { slice });
         twins.run(
-          names(`mov ebp, 600\nxor eax, eax
+          named(bits, `mov ebp, 600\nxor eax, eax
           outer: mov ebx, BASE\nmov ecx, 8\nmov edi, 30
           first: add eax, 3\ndec edi\njnz first
           mov edx, [BX + ${index}]\nadd eax, [BX + ${index} + 4]\nadd eax, edx\nmov edi, 3\ntest eax, 1\njz inner\ninc eax
@@ -231,12 +229,11 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
 for (const bits of [64, 32] as const satisfies readonly Bits[])
   strides(`a register that stays where it is in one direction only, ${bits} bits`, async () => {
     if (nasmMissing()) return;
-    const names = (text: string) => text.replace(/\b([A-D]X|[SD]I)\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`)).replace(/\bBASE\b/g, String(BASE));
     for (const round of ["lodsd\nadd ebx, eax\nadd ebx, [SI + 8]\nsub SI, 4", "xchg SI, DX\nlodsd\nadd ebx, eax\nsub SI, 4\nxchg SI, DX\nadd ebx, [DX + 4]\nadd ebx, [DX + 8]"])
       for (const slice of [40, 333, 2000]) {
         const twins = await Twins.create({}, { slice });
         twins.run(
-          names(`mov ebp, 600\nxor ebx, ebx
+          named(bits, `mov ebp, 600\nxor ebx, ebx
           outer: mov esi, BASE + 0x800\nmov edx, esi\nmov edi, 30
           first: add ebx, 3\ndec edi\njnz first
           mov ecx, 10
@@ -304,10 +301,9 @@ for (const bits of [64, 32] as const satisfies readonly Bits[])
     strides(`${places} places that stay beside two that move, ${bits} bits`, async () => {
       if (nasmMissing()) return;
       const some = (from: number, to: number) => Array.from({ length: Math.max(0, to - from) }, (_, k) => `add eax, [${BASE + (from + k) * 0x60}]`).join("\n");
-      const names = (text: string) => text.replace(/\b[SD]I\b/g, (r) => (bits === 64 ? `r${r.toLowerCase()}` : `e${r.toLowerCase()}`));
       const twins = await Twins.create({}, { slice: 3000 });
       twins.run(
-        names(`mov ebp, 5\nxor eax, eax
+        named(bits, `mov ebp, 5\nxor eax, eax
         outer: mov esi, ${BASE + 4096}\nmov edi, ${BASE + 8192}\nmov ecx, 900
         inner: add eax, [SI]\nmov [DI], eax\nadd esi, 4\nadd edi, 4\n${some(0, 18)}\ntest al, 8\njz next\nrol eax, 3
         next: ${some(18, places)}\ndec ecx\njnz inner\ndec ebp\njnz outer\nhlt`),
